@@ -1,0 +1,268 @@
+"""Claims: a statement of the book, the number that was measured, and the truth it is held against.
+
+Every claim is executed where it stands, fails loudly outside its tolerance, and leaves a record in the
+notebook's output from which the book's ledger of claims is built.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+__all__ = ["ClaimError", "agree", "claim", "monte_carlo", "self_check"]
+
+MIME = "application/vnd.genkit.claim+json"
+
+
+class ClaimError(AssertionError):
+    """A measured value lies outside the tolerance that the claim states."""
+
+
+class _Line:
+    """What a notebook shows of a claim: a tidy line, the same as plain text, and a record for the ledger."""
+
+    def __init__(self, text: str, html_text: str, record: dict[str, Any] | None = None) -> None:
+        self.text, self.html_text, self.record = text, html_text, record
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        bundle: dict[str, Any] = {"text/plain": self.text, "text/html": self.html_text}
+        if self.record is not None:
+            bundle[MIME] = self.record
+        return bundle
+
+
+def _show(line: _Line) -> None:
+    """Display `line` in a notebook, print it anywhere else."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        shell = None
+    else:
+        shell = get_ipython()
+    if shell is None or not hasattr(shell, "kernel"):
+        print(line.text)
+        return
+    from IPython.display import display
+
+    display(line)
+
+
+def _array(name: str, value: Any) -> np.ndarray:
+    """`value` as a float64 array; booleans count as 0 and 1."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().numpy()
+    try:
+        out = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be a number or an array of numbers, got {value!r}") from error
+    if out.size == 0:
+        raise ValueError(f"{name} must not be empty")
+    return out
+
+
+def _number(x: float, digits: int) -> str:
+    """`x` at `digits` significant digits, zeros kept; whole numbers up to a million as they are."""
+    if math.isfinite(x) and float(x).is_integer() and abs(x) < 1e6:
+        return f"{int(x)}"
+    return f"{x:#.{digits}g}".rstrip(".")
+
+
+def _numbers(a: np.ndarray, digits: int) -> str:
+    if a.ndim == 0:
+        return _number(float(a), digits)
+    if a.size > 8:
+        return f"{a.size} values, {_number(float(a.min()), digits)} to {_number(float(a.max()), digits)}"
+    return ", ".join(_number(float(x), digits) for x in a.ravel())
+
+
+def claim(
+    id: str,
+    statement: str,
+    measured: ArrayLike | torch.Tensor,
+    truth: ArrayLike | torch.Tensor | None = None,
+    *,
+    item: str,
+    by: str,
+    atol: float = 0.0,
+    rtol: float = 0.0,
+    se: ArrayLike | torch.Tensor | None = None,
+    z: float = 4.0,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    unit: str = "",
+    digits: int = 4,
+    stable: bool = True,
+) -> None:
+    r"""Hold a measured number against a truth that was found by another route.
+
+    Two-sided, with a truth :math:`t`: :math:`|m - t| \le a + r|t| + z\,s` elementwise, where `a`, `r` are
+    `atol`, `rtol` and `s` is the standard error `se` of a Monte Carlo estimate. One-sided, with bounds:
+    :math:`l - z s \le m \le u + z s`.
+
+    Parameters
+    ----------
+    id : the claim's name, lower case words joined by hyphens, unique in the book.
+    statement : what is measured, in a few words.
+    measured, truth : numbers, booleans or arrays of equal shape (an array is one claim, held elementwise).
+    item : the items of the book's inventory that the claim belongs to, such as ``"X1.1 E1.1"``.
+    by : where the truth comes from: a closed form, quadrature, enumeration, a published table.
+    atol, rtol, se, z : the tolerance: absolute, relative to the truth, and `z` standard errors.
+    at_least, at_most : bounds, instead of a truth; either or both.
+    unit : unit of the measured number, such as ``"nats"``.
+    digits : significant digits shown.
+    stable : False for what comes out of stochastic training: no digit of it is printed, since processors
+        differ in the last places and training enlarges the difference.
+
+    Raises
+    ------
+    ClaimError
+        The measured value is outside the tolerance (or not a number).
+    ValueError
+        The claim itself is ill-formed.
+    """
+    if not id or not all(part.isalnum() and part.islower() or part.isdigit() for part in id.split("-")):
+        raise ValueError(f"id must be lower-case words joined by hyphens, got {id!r}")
+    if not statement or not by:
+        raise ValueError(f"statement and by must say something, got {statement!r} and {by!r} in claim {id!r}")
+    bounded = at_least is not None or at_most is not None
+    if (truth is None) == (not bounded):
+        raise ValueError(f"claim {id!r} needs either truth or at_least/at_most, got both or neither")
+    if not all(math.isfinite(t) and t >= 0 for t in (atol, rtol, z)):
+        raise ValueError(f"atol, rtol and z must be finite and not negative, got {atol}, {rtol}, {z}")
+    m = _array("measured", measured)
+    slack = np.zeros(()) if se is None else z * _array("se", se)
+    if not (np.isfinite(slack).all() and (slack >= 0).all()):
+        raise ValueError(f"se must be finite and not negative, got {se!r}")
+    if slack.ndim and slack.shape != m.shape:
+        raise ValueError(f"se must be a number or have measured's shape {m.shape}, got {slack.shape}")
+
+    if truth is not None:
+        t = _array("truth", truth)
+        if t.shape != m.shape:
+            raise ValueError(f"truth must have measured's shape {m.shape}, got {t.shape}")
+        tolerance = atol + rtol * np.abs(t) + slack
+        ok = bool((np.abs(m - t) <= tolerance).all())
+        width = float(np.max(tolerance))
+        exact = width == 0
+        wanted = _numbers(t, digits)
+        if not exact and t.ndim == 0:
+            wanted += f" ± {width:.2g}"
+        elif not exact:
+            wanted += f", each within {width:.2g}" if not rtol else f", each within {rtol:.2g} of itself"
+        low, high = None, None
+    else:
+        t = None
+        tolerance, exact = slack, not np.any(slack)
+        low, high = at_least, at_most
+        ok = bool(np.isfinite(m).all())
+        ok = ok and (low is None or bool((m >= low - slack).all()))
+        ok = ok and (high is None or bool((m <= high + slack).all()))
+        if low is not None and high is not None:
+            wanted = f"between {low:.4g} and {high:.4g}"
+        else:
+            wanted = f"at least {low:.4g}" if low is not None else f"at most {high:.4g}"
+        if not exact:
+            wanted += f", give or take {z:g} standard errors"
+
+    is_bool = np.asarray(measured).dtype == bool if not isinstance(measured, torch.Tensor) else False
+    shown = ("yes" if m.all() else "no") if is_bool and m.ndim == 0 else _numbers(m, digits)
+    if is_bool and t is not None and t.ndim == 0:
+        wanted = "yes" if t else "no"
+    units = f" {unit}" if unit else ""
+    if not ok:
+        raise ClaimError(f"claim {id!r} fails: {statement}: measured {shown}{units}, {wanted} ({by})")
+
+    record = {
+        "id": id,
+        "statement": statement,
+        "item": item.split(),
+        "by": by,
+        "measured": m.tolist(),
+        "truth": None if t is None else t.tolist(),
+        "tolerance": np.asarray(tolerance).tolist(),
+        "at_least": low,
+        "at_most": high,
+        "se": None if se is None else _array("se", se).tolist(),
+        "unit": unit,
+        "wanted": wanted,
+        "stable": stable,
+    }
+    value = f"{shown}{units}" if stable else "inside"
+    text = f"✓ {statement}: {value} [{wanted}; {by}]"
+    markup = (
+        f'<div class="claim" id="claim-{id}"><span class="claim-mark" aria-hidden="true">✓</span> '
+        f'<span class="claim-text">{html.escape(statement)}:</span> '
+        f'<strong class="claim-value">{html.escape(value)}</strong> '
+        f'<span class="claim-truth">{html.escape(wanted)}; {html.escape(by)}</span></div>'
+    )
+    _show(_Line(text, markup, record))
+
+
+def agree(
+    id: str,
+    mine: ArrayLike | torch.Tensor,
+    theirs: ArrayLike | torch.Tensor,
+    *,
+    atol: float = 1e-12,
+    rtol: float = 1e-9,
+) -> None:
+    """Assert that the page's own code and its twin in `genkit` give the same numbers.
+
+    Raises
+    ------
+    ClaimError
+        They differ by more than ``atol + rtol * |theirs|``, or have different shapes.
+    """
+    a, b = _array("mine", mine), _array("theirs", theirs)
+    if a.shape != b.shape:
+        raise ClaimError(f"{id!r}: shapes differ, {a.shape} on the page and {b.shape} in genkit")
+    worst = float(np.max(np.abs(a - b)))
+    if not bool((np.abs(a - b) <= atol + rtol * np.abs(b)).all()):
+        raise ClaimError(f"{id!r}: the page and genkit differ by {worst:.3g}")
+    text = f"✓ {id}: the code above and genkit agree"
+    _show(_Line(text, f'<div class="claim claim-agree"><span aria-hidden="true">✓</span> {text[2:]}</div>'))
+
+
+def monte_carlo(values: ArrayLike | torch.Tensor) -> tuple[float, float]:
+    r"""Mean and standard error of independent draws, :math:`\bar v` and :math:`s/\sqrt n`.
+
+    Parameters
+    ----------
+    values : shape ``(n,)``, ``n >= 2``.
+
+    Raises
+    ------
+    ValueError
+        `values` is not one-dimensional or has fewer than two entries.
+    """
+    v = _array("values", values)
+    if v.ndim != 1 or v.size < 2:
+        raise ValueError(f"values must have shape (n,) with n >= 2, got {v.shape}")
+    return float(v.mean()), float(v.std(ddof=1) / math.sqrt(v.size))
+
+
+def self_check(id: str, check: Callable[[], None]) -> bool:
+    """Run an exercise's check and say in one line how it went; never let an exception out.
+
+    The check asserts properties of the reader's answer; a function that still raises
+    ``NotImplementedError`` counts as not attempted.
+    """
+    try:
+        check()
+    except NotImplementedError:
+        ok, mark, text = False, "·", "not attempted yet"
+    except AssertionError as error:
+        ok, mark, text = False, "✗", str(error) or "a property that must hold does not"
+    except Exception as error:
+        ok, mark, text = False, "✗", f"{type(error).__name__}: {error}"
+    else:
+        ok, mark, text = True, "✓", "your answer passes its checks"
+    markup = f'<div class="self-check"><span aria-hidden="true">{mark}</span> {html.escape(f"{id}: {text}")}</div>'
+    _show(_Line(f"{mark} {id}: {text}", markup))
+    return ok
