@@ -263,6 +263,8 @@ def self_check(id: str, check: Callable[[], None]) -> bool:
         ok, mark, text = False, "✗", f"{type(error).__name__}: {error}"
     else:
         ok, mark, text = True, "✓", "your answer passes its checks"
-    markup = f'<div class="self-check"><span aria-hidden="true">{mark}</span> {html.escape(f"{id}: {text}")}</div>'
+    markup = (
+        f'<div class="self-check"><span aria-hidden="true">{mark}</span> {html.escape(f"{id}: {text}")}</div>'
+    )
     _show(_Line(f"{mark} {id}: {text}", markup))
     return ok

@@ -124,7 +124,9 @@ def scatter(ax: Axes, x: ArrayLike | torch.Tensor, **kw: Any) -> Axes:
     points = _numpy("x", x)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"x must have shape (n, 2), got {points.shape}")
-    ax.scatter(points[:, 0], points[:, 1], **{"s": 4, "alpha": 0.6, "linewidths": 0, "rasterized": True, **kw})
+    ax.scatter(
+        points[:, 0], points[:, 1], **{"s": 4, "alpha": 0.6, "linewidths": 0, "rasterized": True, **kw}
+    )
     ax.set_aspect("equal")
     return ax
 
@@ -144,7 +146,9 @@ def density(
     grid = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1).reshape(-1, 2)
     with torch.no_grad():
         p = log_prob(grid).exp().reshape(n, n)
-    ax.imshow(p, origin="lower", extent=(*xlim, *ylim), **{"cmap": "Blues", "interpolation": "bilinear", **kw})
+    ax.imshow(
+        p, origin="lower", extent=(*xlim, *ylim), **{"cmap": "Blues", "interpolation": "bilinear", **kw}
+    )
     ax.set_aspect("equal")
     return ax
 
