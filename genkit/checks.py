@@ -126,7 +126,7 @@ def claim(
     ValueError
         The claim itself is ill-formed.
     """
-    if not id or not all(part.isalnum() and part.islower() or part.isdigit() for part in id.split("-")):
+    if not id or not all((part.isalnum() and part.islower()) or part.isdigit() for part in id.split("-")):
         raise ValueError(f"id must be lower-case words joined by hyphens, got {id!r}")
     if not statement or not by:
         raise ValueError(f"statement and by must say something, got {statement!r} and {by!r} in claim {id!r}")

@@ -6,6 +6,7 @@ import html
 import json
 import math
 from collections.abc import Callable, Sequence
+from importlib import resources
 from types import SimpleNamespace
 from typing import Any
 
@@ -120,7 +121,7 @@ def image_grid(
 
 
 def scatter(ax: Axes, x: ArrayLike | torch.Tensor, **kw: Any) -> Axes:
-    """Draw two-dimensional points ``x`` of shape ``(n, 2)`` with equal axes; `kw` goes to ``Axes.scatter``."""
+    """Draw points ``x`` of shape ``(n, 2)`` on equal axes; `kw` goes to ``Axes.scatter``."""
     points = _numpy("x", x)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"x must have shape (n, 2), got {points.shape}")
@@ -153,21 +154,7 @@ def density(
     return ax
 
 
-# The figure is drawn by the reader's browser from numbers alone: no library, no network, no kernel.
-_SLIDER_SCRIPT = """
-(function(){var F=document.getElementById(%ID%),D=JSON.parse(F.querySelector('script[type="application/json"]').textContent),
-S=F.querySelector('svg'),R=F.querySelector('input'),O=F.querySelector('output'),N=F.querySelector('.slider-note'),
-G=S.querySelector('g.curves'),L=48,T=10,W=560,H=240;
-function sx(v){return L+(v-D.x[0])/(D.x[1]-D.x[0])*W}function sy(v){return T+H-(v-D.y[0])/(D.y[1]-D.y[0])*H}
-function el(n,a){var e=document.createElementNS('http://www.w3.org/2000/svg',n);for(var k in a)e.setAttribute(k,a[k]);return e}
-function draw(){var f=D.frames[+R.value];while(G.firstChild)G.removeChild(G.firstChild);
-f.lines.forEach(function(l){var c=D.colors[l.c];if(l.kind==='points'){l.x.forEach(function(v,i){
-if(l.y[i]>=D.y[0]&&l.y[i]<=D.y[1])G.appendChild(el('circle',{cx:sx(v),cy:sy(l.y[i]),r:5,fill:c}))})}
-else G.appendChild(el('path',{d:l.x.map(function(v,i){return(i?'L':'M')+sx(v).toFixed(1)+' '+sy(l.y[i]).toFixed(1)}).join(''),
-fill:'none',stroke:c,'stroke-width':2.2,'stroke-dasharray':l.dash||'none'}))});
-O.textContent=f.label;N.textContent=f.note||'';R.setAttribute('aria-valuetext',f.label+(f.note?', '+f.note:''))}
-R.addEventListener('input',draw);draw()})();
-"""
+_BOX = (52, 10, 556, 240)  # left, top, width and height of a slider figure's axes
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -177,6 +164,8 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 class _SliderFigure:
+    """HTML that draws itself in the reader's browser from numbers alone."""
+
     def __init__(self, markup: str, alt: str) -> None:
         self.markup, self.alt = markup, alt
 
@@ -233,22 +222,16 @@ def slider_figure(
                 names.append(line["name"])
             all_x.append(x)
             all_y.append(y)
-            lines.append(
-                {
-                    "x": [float(f"{v:.4g}") for v in x],
-                    "y": [float(f"{v:.4g}") for v in y],
-                    "c": names.index(line["name"]),
-                    "kind": line.get("kind", "line"),
-                    **({"dash": "6 4"} if line.get("dashed") else {}),
-                }
-            )
+            short = {"x": [float(f"{v:.4g}") for v in x], "y": [float(f"{v:.4g}") for v in y]}
+            extra = {key: line[key] for key in ("kind", "dashed") if key in line}
+            lines.append({**short, "c": names.index(line["name"]), **extra})
         data.append({"label": frame["label"], "note": frame.get("note", ""), "lines": lines})
     if len(names) > len(colors.cycle):
         raise ValueError(f"frames may name at most {len(colors.cycle)} lines, got {names}")
     xs, ys = np.concatenate(all_x), np.concatenate(all_y)
     xlim = xlim or (float(xs.min()), float(xs.max()))
     ylim = ylim or (float(ys.min()), float(ys.max()))
-    left, top, width, height = 48, 10, 560, 240
+    left, top, width, height = _BOX
     ticks = []
     for v in _ticks(*xlim):
         px = left + (v - xlim[0]) / (xlim[1] - xlim[0]) * width
@@ -258,29 +241,28 @@ def slider_figure(
         py = top + height - (v - ylim[0]) / (ylim[1] - ylim[0]) * height
         ticks.append(f'<line x1="{left - 5}" x2="{left}" y1="{py:.1f}" y2="{py:.1f}"/>')
         ticks.append(f'<text x="{left - 8}" y="{py + 4:.1f}" text-anchor="end">{v:g}</text>')
-    payload = {"x": xlim, "y": ylim, "colors": colors.cycle, "frames": data}
+    payload = {"box": _BOX, "x": xlim, "y": ylim, "colors": colors.cycle, "frames": data}
     text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
     legend = "".join(
-        f'<span style="margin-right:1.2em;white-space:nowrap"><span aria-hidden="true" style="display:inline-block;'
-        f'width:.8em;height:.8em;border-radius:50%;background:{colors.cycle[k]};margin-right:.35em"></span>'
-        f"{html.escape(name)}</span>"
+        f'<span class="slider-key"><svg viewBox="0 0 10 10" width="10" height="10" aria-hidden="true">'
+        f'<circle cx="5" cy="5" r="5" fill="{colors.cycle[k]}"/></svg> {html.escape(name)}</span> '
         for k, name in enumerate(names)
     )
     box = f"slider-{id}"
-    markup = (
-        f'<div class="slider-figure" id="{box}" style="background:#fff;color:#222;border-radius:6px;padding:.6em .8em;'
-        f'max-width:640px;font-size:14px"><div><strong>{html.escape(title)}</strong></div>'
-        f'<svg viewBox="0 0 620 300" role="img" aria-label="{html.escape(alt)}" style="width:100%;height:auto">'
-        f'<g fill="none" stroke="#222"><path d="M{left} {top}V{top + height}H{left + width}"/></g>'
-        f'<g stroke="#222" fill="#222" style="font:12px sans-serif" stroke-width=".6">{"".join(ticks)}</g>'
-        f'<g class="curves"></g><g fill="#222" style="font:13px sans-serif">'
-        f'<text x="{left + width / 2}" y="294" text-anchor="middle">{html.escape(xlabel)}</text>'
-        f'<text transform="translate(12 {top + height / 2}) rotate(-90)" text-anchor="middle">'
-        f"{html.escape(ylabel)}</text></g></svg><div>{legend}</div>"
-        f'<label style="display:block;margin-top:.5em">{html.escape(slider_label)}: <output></output>'
-        f'<input type="range" min="0" max="{len(frames) - 1}" step="1" value="{start}" '
-        f'style="width:100%"></label><div class="slider-note" aria-live="polite" style="min-height:1.4em"></div>'
-        f'<script type="application/json">{text}</script>'
-        f"<script>{_SLIDER_SCRIPT.replace('%ID%', json.dumps(box)).strip()}</script></div>"
-    )
+    script = resources.files("genkit").joinpath("slider.js").read_text(encoding="utf-8")
+    markup = f"""<div class="slider-figure" id="{box}" style="background:#fff; color:#222; max-width:42em; padding:.6em">
+<strong>{html.escape(title)}</strong>
+<svg viewBox="0 0 620 300" role="img" aria-label="{html.escape(alt)}" style="width:100%; height:auto">
+<path d="M{left} {top}V{top + height}H{left + width}" fill="none" stroke="#222"/>
+<g stroke="#222" stroke-width=".6" fill="#222" style="font:12px sans-serif">{"".join(ticks)}</g>
+<g class="curves"></g>
+<g fill="#222" style="font:13px sans-serif" text-anchor="middle">
+<text x="{left + width / 2:g}" y="294">{html.escape(xlabel)}</text>
+<text transform="translate(12 {top + height / 2:g}) rotate(-90)">{html.escape(ylabel)}</text></g></svg>
+<div>{legend}</div>
+<label style="display:block">{html.escape(slider_label)}: <output></output>
+<input type="range" min="0" max="{len(frames) - 1}" value="{start}" style="display:block; width:100%"></label>
+<div class="slider-note" aria-live="polite" style="min-height:1.5em"></div>
+<script type="application/json">{text}</script>
+<script>{script.replace("%ID%", json.dumps(box))}</script></div>"""
     return _SliderFigure(markup, alt)

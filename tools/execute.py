@@ -72,7 +72,7 @@ def pages(root: Path = ROOT) -> list[str]:
 def package_key(root: Path = ROOT) -> str:
     """Hash of everything outside a page that its outputs depend on: genkit, the pins, the Python version."""
     h = hashlib.sha256(f"{sys.version_info.major}.{sys.version_info.minor}".encode())
-    for path in sorted((root / "genkit").glob("*.py")) + [root / "constraints.txt"]:
+    for path in sorted((root / "genkit").glob("*.*")) + [root / "constraints.txt"]:
         if path.is_file():
             h.update(path.name.encode() + b"\0" + path.read_bytes())
     return h.hexdigest()[:16]

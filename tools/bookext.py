@@ -1,0 +1,352 @@
+"""The book's Sphinx extension: anchors of inventory items, measured values in prose, indexes, right links.
+
+All of it is read from the executed pages in the cache (tools/execute.py) and from items.yml; nothing is kept
+twice. The label table that it leaves in _build/labels.json is what tools/export.py resolves references with.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import execute
+
+MIME = "application/vnd.genkit.claim+json"
+CHAPTERS = execute.CHAPTERS
+PARTS = {
+    "objectives": "Learning objectives",
+    "approximation": "Approximating the data distribution",
+    "quality": "Log-likelihood against sample quality",
+    "elbo": "Joint optimisation of the ELBO",
+    "flows": "Desirable properties and flows",
+    "beyond": "Going beyond",
+}
+log = logging.getLogger(__name__)
+
+
+# What was measured ----------------------------------------------------------------------------------------
+
+
+def claims(root: Path) -> dict[str, list[dict[str, Any]]]:
+    """Page -> its claims in order, a repeated id (a claim in a loop) once; an id on two pages is an error."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    home: dict[str, str] = {}
+    for page in execute.pages(root):
+        records: dict[str, dict[str, Any]] = {}
+        for cell in execute.executed(page, root).cells:
+            for output in cell.get("outputs", []):
+                if record := output.get("data", {}).get(MIME):
+                    records[record["id"]] = record
+        for id in records:
+            if home.setdefault(id, page) != page:
+                raise execute.PageError(f"claim {id!r} stands on {home[id]} and on {page}: ids are unique")
+        found[page] = list(records.values())
+    return found
+
+
+def items(root: Path) -> dict[str, dict[str, Any]]:
+    """The inventory: item id -> what it is."""
+    path = root / CHAPTERS / "appendix" / "items.yml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))["items"] if path.is_file() else {}
+
+
+def anchor(item: str) -> str:
+    """The HTML anchor of an inventory item: 'S1.8' -> 'item-s1-8'."""
+    return "item-" + item.lower().replace(".", "-")
+
+
+# Roles ----------------------------------------------------------------------------------------------------
+
+
+class ItemRole(SphinxRole):
+    """{item}`S1.8 X1.1`: invisible anchors where items of the inventory are treated."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        out: list[nodes.Node] = []
+        places = self.env.book_places  # type: ignore[attr-defined]
+        for item in self.text.split():
+            if item not in self.env.book_items:  # type: ignore[attr-defined]
+                log.warning("unknown item %r", item, location=self.get_location())
+                continue
+            docs = places.setdefault(item, [])
+            id = anchor(item)
+            if self.env.docname not in docs:
+                docs.append(self.env.docname)
+                out.append(nodes.inline("", "", ids=[id], classes=["item-anchor"]))
+        return out, []
+
+
+class ValueRole(SphinxRole):
+    """{value}`claim-id` or {value}`claim-id:.3f`: the measured number of a claim, from the executed page."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        id, _, spec = self.text.partition(":")
+        record = self.env.book_claims.get(id)  # type: ignore[attr-defined]
+        if record is None:
+            log.warning("no claim %r was executed", id, location=self.get_location())
+            return [nodes.Text("?")], []
+        return [nodes.inline(text=show(record, spec), classes=["value"])], []
+
+
+def show(record: dict[str, Any], spec: str = "") -> str:
+    """A claim's measured number as prose shows it, with a true minus sign."""
+    measured = record["measured"]
+    values = measured if isinstance(measured, list) else [measured]
+    flat = [v for x in values for v in (x if isinstance(x, list) else [x])]
+    return ", ".join(format(v, spec or "#.4g").rstrip(".").replace("-", "−") for v in flat)
+
+
+# Indexes --------------------------------------------------------------------------------------------------
+
+
+class Index(SphinxDirective):
+    """A directive whose content is Markdown made at build time; its page is read anew in every build."""
+
+    has_content = False
+
+    def run(self) -> list[nodes.Node]:
+        node = nodes.container(classes=["generated-index"])
+        lines = self.markdown().split("\n")
+        self.state.nested_parse(StringList(lines, self.get_source_info()[0]), self.content_offset, node)
+        return [node]
+
+    def markdown(self) -> str:
+        raise NotImplementedError
+
+    def link(self, text: str, doc: str, id: str = "") -> str:
+        """A link to a page by address: the anchors are made by outputs, which no label knows."""
+        up = "../" * (self.env.docname.count("/"))
+        return f'<a href="{up}{doc}.html{"#" + id if id else ""}">{text}</a>'
+
+    def title(self, page: str) -> str:
+        source = execute.source(page, Path(self.env.srcdir)).read_text(encoding="utf-8")
+        heading = re.search(r"^# (.+)$", source, re.M)
+        return heading[1] if heading else page
+
+    def places(self, item: str) -> list[str]:
+        docs = self.env.book_places.get(item, [])  # type: ignore[attr-defined]
+        return sorted(
+            (d for d in docs if "/appendix/" not in d), key=execute.toc(Path(self.env.srcdir)).index
+        )
+
+    def where(self, item: str) -> str:
+        docs = self.places(item)
+        if not docs:
+            return "in a later part"
+        titles = [(self.title(d.removeprefix(f"{CHAPTERS}/")), d) for d in docs]
+        return ", ".join(self.link(title, d, anchor(item)) for title, d in titles)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; cells may hold Markdown, maths and links."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def plain(text: str) -> str:
+    """Plain text as Markdown that shows just that text."""
+    return re.sub(r"([\\`*_{}\[\]<>$#|~])", r"\\\1", text)
+
+
+class ClaimsLedger(Index):
+    """Every claim: where it stands, what was measured, the truth and how that is known."""
+
+    def markdown(self) -> str:
+        book = self.env.book_claims_by_page  # type: ignore[attr-defined]
+        total = sum(map(len, book.values()))
+        out = [f"The book holds {total} claims on {sum(map(bool, book.values()))} pages.", ""]
+        for page, records in book.items():
+            if not records:
+                continue
+            rows = []
+            for r in records:
+                value = (
+                    show(r) if not isinstance(r["measured"], list) or len(r["measured"]) <= 4 else "several"
+                )
+                value += f" {r['unit']}" if r["unit"] else ""
+                mark = "" if r["stable"] else " (differs between processors)"
+                rows.append(
+                    [
+                        self.link(plain(r["statement"]), f"{CHAPTERS}/{page}", f"claim-{r['id']}"),
+                        plain(value) + mark,
+                        plain(r["wanted"]),
+                        plain(r["by"]),
+                        " ".join(r["item"]),
+                    ]
+                )
+            title = self.title(page)
+            head = ["Claim", "Measured", "Held against", "Known from", "Item"]
+            out += [f"## {title}", "", table(head, rows), ""]
+        return "\n".join(out)
+
+
+class QuestionMap(Index):
+    """Each question of the source notes and the page that answers it."""
+
+    def markdown(self) -> str:
+        out = []
+        for part, title in PARTS.items():
+            group = {k: v for k, v in self.env.book_items.items() if k[0] == "Q" and v["part"] == part}  # type: ignore[attr-defined]
+            if not group:
+                continue
+            rows = []
+            for id, q in group.items():
+                docs = self.places(id)
+                label = "q" + id[1:].replace(".", "-")
+                rows.append([self.link(id, docs[0], label) if docs else id, q["title"], self.where(id)])
+            out += [f"## {title}", "", table(["No.", "Question", "Answered"], rows), ""]
+        return "\n".join(out)
+
+
+class ErrataRegister(Index):
+    """Each error of the source notes, what is true, and where it is shown."""
+
+    def markdown(self) -> str:
+        records = [(p, r) for p, rs in self.env.book_claims_by_page.items() for r in rs]  # type: ignore[attr-defined]
+        out = []
+        for part, title in PARTS.items():
+            group = {k: v for k, v in self.env.book_items.items() if k[0] == "E" and v["part"] == part}  # type: ignore[attr-defined]
+            if not group:
+                continue
+            rows = []
+            for id, e in group.items():
+                shown = [
+                    self.link(plain(r["statement"]), f"{CHAPTERS}/{p}", f"claim-{r['id']}")
+                    for p, r in records
+                    if id in r["item"]
+                ]
+                where = "here" if e["severity"] == "C" and not self.places(id) else self.where(id)
+                if shown:
+                    where += "; run: " + "; ".join(shown)
+                rows.append(
+                    [f'<span id="register-{id.lower().replace(".", "-")}">{id}</span>', e["severity"],
+                     e["says"], e["true"], where]
+                )  # fmt: skip
+            head = ["No.", "Severity", "The notes say", "What is true", "Shown"]
+            out += [f"## {title}", "", table(head, rows), ""]
+        return "\n".join(out)
+
+
+class ExecutionTimes(Index):
+    """How long each page took when this copy of the book was built."""
+
+    def markdown(self) -> str:
+        root = Path(self.env.srcdir)
+        rows, total = [], 0.0
+        for page in execute.pages(root):
+            t = execute.seconds(page, root)
+            total += t["execution_seconds"]
+            doc = f"{CHAPTERS}/{page}"
+            rows.append(
+                [self.link(self.title(page), doc), f"{t['execution_seconds']:.0f}", f"{t['cpu_seconds']:.0f}"]
+            )
+        rows.append(["All pages", f"{total:.0f}", ""])
+        return table(["Page", "Seconds", "Seconds of processor"], rows)
+
+
+# Events ---------------------------------------------------------------------------------------------------
+
+
+def load(app: Sphinx) -> None:
+    """Read the ledger and the inventory once, before any page is read."""
+    root = Path(app.srcdir)
+    env: Any = app.env
+    try:
+        env.book_claims_by_page = claims(root)
+    except KeyError as error:
+        raise execute.PageError(f"not executed yet, run tools/execute.py first: {error}") from None
+    env.book_claims = {r["id"]: r for rs in env.book_claims_by_page.values() for r in rs}
+    env.book_items = items(root)
+    if not hasattr(env, "book_places"):
+        env.book_places = {}
+
+
+def indexes_first_out(
+    app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """Pages of indexes are read in every build, and last, since they gather from the others."""
+    return [d for d in env.found_docs if d.startswith(f"{CHAPTERS}/appendix/") and d not in added | changed]
+
+
+def read_indexes_last(app: Sphinx, env: Any, docnames: list[str]) -> None:
+    docnames.sort(key=lambda d: (d.startswith(f"{CHAPTERS}/appendix/"), d))
+
+
+def forget(app: Sphinx, env: Any, docname: str) -> None:
+    for docs in getattr(env, "book_places", {}).values():
+        if docname in docs:
+            docs.remove(docname)
+
+
+def right_links(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """The Colab button opens the page's notebook (the theme would link the Markdown, which Colab cannot open)."""
+    if not doctree:
+        return
+    page = pagename.removeprefix(f"{CHAPTERS}/")
+    notebook = f"notebooks/{page}.ipynb"
+    for group in list(context.get("header_buttons", [])):
+        if group.get("label") != "launch-buttons":
+            continue
+        if not (Path(app.srcdir) / notebook).is_file():
+            context["header_buttons"].remove(group)
+            continue
+        for button in group["buttons"]:
+            if button["text"] == "Colab":
+                base = button["url"].split("/blob/")[0]
+                button["url"] = f"{base}/blob/{context['theme_repository_branch']}/{notebook}"
+
+
+def dump_labels(app: Sphinx, exception: Exception | None) -> None:
+    """Write _build/labels.json: 'eq:x', 'ref:x', 'num:x', 'prf:x' -> [page, anchor, text]."""
+    if exception or app.builder.name != "html":
+        return
+    env: Any = app.env
+    out: dict[str, list[str]] = {}
+    for label, (doc, number) in env.get_domain("math").equations.items():
+        out[f"eq:{label}"] = [doc, f"equation-{label}", f"({number})"]
+    for label, (doc, id, title) in env.get_domain("std").labels.items():
+        out[f"ref:{label}"] = [doc, id, str(title)]
+    for doc, kinds in env.toc_fignumbers.items():
+        for kind, ids in kinds.items():
+            for id, number in ids.items():
+                out[f"num:{id}"] = [doc, id, f"{kind} " + ".".join(map(str, number))]
+    for label, item in getattr(env, "proof_list", {}).items():
+        out[f"prf:{label}"] = [item["docname"], label, str(item.get("title", ""))]
+    for doc, numbers in env.toc_secnumbers.items():
+        for id, number in numbers.items():
+            out[f"sec:{doc}{id}"] = [doc, id.lstrip("#"), ".".join(map(str, number))]
+    path = Path(app.outdir).parent / "labels.json"
+    path.write_text(json.dumps(out, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def configure(app: Sphinx, config: Any) -> None:
+    config.nb_execution_cache_path = str(execute.cache_path(Path(app.srcdir)))
+    config.html_theme_options["navbar_persistent"] = []  # one search field, not two
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_role("item", ItemRole())
+    app.add_role("value", ValueRole())
+    app.add_directive("claims-ledger", ClaimsLedger)
+    app.add_directive("question-map", QuestionMap)
+    app.add_directive("errata-register", ErrataRegister)
+    app.add_directive("execution-times", ExecutionTimes)
+    app.connect("config-inited", configure)
+    app.connect("builder-inited", load)
+    app.connect("env-get-outdated", outdated)
+    app.connect("env-before-read-docs", read_indexes_last)
+    app.connect("env-purge-doc", forget)
+    app.connect("html-page-context", right_links, priority=900)
+    app.connect("build-finished", dump_labels)
+    return {"version": "0.1", "parallel_read_safe": False, "parallel_write_safe": True}
