@@ -250,7 +250,8 @@ def slider_figure(
     )
     box = f"slider-{id}"
     script = resources.files("genkit").joinpath("slider.js").read_text(encoding="utf-8")
-    markup = f"""<div class="slider-figure" id="{box}" style="background:#fff; color:#222; max-width:42em; padding:.6em">
+    card = "background:#fff; color:#222; max-width:42em; padding:.6em"
+    markup = f"""<div class="slider-figure" id="{box}" style="{card}">
 <strong>{html.escape(title)}</strong>
 <svg viewBox="0 0 620 300" role="img" aria-label="{html.escape(alt)}" style="width:100%; height:auto">
 <path d="M{left} {top}V{top + height}H{left + width}" fill="none" stroke="#222"/>

@@ -134,6 +134,11 @@ class Index(SphinxDirective):
         heading = re.search(r"^# (.+)$", source, re.M)
         return heading[1] if heading else page
 
+    def group(self, letter: str, part: str) -> dict[str, dict[str, Any]]:
+        """The inventory's items of one kind and part."""
+        found = self.env.book_items.items()  # type: ignore[attr-defined]
+        return {id: item for id, item in found if id[0] == letter and item["part"] == part}
+
     def places(self, item: str) -> list[str]:
         docs = self.env.book_places.get(item, [])  # type: ignore[attr-defined]
         return sorted(
@@ -197,7 +202,7 @@ class QuestionMap(Index):
     def markdown(self) -> str:
         out = []
         for part, title in PARTS.items():
-            group = {k: v for k, v in self.env.book_items.items() if k[0] == "Q" and v["part"] == part}  # type: ignore[attr-defined]
+            group = self.group("Q", part)
             if not group:
                 continue
             rows = []
@@ -216,7 +221,7 @@ class ErrataRegister(Index):
         records = [(p, r) for p, rs in self.env.book_claims_by_page.items() for r in rs]  # type: ignore[attr-defined]
         out = []
         for part, title in PARTS.items():
-            group = {k: v for k, v in self.env.book_items.items() if k[0] == "E" and v["part"] == part}  # type: ignore[attr-defined]
+            group = self.group("E", part)
             if not group:
                 continue
             rows = []
@@ -272,11 +277,15 @@ def load(app: Sphinx) -> None:
         env.book_places = {}
 
 
-def indexes_first_out(
-    app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]
-) -> list[str]:
-    """Pages of indexes are read in every build, and last, since they gather from the others."""
-    return [d for d in env.found_docs if d.startswith(f"{CHAPTERS}/appendix/") and d not in added | changed]
+def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+    """Read anew what Sphinx cannot see to have changed: pages with new outputs, and the indexes, always."""
+    root = Path(app.srcdir)
+    before, env.book_keys = getattr(env, "book_keys", {}), {}
+    for page in execute.pages(root):
+        env.book_keys[f"{CHAPTERS}/{page}"] = execute.source_key(page, root)
+    stale = {doc for doc, key in env.book_keys.items() if before.get(doc, key) != key}
+    indexes = {doc for doc in env.found_docs if doc.startswith(f"{CHAPTERS}/appendix/")}
+    return sorted((stale | indexes) & env.found_docs - added - changed)
 
 
 def read_indexes_last(app: Sphinx, env: Any, docnames: list[str]) -> None:
@@ -289,7 +298,7 @@ def forget(app: Sphinx, env: Any, docname: str) -> None:
             docs.remove(docname)
 
 
-def right_links(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+def right_links(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """The Colab button opens the page's notebook (the theme would link the Markdown, which Colab cannot open)."""
     if not doctree:
         return

@@ -3,7 +3,7 @@
     python tools/execute.py                      every page whose code, genkit or pins changed
     python tools/execute.py objectives/density   that page (add --force to run it again)
 
-A page that fails stops the line: the message names the page, the cell and the cause, and nothing of it is cached.
+A page that fails stops the line: the message names page, cell and cause, and nothing of it is cached.
 Pages that succeeded stay cached, so that an interrupted run goes on where it stopped.
 """
 
@@ -88,7 +88,7 @@ def source_key(page: str, root: Path = ROOT) -> str:
 
 
 def cache_path(root: Path = ROOT) -> Path:
-    """Folder of the cache; it carries `package_key`, since a cached page is looked up by its own code alone."""
+    """Folder of the cache, named by `package_key`, since a page is looked up by its own code alone."""
     return root / "_build" / "cache" / package_key(root)
 
 
