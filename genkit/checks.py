@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 __all__ = ["ClaimError", "agree", "claim", "monte_carlo", "self_check"]
 
-MIME = "application/vnd.genkit.claim+json"
+CLAIM = "genkit_claim"  # key of a claim's record in the metadata of its output
 
 
 class ClaimError(AssertionError):
@@ -30,11 +30,11 @@ class _Line:
     def __init__(self, text: str, html_text: str, record: dict[str, Any] | None = None) -> None:
         self.text, self.html_text, self.record = text, html_text, record
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        bundle: dict[str, Any] = {"text/plain": self.text, "text/html": self.html_text}
-        if self.record is not None:
-            bundle[MIME] = self.record
-        return bundle
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        metadata = {} if self.record is None else {CLAIM: self.record}
+        return {"text/plain": self.text, "text/html": self.html_text}, metadata
 
 
 def _show(line: _Line) -> None:

@@ -22,7 +22,6 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import execute
 
-MIME = "application/vnd.genkit.claim+json"
 CHAPTERS = execute.CHAPTERS
 PARTS = {
     "objectives": "Learning objectives",
@@ -46,7 +45,7 @@ def claims(root: Path) -> dict[str, list[dict[str, Any]]]:
         records: dict[str, dict[str, Any]] = {}
         for cell in execute.executed(page, root).cells:
             for output in cell.get("outputs", []):
-                if record := output.get("data", {}).get(MIME):
+                if record := output.get("metadata", {}).get("genkit_claim"):
                     records[record["id"]] = record
         for id in records:
             if home.setdefault(id, page) != page:
@@ -236,7 +235,7 @@ class ErrataRegister(Index):
                     where += "; run: " + "; ".join(shown)
                 rows.append(
                     [f'<span id="register-{id.lower().replace(".", "-")}">{id}</span>', e["severity"],
-                     e["says"], e["true"], where]
+                     e["says"], e["truth"], where]
                 )  # fmt: skip
             head = ["No.", "Severity", "The notes say", "What is true", "Shown"]
             out += [f"## {title}", "", table(head, rows), ""]

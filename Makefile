@@ -1,0 +1,75 @@
+# Two commands from a fresh clone: `make book` builds, `make test` checks. No target needs another step before it.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+PYTHON ?= python3
+V := .venv/bin
+# One thread: two on a small shared machine made small networks up to 16 times slower, and sums would differ.
+export OMP_NUM_THREADS = 1
+export GENKIT_BOOK = 1
+export PIP_REQUIRE_VIRTUALENV = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+unexport PYTHONPATH
+
+PINS = -r requirements.txt -c constraints.txt
+NEWEST_PINS = -r <(sed -E 's/^(jupyter-book)==.*/\1<2/; s/^([A-Za-z0-9_.-]+)==.*/\1/' requirements.txt)
+CHOSEN_PINS = $(if $(NEWEST),$(NEWEST_PINS),$(PINS))
+INSTALLED := .venv/.installed-$(shell cat requirements.txt constraints.txt | cksum | cut -d' ' -f1)$(NEWEST)
+
+.DEFAULT_GOAL := help
+.PHONY: help install pages site notebooks book sync lint test bench resolve constraints clean
+
+help:  ## show this list
+	@sed -nE 's/^([a-z]+):.*  ## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+$(INSTALLED):
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("This book needs Python 3.11, 3.12 or 3.13, but $(PYTHON) is %d.%d: say make PYTHON=python3.11 ..." % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	$(V)/python -m pip install -q $(CHOSEN_PINS)
+	@rm -f .venv/.installed-*; touch $@
+
+install: $(INSTALLED)  ## install the pinned packages into .venv
+
+pages: $(INSTALLED)  ## execute the pages whose code, genkit or pins changed
+	$(V)/python tools/execute.py
+
+site: pages  ## the site alone, in _build/html
+	$(V)/jupyter-book build . -W -n --keep-going -q
+	$(V)/python tools/bundle.py
+	$(V)/python tools/check_site.py _build/html
+
+notebooks: site  ## write notebooks/ from the executed pages
+	$(V)/python tools/export.py
+
+book: notebooks  ## build the whole book, executed
+	@echo "The book is built. Open file://$(CURDIR)/_build/html/index.html in a browser."
+
+sync: $(INSTALLED)  ## write the exercises into the pages, and the .py pairs from the .md pages
+	$(V)/python tools/exercises.py --sync
+	$(V)/python tools/check_pairs.py --sync
+
+lint: $(INSTALLED)  ## style, types, spelling, pairs in step
+	$(V)/ruff check .
+	$(V)/ruff format --check .
+	$(V)/mypy genkit
+	$(V)/codespell
+	$(V)/python tools/check_pairs.py
+	$(V)/python tools/exercises.py --check
+
+test: book lint  ## every test: package, tools, site in a browser, notebooks as Colab runs them
+	$(V)/python -m pytest tests
+	$(V)/python tools/colab.py
+
+bench: $(INSTALLED)  ## time the line from clean, and weigh the pages
+	$(V)/python tools/bench.py
+
+resolve: $(INSTALLED)  ## show that the pins resolve on Python 3.11, 3.12 and 3.13
+	for v in 3.11 3.12 3.13; do $(V)/python -m pip install -q --dry-run --ignore-installed --python-version $$v \
+	  --only-binary=:all: --target _build/resolve $(PINS) && echo "Python $$v: the pins resolve" || exit 1; done
+
+constraints:  ## resolve requirements.txt anew and write constraints.txt
+	rm -rf _build/resolve && $(PYTHON) -m venv _build/resolve && _build/resolve/bin/pip install -q -r requirements.txt
+	(echo "# The whole resolved set (Python 3.11 to 3.13). Remade by: make constraints"; \
+	  _build/resolve/bin/pip freeze | sed -E 's/^(torch==[0-9.]+)\+.*/\1/') > constraints.txt
+
+clean:  ## remove what was built; what is installed stays
+	rm -rf _build
