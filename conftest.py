@@ -1,0 +1,164 @@
+"""How nbval compares the book's notebooks (``pytest --nbval notebooks``).
+
+Text and HTML must be equal but for floats, each of which may differ by one unit in its last printed place.
+A claim's record must be equal but for what was measured: the claim itself holds that against the truth.
+Images are not compared. A code cell that was never run fails. At the end stands the share of cells with
+outputs that were compared; below 95 % the run fails.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from decimal import Decimal
+from typing import Any
+
+CLAIM = "application/vnd.genkit.claim+json"
+LEAST = 0.95
+FLOAT = re.compile(r"(?<![\w.])[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE][-+]?\d))(?:[eE][-+]?\d+)?(?![\w.])")
+IMAGE = re.compile(r"data:image/[\w.+-]+;base64,[A-Za-z0-9+/=\s]+")
+
+
+def unit(text: str) -> Decimal:
+    """One unit in the last printed place: 0.368 -> 0.001, 1.2e-05 -> 1e-06."""
+    exponent = Decimal(text).as_tuple().exponent
+    return Decimal((0, (1,), int(exponent)))
+
+
+def close(ref: str, new: str) -> bool:
+    """Whether two texts are equal but for floats that differ by at most one unit in the last place."""
+    if str.__eq__(ref, new):
+        return True
+    ref, new = IMAGE.sub("", ref), IMAGE.sub("", new)
+    a, b = FLOAT.findall(ref), FLOAT.findall(new)
+    if len(a) != len(b) or _skeleton(ref) != _skeleton(new):
+        return False
+    return all(abs(Decimal(x) - Decimal(y)) <= min(unit(x), unit(y)) for x, y in zip(a, b, strict=True))
+
+
+def _skeleton(text: str) -> str:
+    """What stands around the floats; a changed width of a number may move the blanks beside it."""
+    return re.sub(r"[ \t]+", " ", FLOAT.sub("#", text))
+
+
+def same_claim(ref: Any, new: Any, key: str = "") -> bool:
+    """Whether two claim records are equal, numbers to 1e-6 of themselves and `measured` only in shape."""
+    if isinstance(ref, dict) and isinstance(new, dict):
+        return ref.keys() == new.keys() and all(same_claim(ref[k], new[k], k) for k in ref)
+    if isinstance(ref, list) and isinstance(new, list):
+        return len(ref) == len(new) and all(same_claim(a, b, key) for a, b in zip(ref, new, strict=True))
+    number = (int, float)
+    if isinstance(ref, number) and isinstance(new, number) and type(ref) is not bool:
+        return key == "measured" or math.isclose(ref, new, rel_tol=1e-6, abs_tol=1e-12)
+    if isinstance(ref, str) and isinstance(new, str):
+        return close(ref, new)
+    return type(ref) is type(new) and ref == new
+
+
+class Tolerant(str):
+    """nbval compares strings with `!=`: these compare with the tolerance."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and close(str(self), str(other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
+class Record(dict):
+    """nbval compares records with `!=`: these compare as claims."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, dict) and same_claim(dict(self), dict(other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
+def compared(cell: Any) -> str:
+    """'none' if a cell has no outputs, else whether nbval compares anything of them: 'yes' or 'no'."""
+    if not cell.outputs:
+        return "none"
+    for output in cell.outputs:
+        data = output.get("data", {})
+        if output.output_type == "stream" or CLAIM in data:
+            return "yes"
+        if data and not any(kind.startswith("image/") for kind in data):
+            return "yes"
+    return "no"
+
+
+def pytest_configure(config: Any) -> None:
+    if not getattr(config.option, "nbval", False):
+        return
+    import nbval.plugin
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # sums and small networks depend on the number of threads
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    config.option.nbval_current_env = not config.option.nbval_kernel_name
+    cell_class = nbval.plugin.IPyNbCell
+    if cell_class.sanitize is not _sanitize:
+        _plain["sanitize"], _plain["runtest"] = cell_class.sanitize, cell_class.runtest
+        cell_class.sanitize, cell_class.runtest = _sanitize, _runtest
+    if not hasattr(config, "workerinput"):  # one count, in the process that hears of all workers
+        config.pluginmanager.register(Share(), "nbval-share")
+
+
+_plain: dict[str, Any] = {}
+
+
+def _sanitize(self: Any, value: Any) -> Any:
+    out = _plain["sanitize"](self, value)
+    if isinstance(out, str):
+        return Tolerant(out)
+    return Record(out) if isinstance(out, dict) and "measured" in out else out
+
+
+def _runtest(self: Any) -> None:
+    if self.cell.execution_count is None and self.cell.source.strip() and not self.options["skip"]:
+        self.raise_cell_error("never executed: there is nothing to compare with")
+    how = compared(self.cell)
+    self.user_properties.append(("compared", "no" if how == "yes" and not self.options["check"] else how))
+    _plain["runtest"](self)
+
+
+class Share:
+    """Counts the cells that have outputs and those that were compared."""
+
+    def __init__(self) -> None:
+        self.counts = {"yes": 0, "no": 0, "none": 0}
+        self.blind: list[str] = []
+
+    @property
+    def share(self) -> float | None:
+        total = self.counts["yes"] + self.counts["no"]
+        return self.counts["yes"] / total if total else None
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when == "call":
+            for name, how in report.user_properties:
+                if name == "compared":
+                    self.counts[how] += 1
+                    if how == "no":
+                        self.blind.append(report.nodeid)
+
+    def pytest_sessionfinish(self, session: Any) -> None:
+        if self.share is not None and self.share < LEAST and session.exitstatus == 0:
+            session.exitstatus = 1
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.share is None:
+            return
+        total = self.counts["yes"] + self.counts["no"]
+        line = f"{self.counts['yes']} of {total} cells with outputs compared ({self.share:.1%})"
+        if self.share >= LEAST:
+            terminalreporter.write_line(line)
+            return
+        terminalreporter.write_line(f"{line}: fewer than {LEAST:.0%}. Not compared:", red=True)
+        for name in self.blind:
+            terminalreporter.write_line(f"  {name}")
