@@ -146,7 +146,7 @@ def density(
     ys = torch.linspace(*ylim, n, dtype=torch.float64)
     grid = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1).reshape(-1, 2)
     with torch.no_grad():
-        p = log_prob(grid).exp().reshape(n, n)
+        p = log_prob(grid).exp().reshape(n, n).cpu().numpy()
     ax.imshow(
         p, origin="lower", extent=(*xlim, *ylim), **{"cmap": "Blues", "interpolation": "bilinear", **kw}
     )

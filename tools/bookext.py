@@ -298,7 +298,7 @@ def forget(app: Sphinx, env: Any, docname: str) -> None:
 
 
 def right_links(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """The Colab button opens the page's notebook (the theme would link the Markdown, which Colab cannot open)."""
+    """The Colab button opens the notebook; the theme would link the Markdown, which Colab cannot open."""
     if not doctree:
         return
     page = pagename.removeprefix(f"{CHAPTERS}/")

@@ -17,7 +17,7 @@ def bundle(site: Path) -> Path:
         for path in files:
             if path == part:
                 continue
-            info = zipfile.ZipInfo(f"{NAME}/{path.relative_to(site).as_posix()}", date_time=(2026, 1, 1, 0, 0, 0))
+            info = zipfile.ZipInfo(f"{NAME}/{path.relative_to(site).as_posix()}", (2026, 1, 1, 0, 0, 0))
             info.compress_type = zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16
             z.writestr(info, path.read_bytes())
