@@ -32,7 +32,7 @@ PARTS = {
 FIELDS = {
     "S": {"part", "kind", "title", "home"},
     "Q": {"part", "kind", "title", "question", "home"},
-    "E": {"part", "kind", "severity", "title", "says", "true", "home"},
+    "E": {"part", "kind", "severity", "title", "says", "truth", "home"},
     "X": {"part", "kind", "title", "home"},
 }
 ANCHOR = re.compile(r"\{item\}`([^`]+)`")
@@ -85,7 +85,7 @@ def test_every_item_has_its_fields() -> None:
         assert set(item) == FIELDS[id[0]], id
         assert item["part"] == PARTS[id[1]], id
         assert item["home"] and all("/" in home for home in item["home"]), id
-        texts = [item[k] for k in ("title", "question", "says", "true") if k in item]
+        texts = [item[k] for k in ("title", "question", "says", "truth") if k in item]
         assert all(t and "\n" not in t for t in texts), id
         if id[0] == "E":
             assert item["severity"] in "ABC", id
