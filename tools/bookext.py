@@ -128,15 +128,13 @@ class Index(SphinxDirective):
         up = "../" * (self.env.docname.count("/"))
         return f'<a href="{up}{doc}.html{"#" + id if id else ""}">{text}</a>'
 
-    def title(self, page: str) -> str:
-        source = execute.source(page, Path(self.env.srcdir)).read_text(encoding="utf-8")
-        heading = re.search(r"^# (.+)$", source, re.M)
-        return heading[1] if heading else page
-
     def group(self, letter: str, part: str) -> dict[str, dict[str, Any]]:
         """The inventory's items of one kind and part."""
         found = self.env.book_items.items()  # type: ignore[attr-defined]
         return {id: item for id, item in found if id[0] == letter and item["part"] == part}
+
+    def title(self, page: str) -> str:
+        return title(execute.source(page, Path(self.env.srcdir)).read_text(encoding="utf-8"))
 
     def places(self, item: str) -> list[str]:
         docs = self.env.book_places.get(item, [])  # type: ignore[attr-defined]
@@ -161,6 +159,12 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def plain(text: str) -> str:
     """Plain text as Markdown that shows just that text."""
     return re.sub(r"([\\`*_{}\[\]<>$#|~])", r"\\\1", text)
+
+
+def title(text: str) -> str:
+    """The first heading of a page."""
+    heading = re.search(r"^# (.+)$", text, re.M)
+    return heading[1] if heading else ""
 
 
 class ClaimsLedger(Index):
@@ -277,8 +281,16 @@ def load(app: Sphinx) -> None:
 
 
 def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """Read anew what Sphinx cannot see to have changed: pages with new outputs, and the indexes, always."""
+    """Read anew what Sphinx cannot see to have changed: pages with new outputs, and the indexes, always.
+
+    A new order of pages or a new title shows in the navigation of every page, so then all are read.
+    """
     root = Path(app.srcdir)
+    docs = [doc for doc in execute.toc(root) if doc in env.found_docs]
+    order = [(doc, title((root / f"{doc}.md").read_text(encoding="utf-8"))) for doc in docs]
+    order_before, env.book_order = getattr(env, "book_order", order), order
+    if order_before != order:
+        return sorted(env.found_docs - added - changed)
     before, env.book_keys = getattr(env, "book_keys", {}), {}
     for page in execute.pages(root):
         env.book_keys[f"{CHAPTERS}/{page}"] = execute.source_key(page, root)
