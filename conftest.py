@@ -14,7 +14,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-CLAIM = "application/vnd.genkit.claim+json"
+CLAIM = "genkit_claim"  # key of a claim's record in the metadata of its output
 LEAST = 0.95
 FLOAT = re.compile(r"(?<![\w.])[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE][-+]?\d))(?:[eE][-+]?\d+)?(?![\w.])")
 IMAGE = re.compile(r"data:image/[\w.+-]+;base64,[A-Za-z0-9+/=\s]+")
@@ -85,7 +85,7 @@ def compared(cell: Any) -> str:
         return "none"
     for output in cell.outputs:
         data = output.get("data", {})
-        if output.output_type == "stream" or CLAIM in data:
+        if output.output_type == "stream" or CLAIM in output.get("metadata", {}):
             return "yes"
         if data and not any(kind.startswith("image/") for kind in data):
             return "yes"
@@ -98,13 +98,15 @@ def pytest_configure(config: Any) -> None:
     import nbval.plugin
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # sums and small networks depend on the number of threads
+    os.environ.setdefault("GENKIT_BOOK", "1")  # no progress bars
     os.environ.setdefault("PYTHONHASHSEED", "0")
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     config.option.nbval_current_env = not config.option.nbval_kernel_name
     cell_class = nbval.plugin.IPyNbCell
     if cell_class.sanitize is not _sanitize:
-        _plain["sanitize"], _plain["runtest"] = cell_class.sanitize, cell_class.runtest
-        cell_class.sanitize, cell_class.runtest = _sanitize, _runtest
+        for name, ours in (("sanitize", _sanitize), ("compare_outputs", _compare), ("runtest", _runtest)):
+            _plain[name] = getattr(cell_class, name)
+            setattr(cell_class, name, ours)
     if not hasattr(config, "workerinput"):  # one count, in the process that hears of all workers
         config.pluginmanager.register(Share(), "nbval-share")
 
@@ -117,6 +119,21 @@ def _sanitize(self: Any, value: Any) -> Any:
     if isinstance(out, str):
         return Tolerant(out)
     return Record(out) if isinstance(out, dict) and "measured" in out else out
+
+
+def _compare(self: Any, test: Any, ref: Any, skip_compare: Any = None) -> bool:
+    return _plain["compare_outputs"](self, _with_records(test), _with_records(ref), skip_compare)
+
+
+def _with_records(outputs: Any) -> list[Any]:
+    """The outputs with claim records among their data, since nbval compares no metadata."""
+    out = []
+    for output in outputs:
+        record = output.get("metadata", {}).get(CLAIM)
+        if record:
+            output = type(output)(output, data={**output["data"], CLAIM: record})
+        out.append(output)
+    return out
 
 
 def _runtest(self: Any) -> None:
