@@ -1,0 +1,105 @@
+/* What the theme leaves open: names that match what one sees, landmarks, boxes that scroll by keyboard,
+   and folds that open when a link or the printer wants what is inside. */
+"use strict";
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // The accessible name of a button is the text on it; the theme's own labels contradict that text.
+  function nameButtons() {
+    all(".search-button-field, details.hide > summary").forEach((e) => e.removeAttribute("aria-label"));
+    all(".theme-switch-button .theme-switch").forEach((e) => {
+      e.removeAttribute("title");
+      e.removeAttribute("aria-labelledby");
+      e.setAttribute("aria-hidden", "true");
+      all("title", e).forEach((t) => t.remove());
+    });
+    all(".toggle-button").forEach((b) => {
+      const title = b.closest(".admonition-title");
+      b.setAttribute("aria-label", title ? title.textContent.replace(/\s+/g, " ").trim() : "Show or hide");
+    });
+    all("button.btn[title]:not([aria-label])").forEach((b) => b.setAttribute("aria-label", b.title));
+  }
+
+  // The title of the book stands in the sidebar outside of any landmark.
+  function nameLandmarks() {
+    const logo = document.querySelector(".sidebar-primary-items__start .navbar-brand")?.parentElement;
+    logo?.setAttribute("role", "navigation");
+    logo?.setAttribute("aria-label", "Book");
+  }
+
+  // A box that scrolls sideways can be reached and scrolled by keyboard; one that fits is no stop.
+  function focusScrollers() {
+    all(".bd-article span.math").forEach((e) => {
+      e.classList.remove("wide");
+      if (e.getBoundingClientRect().width > e.closest("p, li, td, dd, div, section").clientWidth) {
+        e.classList.add("wide");
+      }
+    });
+    const kinds = [
+      ["div.math mjx-container, div.math, span.math.wide", "Wide formula"],
+      ["pre", "Code or output"],
+      [".pst-scrollable-table-container, .generated-index, div.output", "Wide table or output"],
+    ];
+    for (const [selector, name] of kinds) {
+      all(selector, document.querySelector(".bd-article") ?? document).forEach((e) => {
+        const scrolls =
+          e.scrollWidth > e.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(e).overflowX);
+        if (scrolls && !e.hasAttribute("tabindex")) {
+          e.setAttribute("tabindex", "0");
+          e.setAttribute("role", "group");
+          e.setAttribute("aria-label", `${name}, scrolls sideways`);
+          e.dataset.scroller = "";
+        } else if (!scrolls && "scroller" in e.dataset) {
+          ["tabindex", "role", "aria-label", "data-scroller"].forEach((a) => e.removeAttribute(a));
+        }
+      });
+    }
+  }
+
+  // Folds: open all those around an element.
+  function openAround(e) {
+    for (let x = e; x; x = x.parentElement) {
+      if (x.tagName === "DETAILS") x.open = true;
+      if (x.classList.contains("toggle-hidden")) x.querySelector(":scope > .admonition-title .toggle-button")?.click();
+    }
+  }
+  function openTarget() {
+    const id = decodeURIComponent(location.hash.slice(1));
+    const target = id && document.getElementById(id);
+    if (!target) return;
+    openAround(target);
+    target.scrollIntoView();
+  }
+  const opened = new Set();
+  addEventListener("beforeprint", () =>
+    all("details:not([open])").forEach((d) => (opened.add(d), (d.open = true))));
+  addEventListener("afterprint", () => (opened.forEach((d) => (d.open = false)), opened.clear()));
+
+  // A click on whatever stands in the title of a folded box (a formula, say) is a click on the title.
+  function wholeTitles() {
+    all(".admonition.toggle > .admonition-title").forEach((title) =>
+      title.addEventListener("click", (click) => {
+        if (click.target === title || click.target.closest(".toggle-button")) return;
+        click.stopImmediatePropagation();
+        title.querySelector(".toggle-button").click();
+      }, true));
+  }
+
+  addEventListener("DOMContentLoaded", () => {
+    nameLandmarks();
+    nameButtons();
+    wholeTitles();
+    focusScrollers();
+  });
+  addEventListener("load", async () => {
+    nameButtons(); // the theme's icons come late
+    await window.MathJax?.startup?.promise;
+    focusScrollers();
+    openTarget();
+    let timer;
+    addEventListener("resize", () => (clearTimeout(timer), (timer = setTimeout(focusScrollers, 150))));
+    document.addEventListener("toggle", focusScrollers, true);
+    document.addEventListener("click", () => setTimeout(focusScrollers, 350));
+  });
+  addEventListener("hashchange", openTarget);
+})();
