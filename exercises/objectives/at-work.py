@@ -1,0 +1,313 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: md:myst,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Exercises: Putting the objectives to work
+
+# %% ex={"role": "setup"}
+import itertools
+import math
+
+import numpy as np
+import torch
+
+from genkit.checks import self_check
+from genkit.metrics import frechet_distance
+
+
+# %% [markdown] ex={"id": "at-work-gram", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 3, "topic": "metrics"}
+# #### A Fréchet distance that never builds a covariance
+#
+# Inception has 2048 features, but you may have only a few hundred images. Let $X_c$ $(n,d)$ and $Y_c$ $(m,d)$ be the feature
+# matrices with their means subtracted. Show that
+#
+# $$
+# \operatorname{Tr}\big(\hat\Sigma_r^{1/2}\hat\Sigma_g\hat\Sigma_r^{1/2}\big)^{1/2}
+# = \frac{\big\|X_cY_c^\top\big\|_*}{\sqrt{(n-1)(m-1)}},
+# $$
+#
+# where $\|\cdot\|_*$ is the sum of the singular values, and use it to compute the squared Fréchet distance of two samples
+# without a $d\times d$ matrix.
+
+# %% ex={"id": "at-work-gram", "role": "solution"}
+def frechet_gram(real, generated):
+    """Squared Fréchet distance of features (n, d) and (m, d), through the (n, m) matrix of inner products; a scalar."""
+    ### BEGIN SOLUTION
+    n, m = len(real), len(generated)
+    x, y = real - real.mean(0), generated - generated.mean(0)
+    cross = torch.linalg.svdvals(x @ y.T).sum() / math.sqrt((n - 1) * (m - 1))
+    traces = x.square().sum() / (n - 1) + y.square().sum() / (m - 1)
+    return (real.mean(0) - generated.mean(0)).square().sum() + traces - 2 * cross
+    ### END SOLUTION
+
+
+# %% ex={"id": "at-work-gram", "role": "check"}
+def check_at_work_gram():
+    g = torch.Generator().manual_seed(3)
+    draw = lambda n, d: torch.randn(n, d, generator=g, dtype=torch.float64)
+    for n, m, d in ((40, 25, 7), (12, 30, 60)):
+        a, b = draw(n, d) * torch.linspace(0.2, 3, d, dtype=torch.float64), draw(m, d) + 0.5
+        assert torch.allclose(frechet_gram(a, b), frechet_distance(a, b), rtol=1e-6, atol=1e-6), "compare with covariances"
+        assert torch.allclose(frechet_gram(a, b), frechet_gram(b, a)), "the distance must be symmetric"
+        assert abs(float(frechet_gram(a, a))) < 1e-8, "a sample is at distance zero from itself"
+        shift = torch.arange(d, dtype=torch.float64)
+        gap = frechet_gram(a, a + shift) - shift.square().sum()
+        assert abs(float(gap)) < 1e-6, "moving a sample by t must cost exactly the squared length of t"
+        assert torch.allclose(frechet_gram(3 * a, 3 * b), 9 * frechet_gram(a, b)), "the units are squared"
+    wide = frechet_gram(draw(20, 20000), draw(20, 20000))
+    assert bool(torch.isfinite(wide)), "20 000 features must be no problem"
+
+
+self_check("at-work-gram", check_at_work_gram)
+
+
+# %% ex={"id": "at-work-gram", "role": "wrong", "why": "forgets to subtract the means before the inner products"}
+def frechet_gram(real, generated):
+    n, m = len(real), len(generated)
+    x, y = real - real.mean(0), generated - generated.mean(0)
+    cross = torch.linalg.svdvals(real @ generated.T).sum() / math.sqrt((n - 1) * (m - 1))
+    traces = x.square().sum() / (n - 1) + y.square().sum() / (m - 1)
+    return (real.mean(0) - generated.mean(0)).square().sum() + traces - 2 * cross
+
+
+# %% ex={"id": "at-work-gram", "role": "wrong", "why": "takes the Frobenius norm instead of the sum of the singular values"}
+def frechet_gram(real, generated):
+    n, m = len(real), len(generated)
+    x, y = real - real.mean(0), generated - generated.mean(0)
+    cross = torch.linalg.norm(x @ y.T) / math.sqrt((n - 1) * (m - 1))
+    traces = x.square().sum() / (n - 1) + y.square().sum() / (m - 1)
+    return (real.mean(0) - generated.mean(0)).square().sum() + traces - 2 * cross
+
+
+# %% ex={"id": "at-work-gram", "role": "wrong", "why": "returns the distance instead of its square"}
+def frechet_gram(real, generated):
+    n, m = len(real), len(generated)
+    x, y = real - real.mean(0), generated - generated.mean(0)
+    cross = torch.linalg.svdvals(x @ y.T).sum() / math.sqrt((n - 1) * (m - 1))
+    traces = x.square().sum() / (n - 1) + y.square().sum() / (m - 1)
+    return ((real.mean(0) - generated.mean(0)).square().sum() + traces - 2 * cross).clamp(min=0).sqrt()
+
+
+# %% [markdown] ex={"id": "at-work-extrapolate", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 2, "topic": "metrics"}
+# #### Read the score at an infinite sample
+#
+# To first order a Fréchet distance from $n$ samples has the mean $d_\infty+b/n$, where $b$ depends on the model. Given scores at
+# several sizes $n$, fit $d_\infty$ and $b$ by least squares and return $d_\infty$. Then think: which of two models with equal
+# scores at $n=1000$ is better?
+
+# %% ex={"id": "at-work-extrapolate", "role": "solution"}
+def score_at_infinity(sizes, scores):
+    """Least-squares estimate of the limit of scores (k,) measured with sizes (k,) samples; a float."""
+    ### BEGIN SOLUTION
+    inverse = 1 / np.asarray(sizes, dtype=float)
+    scores = np.asarray(scores, dtype=float)
+    centred = inverse - inverse.mean()
+    slope = (centred * scores).sum() / (centred**2).sum()
+    return float(scores.mean() - slope * inverse.mean())
+    ### END SOLUTION
+
+
+# %% ex={"id": "at-work-extrapolate", "role": "check"}
+def check_at_work_extrapolate():
+    rng = np.random.default_rng(5)
+    sizes = np.array([100, 200, 350, 900])
+    for limit, b in ((0.0, 12.0), (3.5, 40.0), (1.25, 0.0)):
+        assert abs(score_at_infinity(sizes, limit + b / sizes) - limit) < 1e-9, "noiseless scores must give the limit back"
+    noise = rng.normal(size=4)
+    mine, base = score_at_infinity(sizes, 2 + noise), score_at_infinity(sizes, noise)
+    assert abs(mine - base - 2) < 1e-9, "adding 2 to every score must add 2 to the limit"
+    a, b = np.linalg.lstsq(np.stack([np.ones(4), 1 / sizes], 1), noise, rcond=None)[0]
+    assert abs(base - a) < 1e-9, "with noise the fit must be the least-squares line in 1/n"
+    assert abs(score_at_infinity(list(sizes), list(7 * noise)) - 7 * base) < 1e-9, "the estimate is linear in the scores"
+
+
+self_check("at-work-extrapolate", check_at_work_extrapolate)
+
+
+# %% ex={"id": "at-work-extrapolate", "role": "wrong", "why": "fits a line in n and reads it off at n = 0"}
+def score_at_infinity(sizes, scores):
+    return float(np.polyfit(np.asarray(sizes, dtype=float), np.asarray(scores, dtype=float), 1)[1])
+
+
+# %% ex={"id": "at-work-extrapolate", "role": "wrong", "why": "returns the score of the largest sample"}
+def score_at_infinity(sizes, scores):
+    return float(np.asarray(scores)[int(np.argmax(np.asarray(sizes)))])
+
+
+# %% ex={"id": "at-work-extrapolate", "role": "wrong", "why": "fits a line in the square root of 1/n"}
+def score_at_infinity(sizes, scores):
+    return float(np.polyfit(np.asarray(sizes, dtype=float) ** -0.5, np.asarray(scores, dtype=float), 1)[1])
+
+
+# %% [markdown] ex={"id": "at-work-perplexity", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 2, "topic": "text"}
+# #### One perplexity for many texts
+#
+# A test set holds texts of different lengths. `log_probs` is a list of tensors, one per text, with the log-probability (nats) of
+# every symbol. Return the perplexity of the whole set: the size of the fair die that needs as many bits for *all* symbols
+# together.
+
+# %% ex={"id": "at-work-perplexity", "role": "solution"}
+def corpus_perplexity(log_probs):
+    """Perplexity per symbol of a list of tensors (T_i,) of log-probabilities in nats; a float."""
+    ### BEGIN SOLUTION
+    every = torch.cat(list(log_probs))
+    return math.exp(-float(every.mean()))
+    ### END SOLUTION
+
+
+# %% ex={"id": "at-work-perplexity", "role": "check"}
+def check_at_work_perplexity():
+    flat = lambda k, t: torch.full((t,), -math.log(k), dtype=torch.float64)
+    assert abs(corpus_perplexity([flat(27, 3), flat(27, 500)]) - 27) < 1e-9, "a fair die of K sides has perplexity K"
+    mine = corpus_perplexity([flat(2, 900), flat(50, 100)])
+    assert abs(math.log(mine) - 0.9 * math.log(2) - 0.1 * math.log(50)) < 1e-9, "a long text must count more than a short one"
+    g = torch.Generator().manual_seed(1)
+    p = torch.rand(40, generator=g, dtype=torch.float64).log()
+    whole = corpus_perplexity([p])
+    for cut in (1, 7, 33):
+        assert abs(corpus_perplexity([p[:cut], p[cut:]]) - whole) < 1e-9, "cutting a text in two must not change anything"
+    assert whole >= 1, "a perplexity is at least 1"
+
+
+self_check("at-work-perplexity", check_at_work_perplexity)
+
+
+# %% ex={"id": "at-work-perplexity", "role": "wrong", "why": "averages the perplexities of the texts"}
+def corpus_perplexity(log_probs):
+    return sum(math.exp(-float(lp.mean())) for lp in log_probs) / len(log_probs)
+
+
+# %% ex={"id": "at-work-perplexity", "role": "wrong", "why": "gives every text the same weight, whatever its length"}
+def corpus_perplexity(log_probs):
+    return math.exp(-sum(float(lp.mean()) for lp in log_probs) / len(log_probs))
+
+
+# %% ex={"id": "at-work-perplexity", "role": "wrong", "why": "raises 2 to a power that is in nats"}
+def corpus_perplexity(log_probs):
+    return 2 ** (-float(torch.cat(list(log_probs)).mean()))
+
+
+# %% [markdown] ex={"id": "at-work-dyck", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 3, "topic": "molecules"}
+# #### The perfect bracket generator
+#
+# Draw valid bracket strings *uniformly*, one symbol at a time and from left to right. If $h$ brackets are open and $r$ symbols remain, let
+# $W(h,r)$ be the number of ways to finish. Find a recursion for $W$ and return the probability of opening a bracket next.
+# (This is the law that the counter model of the page tries to learn.)
+
+# %% ex={"id": "at-work-dyck", "role": "solution"}
+def prob_open(h, r):
+    """P(next symbol opens | h brackets open, r symbols remain) under the uniform law on valid strings; a float."""
+    ### BEGIN SOLUTION
+    def ways(h, r):
+        if h < 0 or h > r:
+            return 0
+        return 1 if r == 0 else ways(h + 1, r - 1) + ways(h - 1, r - 1)
+
+    return ways(h + 1, r - 1) / ways(h, r)
+    ### END SOLUTION
+
+
+# %% ex={"id": "at-work-dyck", "role": "check"}
+def check_at_work_dyck():
+    for length in (2, 6, 8):
+        total, probabilities = 0.0, []
+        for s in itertools.product((0, 1), repeat=length):
+            depths = list(itertools.accumulate(2 * c - 1 for c in s))
+            if min(depths) < 0 or depths[-1]:
+                continue
+            q, h = 1.0, 0
+            for t, c in enumerate(s):
+                p = prob_open(h, length - t)
+                assert -1e-12 <= p <= 1 + 1e-12, "a probability lies between 0 and 1"
+                q, h = q * (p if c else 1 - p), h + 2 * c - 1
+            total += q
+            probabilities.append(q)
+        assert abs(total - 1) < 1e-9, "all mass must lie on the valid strings"
+        assert max(probabilities) - min(probabilities) < 1e-9, "every valid string must be equally likely"
+    assert prob_open(3, 3) == 0 and prob_open(0, 6) == 1, "sometimes there is no choice"
+
+
+self_check("at-work-dyck", check_at_work_dyck)
+
+
+# %% ex={"id": "at-work-dyck", "role": "wrong", "why": "a fair coin wherever both symbols are allowed: valid but not uniform"}
+def prob_open(h, r):
+    return 1.0 if h == 0 else 0.0 if h == r else 0.5
+
+
+# %% ex={"id": "at-work-dyck", "role": "wrong", "why": "the share of openings among the remaining symbols"}
+def prob_open(h, r):
+    return 1.0 if h == 0 else (r - h) / 2 / r
+
+
+# %% [markdown] ex={"id": "at-work-validity", "role": "statement", "kind": "investigate", "points": 4, "minutes": 25, "difficulty": 3, "topic": "music"}
+# #### How fast does validity decay?
+#
+# A Markov chain with start law `start` $(K,)$ and transitions `P` $(K,K)$ writes sequences of $T$ symbols; `allowed` $(K,K)$ says which
+# steps obey the rules. Return the exact probability that *every* step of a sequence is allowed. Then investigate: plot its logarithm
+# against $T$ for the order-1 model of the page. Why does it become a straight line, and what is the slope?
+
+# %% ex={"id": "at-work-validity", "role": "solution"}
+def prob_valid(start, P, allowed, T):
+    """P(all T - 1 steps are allowed): start (K,), P (K, K), allowed (K, K) of zeros and ones; a float."""
+    ### BEGIN SOLUTION
+    mass = start
+    for _ in range(T - 1):
+        mass = mass @ (P * allowed)  # (K,): probability of being here with no fault so far
+    return float(mass.sum())
+    ### END SOLUTION
+
+
+# %% ex={"id": "at-work-validity", "role": "check"}
+def check_at_work_validity():
+    g = torch.Generator().manual_seed(2)
+    P = torch.rand(3, 3, generator=g, dtype=torch.float64)
+    P, start = P / P.sum(1, keepdim=True), torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
+    allowed = torch.tensor([[0, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=torch.float64)
+    for T in (1, 2, 5):
+        slow = 0.0
+        for s in itertools.product(range(3), repeat=T):
+            steps = list(itertools.pairwise(s))
+            if all(allowed[a, b] for a, b in steps):
+                slow += float(start[s[0]]) * math.prod(float(P[a, b]) for a, b in steps)
+        assert abs(prob_valid(start, P, allowed, T) - slow) < 1e-9, f"enumeration disagrees for T = {T}"
+    assert abs(prob_valid(start, P, torch.ones(3, 3, dtype=torch.float64), 40) - 1) < 1e-9, "without rules all is valid"
+    ratio = prob_valid(start, P, allowed, 81) / prob_valid(start, P, allowed, 80)
+    top = float(torch.linalg.eigvals(P * allowed).abs().max())
+    assert abs(ratio - top) < 1e-6, "in the long run each step must cost the same factor"
+
+
+self_check("at-work-validity", check_at_work_validity)
+
+
+# %% ex={"id": "at-work-validity", "role": "wrong", "why": "treats the steps as independent"}
+def prob_valid(start, P, allowed, T):
+    return float((start[:, None] * P * allowed).sum()) ** (T - 1)
+
+
+# %% ex={"id": "at-work-validity", "role": "wrong", "why": "takes T steps instead of T - 1"}
+def prob_valid(start, P, allowed, T):
+    mass = start
+    for _ in range(T):
+        mass = mass @ (P * allowed)
+    return float(mass.sum())
+
+
+# %% ex={"id": "at-work-validity", "role": "wrong", "why": "renormalises the rows, so that nothing is ever invalid"}
+def prob_valid(start, P, allowed, T):
+    Q = P * allowed
+    Q = Q / Q.sum(1, keepdim=True)
+    mass = start
+    for _ in range(T - 1):
+        mass = mass @ Q
+    return float(mass.sum())
