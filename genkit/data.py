@@ -117,6 +117,8 @@ def mnist(*, cache_dir: str | os.PathLike[str] | None = None) -> ImageData:
                     data_home=str(home),
                     n_retries=1,
                 )
+            if raw.data.shape[1] != 784:
+                raise ValueError(f"expected images of 784 pixels, got shape {raw.data.shape}")
         except (OSError, HTTPException, ValueError) as error:
             raise DataUnavailable(
                 f"MNIST could not be fetched from OpenML ({type(error).__name__}: {error}); "
@@ -195,7 +197,7 @@ class Toy(NamedTuple):
 
     Attributes:
         name: which one.
-        sample: `sample(n, generator=None, dtype=torch.float64)` draws (n, 2).
+        sample: `sample(n, generator=None)` draws (n, 2), float64, on the device of the generator.
         log_prob: `log_prob(x)` of (..., 2) gives (...), in nats.
         entropy: the differential entropy in nats: no model has a lower expected negative log-likelihood.
     """
@@ -209,6 +211,8 @@ class Toy(NamedTuple):
 def _noise(
     sampler: Callable[..., Tensor], shape: tuple[int, ...], generator: torch.Generator | None
 ) -> Tensor:
+    if shape[0] < 1:
+        raise ValueError(f"n must be at least 1, got {shape[0]}")
     device = generator.device if generator is not None else None
     return sampler(shape, generator=generator, dtype=torch.float64, device=device)
 
@@ -227,12 +231,10 @@ def _ring_centres(like: Tensor) -> Tensor:
     return RADIUS * torch.stack([angle.cos(), angle.sin()], dim=-1)  # (8, 2)
 
 
-def _ring_sample(
-    n: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float64
-) -> Tensor:
+def _ring_sample(n: int, generator: torch.Generator | None = None) -> Tensor:
     z = _noise(torch.randn, (n, 2), generator)
     k = (8 * _noise(torch.rand, (n,), generator)).long()
-    return (_ring_centres(z)[k] + WIDTH * z).to(dtype)
+    return _ring_centres(z)[k] + WIDTH * z
 
 
 def _ring_log_prob(x: Tensor) -> Tensor:
@@ -248,12 +250,10 @@ def _ring_entropy() -> float:
     return float(-(log_p.exp() * log_p).sum() * (grid[1] - grid[0]) ** 2)
 
 
-def _banana_sample(
-    n: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float64
-) -> Tensor:
+def _banana_sample(n: int, generator: torch.Generator | None = None) -> Tensor:
     z = _noise(torch.randn, (n, 2), generator)
     x1 = 2 * z[:, 0]
-    return torch.stack([x1, z[:, 1] / 2 + (x1**2 - 4) / 2], dim=-1).to(dtype)
+    return torch.stack([x1, z[:, 1] / 2 + (x1**2 - 4) / 2], dim=-1)
 
 
 def _banana_log_prob(x: Tensor) -> Tensor:
@@ -262,13 +262,11 @@ def _banana_log_prob(x: Tensor) -> Tensor:
     return -(z1**2 + z2**2) / 2 - math.log(2 * math.pi)
 
 
-def _checkerboard_sample(
-    n: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float64
-) -> Tensor:
+def _checkerboard_sample(n: int, generator: torch.Generator | None = None) -> Tensor:
     u = _noise(torch.rand, (n, 2), generator)
     k = (8 * _noise(torch.rand, (n,), generator)).long()
     row, column = k // 2, 2 * (k % 2) + (k // 2) % 2
-    return (torch.stack([column, row], dim=-1) - 2 + u).to(dtype)
+    return torch.stack([column, row], dim=-1) - 2 + u
 
 
 def _checkerboard_log_prob(x: Tensor) -> Tensor:

@@ -121,8 +121,8 @@ def tv_discrete(p: Array, q: Array) -> Tensor:
     return (p - q).abs().sum(-1) / 2
 
 
-def _gaussian(name: str, mean: Tensor, cov: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Check a mean (d,) and a covariance (d, d), or two numbers; return them and the Cholesky factor."""
+def _moments(name: str, mean: Tensor, cov: Tensor) -> tuple[Tensor, Tensor]:
+    """Check a mean (d,) and a symmetric covariance (d, d), or two numbers, which become d = 1."""
     if mean.ndim == 0 and cov.ndim == 0:
         mean, cov = mean.reshape(1), cov.reshape(1, 1)
     if mean.ndim != 1 or cov.shape != (len(mean), len(mean)):
@@ -130,14 +130,18 @@ def _gaussian(name: str, mean: Tensor, cov: Tensor) -> tuple[Tensor, Tensor, Ten
             f"mean_{name} and cov_{name} must have shapes (d,) and (d, d), or both be numbers, "
             f"got {tuple(mean.shape)} and {tuple(cov.shape)}"
         )
-    if not torch.allclose(cov, cov.T, rtol=1e-5, atol=1e-8 * float(cov.abs().max())):
-        raise ValueError(f"cov_{name} must be symmetric, got asymmetry {(cov - cov.T).abs().max():g}")
+    asymmetry = (cov - cov.T).abs().max()
+    if not asymmetry <= 1e-5 * cov.abs().max():
+        raise ValueError(f"cov_{name} must be symmetric, got asymmetry {asymmetry:g}")
+    return mean, cov
+
+
+def _cholesky(name: str, cov: Tensor) -> Tensor:
     factor, info = torch.linalg.cholesky_ex(cov)
     if info:
-        raise ValueError(
-            f"cov_{name} must be positive definite, got smallest eigenvalue {torch.linalg.eigvalsh(cov)[0]:g}"
-        )
-    return mean, cov, factor
+        least = torch.linalg.eigvalsh(cov)[0]
+        raise ValueError(f"{name} must be positive definite, got smallest eigenvalue {least:g}")
+    return factor
 
 
 def kl_gaussian(
@@ -161,9 +165,10 @@ def kl_gaussian(
         ValueError: if shapes do not match or a covariance is not symmetric and positive definite.
     """
     mean_p, cov_p, mean_q, cov_q = _tensors(mean_p=mean_p, cov_p=cov_p, mean_q=mean_q, cov_q=cov_q)
-    mean_p, cov_p, factor_p = _gaussian("p", mean_p, cov_p)
-    mean_q, cov_q, factor_q = _gaussian("q", mean_q, cov_q)
+    mean_p, cov_p = _moments("p", mean_p, cov_p)
+    mean_q, cov_q = _moments("q", mean_q, cov_q)
     _same_shape(mean_p=mean_p, mean_q=mean_q)
+    factor_p, factor_q = _cholesky("cov_p", cov_p), _cholesky("cov_q", cov_q)
     trace = torch.linalg.solve_triangular(factor_q, factor_p, upper=False).square().sum()
     gap = torch.linalg.solve_triangular(factor_q, (mean_q - mean_p)[:, None], upper=False).square().sum()
     log_dets = 2 * (factor_q.diagonal().log().sum() - factor_p.diagonal().log().sum())
@@ -267,8 +272,10 @@ def wasserstein_1d(x: Array, y: Array) -> Tensor:
     if len(x) == len(y):
         return (x - y).abs().mean()
     both = torch.cat([x, y]).sort().values
-    below_x, below_y = (torch.searchsorted(s, both[:-1].contiguous(), right=True) / len(s) for s in (x, y))
-    return ((below_x - below_y).abs().to(both.dtype) * both.diff()).sum()
+    below_x, below_y = (
+        torch.searchsorted(s, both[:-1].contiguous(), right=True).to(s.dtype) / len(s) for s in (x, y)
+    )
+    return ((below_x - below_y).abs() * both.diff()).sum()
 
 
 def mmd2(x: Array, y: Array, *, bandwidth: float | None = None, unbiased: bool = True) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.divergences import Array, _same_shape, _tensors, kl_discrete
+from genkit.divergences import Array, _moments, _same_shape, _tensors, kl_discrete
 
 __all__ = [
     "bits_per_dim",
@@ -42,7 +42,9 @@ def _features(real: Array, generated: Array, least: int) -> tuple[Tensor, Tensor
     return real, generated
 
 
-def frechet_gaussian(mean_r: Array, cov_r: Array, mean_g: Array, cov_g: Array) -> Tensor:
+def frechet_gaussian(
+    mean_r: Array | float, cov_r: Array | float, mean_g: Array | float, cov_g: Array | float
+) -> Tensor:
     r"""Squared Fréchet (Wasserstein-2) distance between two Gaussians (Dowson & Landau, 1982).
 
     $\|\mu_r-\mu_g\|^2 + \operatorname{tr}(\Sigma_r + \Sigma_g -
@@ -50,10 +52,10 @@ def frechet_gaussian(mean_r: Array, cov_r: Array, mean_g: Array, cov_g: Array) -
     matrices, so that they stay real.
 
     Args:
-        mean_r: mean of the real features, shape (d,).
-        cov_r: their covariance, shape (d, d).
-        mean_g: mean of the generated features, shape (d,).
-        cov_g: their covariance, shape (d, d).
+        mean_r: mean of the real features, shape (d,), or a number.
+        cov_r: their covariance (in one dimension: the variance), shape (d, d), or a number.
+        mean_g: mean of the generated features, as `mean_r`.
+        cov_g: their covariance, as `cov_r`.
 
     Returns:
         A scalar tensor, in squared units of the features.
@@ -62,14 +64,8 @@ def frechet_gaussian(mean_r: Array, cov_r: Array, mean_g: Array, cov_g: Array) -
         ValueError: if shapes do not match or a covariance is not symmetric and positive semi-definite.
     """
     mean_r, cov_r, mean_g, cov_g = _tensors(mean_r=mean_r, cov_r=cov_r, mean_g=mean_g, cov_g=cov_g)
-    for name, mean, cov in (("r", mean_r, cov_r), ("g", mean_g, cov_g)):
-        if mean.ndim != 1 or cov.shape != (len(mean), len(mean)):
-            raise ValueError(
-                f"mean_{name} and cov_{name} must have shapes (d,) and (d, d), "
-                f"got {tuple(mean.shape)} and {tuple(cov.shape)}"
-            )
-        if not torch.allclose(cov, cov.T, rtol=1e-5, atol=1e-8 * float(cov.abs().max())):
-            raise ValueError(f"cov_{name} must be symmetric, got asymmetry {(cov - cov.T).abs().max():g}")
+    mean_r, cov_r = _moments("r", mean_r, cov_r)
+    mean_g, cov_g = _moments("g", mean_g, cov_g)
     _same_shape(mean_r=mean_r, mean_g=mean_g)
     root = _root("cov_r", cov_r)
     _root("cov_g", cov_g)
@@ -105,10 +101,8 @@ def frechet_distance(real: Array, generated: Array) -> Tensor:
     """
     real, generated = _features(real, generated, 2)
     d = real.shape[1]
-    moments = [
-        f(x) for x in (real, generated) for f in (lambda x: x.mean(0), lambda x: x.T.cov().reshape(d, d))
-    ]
-    return frechet_gaussian(*moments)
+    cov_r, cov_g = (x.T.cov().reshape(d, d) for x in (real, generated))
+    return frechet_gaussian(real.mean(0), cov_r, generated.mean(0), cov_g)
 
 
 def kernel_distance(real: Array, generated: Array) -> Tensor:

@@ -1,0 +1,389 @@
+"""Metrics against closed forms, scipy, torchmetrics and scikit-learn; wrong formulas fail."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.stats
+import sklearn.neighbors
+import torch
+from mutation import must_fail
+from torchmetrics.functional.text import perplexity as torchmetrics_perplexity
+from torchmetrics.image.fid import _compute_fid
+from torchmetrics.image.inception import InceptionScore
+from torchmetrics.image.kid import poly_mmd
+
+import genkit.metrics as M
+from genkit.data import digits, toy
+
+F64 = torch.float64
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, dtype=F64, generator=generator(seed))
+
+
+def close(a, b, rtol=1e-9, atol=1e-12):
+    torch.testing.assert_close(
+        torch.as_tensor(a, dtype=F64), torch.as_tensor(b, dtype=F64), rtol=rtol, atol=atol
+    )
+
+
+def spd(d, seed):
+    a = normal(d, 2 * d, seed=seed)
+    return a @ a.T / (2 * d)
+
+
+# Each check takes the module, so that it runs on broken ones too.
+
+
+def check_frechet_gaussian(m):
+    mean_r, mean_g, cov_r, cov_g = normal(5, seed=0), normal(5, seed=1), spd(5, 2), spd(5, 3)
+    got = m.frechet_gaussian(mean_r, cov_r, mean_g, cov_g)
+    root = scipy.linalg.sqrtm(
+        (cov_r @ cov_g).numpy()
+    ).real  # the usual form, of a matrix that is not symmetric
+    close(got, (mean_r - mean_g).square().sum() + (cov_r + cov_g).trace() - 2 * np.trace(root), rtol=1e-8)
+    close(got, _compute_fid(mean_r, cov_r, mean_g, cov_g), rtol=1e-8)
+    close(m.frechet_gaussian(mean_g, cov_g, mean_r, cov_r), got, rtol=1e-8)
+    close(m.frechet_gaussian(mean_r, cov_r, mean_r, cov_r), 0.0, atol=1e-10)
+    close(m.frechet_gaussian(mean_r, cov_r, mean_r + 2, cov_r), 20.0)  # a shift costs its squared length
+    # commuting covariances: the squared distance between the vectors of standard deviations
+    a, b = torch.tensor([1.0, 2, 3], dtype=F64), torch.tensor([2.0, 2, 0.5], dtype=F64)
+    zero = torch.zeros(3, dtype=F64)
+    close(m.frechet_gaussian(zero, a.square().diag(), zero, b.square().diag()), (a - b).square().sum())
+    close(m.frechet_gaussian(1.0, 4.0, 3.0, 9.0), 4.0 + 1.0)
+    # a rotation of the features changes nothing, their scale enters squared
+    turn = torch.linalg.qr(normal(5, 5, seed=4)).Q
+    close(m.frechet_gaussian(turn @ mean_r, turn @ cov_r @ turn.T, turn @ mean_g, turn @ cov_g @ turn.T), got)
+    close(m.frechet_gaussian(3 * mean_r, 9 * cov_r, 3 * mean_g, 9 * cov_g), 9 * got)
+    # it is the optimal transport between the Gaussians: the cost of the optimal linear map
+    half = torch.from_numpy(scipy.linalg.sqrtm(cov_r.numpy()).real)
+    inner = torch.from_numpy(scipy.linalg.sqrtm((half @ cov_g @ half).numpy()).real)
+    push = torch.linalg.solve(half, torch.linalg.solve(half, inner).T)
+    close(push @ cov_r @ push.T, cov_g, rtol=1e-7, atol=1e-9)
+    residual = torch.eye(5, dtype=F64) - push
+    close(got, (mean_r - mean_g).square().sum() + (residual @ cov_r @ residual.T).trace(), rtol=1e-7)
+    # singular covariances (fewer rows than features) are allowed
+    one = torch.tensor([1.0, 0.0], dtype=F64)
+    close(m.frechet_gaussian(zero[:2], one.diag(), zero[:2], one.flip(0).diag()), 2.0)
+
+
+def check_frechet_distance(m):
+    real, generated = normal(300, 4, seed=0), normal(200, 4, seed=1) @ spd(4, 2) + 0.5
+    moments = [(x.mean(0), torch.from_numpy(np.cov(x.numpy(), rowvar=False))) for x in (real, generated)]
+    close(m.frechet_distance(real, generated), _compute_fid(*moments[0], *moments[1]), rtol=1e-8)
+    close(m.frechet_distance(real, real), 0.0, atol=1e-10)
+    close(m.frechet_distance(real[:, :1], real[:, :1] + 2), 4.0)
+    # the bias law for equal Gaussians, item Q1.2: (2/n) tr S + (1/n) sum_ij (1 + d_ij) l_i l_j/(l_i + l_j)
+    d, n, reps = 8, 400, 60
+    truth = (2 * d + d * (d + 1) / 2) / n
+    draws = normal(reps, 2, n, d, seed=3)
+    values = torch.stack([m.frechet_distance(a, b) for a, b in draws])
+    assert abs(values.mean() - truth) < 4 * values.std() / math.sqrt(reps) + 0.02 * truth  # next order in 1/n
+    # monotone in the shift
+    shifts = [m.frechet_distance(real, real + t) for t in (0.1, 0.5, 1.0, 2.0)]
+    assert shifts == sorted(shifts)
+
+
+def check_kernel_distance(m):
+    real, generated = normal(60, 4, seed=0), normal(60, 4, seed=1) * 1.3 + 0.2
+    k = [((a @ b.T) / 4 + 1) ** 3 for a, b in ((real, real), (generated, generated), (real, generated))]
+    close(m.kernel_distance(real, generated), poly_mmd(real, generated))
+    close(m.kernel_distance(generated, real), poly_mmd(real, generated))
+    few = generated[:40]
+    off = [(a.sum() - a.trace()) / (len(a) * (len(a) - 1)) for a in (k[0], k[1][:40, :40])]
+    close(m.kernel_distance(real, few), off[0] + off[1] - 2 * k[2][:, :40].mean())
+    draws = normal(300, 2, 25, 4, seed=2)
+    values = torch.stack([m.kernel_distance(a, b) for a, b in draws])
+    assert abs(values.mean()) < 4 * values.std() / math.sqrt(len(values))
+    assert (values < 0).double().mean() > 0.25  # unbiased, hence often negative
+    shifts = [m.kernel_distance(real, real + t) for t in (0.5, 1.0, 2.0)]
+    assert shifts == sorted(shifts)
+
+
+class AsIs(torch.nn.Module):
+    """Hands the log-probabilities through torchmetrics' score unchanged."""
+
+    def forward(self, x):
+        return x
+
+
+def check_inception_score(m):
+    probs = torch.from_numpy(np.random.default_rng(0).dirichlet(np.full(10, 0.2), 200))
+    got = m.inception_score(probs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of its memory, and of the spread of one split
+        oracle = InceptionScore(feature=AsIs(), splits=1)
+        oracle.update(probs.log())
+        close(got, oracle.compute()[0])
+    kl = scipy.stats.entropy(probs.numpy(), probs.mean(0).numpy()[None], axis=1)
+    close(got, math.exp(kl.mean()))
+    # exp of the mutual information: H(mean) - mean H
+    information = (
+        scipy.stats.entropy(probs.mean(0).numpy()) - scipy.stats.entropy(probs.numpy(), axis=1).mean()
+    )
+    close(got, math.exp(information))
+    close(m.inception_score(torch.eye(10, dtype=F64)), 10.0)  # sure and even: the maximum
+    close(m.inception_score(torch.eye(10, dtype=F64)[[0, 0, 0]]), 1.0)  # sure, always the same
+    close(m.inception_score(torch.full((7, 10), 0.1, dtype=F64)), 1.0)  # never sure
+    close(
+        m.inception_score(torch.eye(10, dtype=F64)[[0, 0, 0, 1]]), math.exp(scipy.stats.entropy([0.75, 0.25]))
+    )
+    close(m.inception_score(probs.repeat(3, 1)), got)  # it counts no copies
+    assert 1 <= got <= 10
+
+
+def check_precision_recall(m):
+    real, generated = normal(150, 2, seed=0), normal(120, 2, seed=1) * 1.5 + 0.5
+    for k in (1, 3, 5):
+        share = {}
+        for name, a, b in (("precision", real, generated), ("recall", generated, real)):
+            near = sklearn.neighbors.NearestNeighbors(n_neighbors=k + 1).fit(a.numpy())
+            radius = near.kneighbors(a.numpy())[0][:, -1]
+            hit = [any(np.linalg.norm(a.numpy() - point, axis=1) <= radius) for point in b.numpy()]
+            share[name] = float(np.mean(hit))
+        close(m.precision_recall(real, generated, k=k), (share["precision"], share["recall"]))
+    assert m.precision_recall(generated, real) == m.precision_recall(real, generated)[::-1]
+    assert m.precision_recall(real, real) == (1.0, 1.0)
+    assert m.precision_recall(real, real + 100) == (0.0, 0.0)
+    # half of the modes: all that is generated is right, and only half of what is real is found
+    ring = toy("ring")
+    a, b = ring.sample(1000, generator(2)), ring.sample(2000, generator(3))
+    precision, recall = m.precision_recall(a, b[b[:, 0] > 0][:1000])
+    assert precision > 0.9 and 0.4 < recall < 0.6
+    # the null is below 1 (item X3.7: .974 and .973 on a ring of ten, k = 3)
+    precision, recall = m.precision_recall(a, b[:1000])
+    assert 0.95 < precision < 0.995 and 0.95 < recall < 0.995
+
+
+def check_bits_per_dim(m):
+    close(m.bits_per_dim(64 * math.log(17), 64), math.log2(17))  # the trivial code of the digits: 4.0875
+    close(m.bits_per_dim(0.0, 64, levels=17), math.log2(17))  # uniform density on [0, 1)^64: the same code
+    close(m.bits_per_dim(math.log(2), 1), 1.0)
+    nll = normal(5)
+    close(m.bits_per_dim(nll, 4, levels=8), nll / math.log(2) / 4 + 3)
+    assert isinstance(m.bits_per_dim(1.0, 2), float)
+
+
+def check_perplexity(m):
+    close(m.perplexity(7 * math.log(5), 7), 5.0)
+    logits, target = normal(1, 12, 9), torch.randint(9, (1, 12), generator=generator(1))
+    nll = torch.nn.functional.cross_entropy(logits[0], target[0], reduction="sum")
+    close(m.perplexity(nll, 12), torchmetrics_perplexity(logits, target), rtol=1e-6)
+    close(m.perplexity(nll.item(), 12), m.perplexity(nll, 12))
+    close(m.perplexity(torch.tensor([0.0, 3.0], dtype=F64), 3), [1.0, math.e])
+    # 99 % of rubbish costs log 100 nats a sequence, however long: 1.585 for T = 10, 1.047 for T = 100
+    for length, factor in ((10, 1.585), (100, 1.047), (1000, 1.0046)):
+        close(m.perplexity(math.log(100), length), factor, rtol=0, atol=5e-4)
+
+
+def check_c2st(m):
+    ring = toy("ring")
+    a, b, c = (ring.sample(800, generator(s)) for s in (0, 1, 2))
+    null = [m.c2st(a, b, generator=generator(s)) for s in range(3)]
+    assert all(abs(value - 0.5) < 4 * 0.5 / math.sqrt(800) for value in null)
+    assert m.c2st(a, b, generator=generator(0)) == null[0]
+    far = m.c2st(a, c + 100, generator=generator(3))
+    assert far == 1.0
+    # two laws with equal means and covariances: beyond the reach of any linear classifier
+    gauss = normal(800, 2, seed=4) * math.sqrt(2.04)
+    assert m.c2st(a, gauss, generator=generator(5)) > 0.6
+    # bounded above by the best classifier: N(0,1) against N(2,1), Phi(1) = .841
+    x, y = normal(1500, 1, seed=6), normal(1500, 1, seed=7) + 2
+    best = scipy.stats.norm.cdf(1)
+    assert abs(m.c2st(x, y, generator=generator(8)) - best) < 4 * math.sqrt(best * (1 - best) / 1500)
+    # memorising its training half does not help: pure noise in many dimensions is still told by a coin
+    assert m.c2st(normal(100, 50, seed=9), normal(100, 50, seed=10), generator=generator(11)) < 0.5 + 4 * 0.05
+    copied = normal(400, 3, seed=12)
+    assert m.c2st(copied, copied, generator=generator(13)) < 0.6
+
+
+def check_linear_probe(m):
+    d = digits()
+    got = m.linear_probe(d.train.x, d.train.y, d.test.x, d.test.y)
+    assert 0.93 < got < 0.99
+    # standardised: neither scale nor shift of a feature matters (up to the solver's tolerance)
+    scale = torch.logspace(-3, 3, 64, dtype=F64)
+    moved = m.linear_probe(d.train.x * scale + 5, d.train.y, d.test.x * scale + 5, d.test.y)
+    assert abs(moved - got) <= 2 / 360
+    # features without labels in them: chance
+    z = normal(2000, 5)
+    y = torch.randint(2, (2000,), generator=generator(1))
+    assert abs(m.linear_probe(z[:1000], y[:1000], z[1000:], y[1000:]) - 0.5) < 4 * 0.5 / math.sqrt(1000)
+    # a linear rule is found; the exclusive or is not
+    y = (z[:, 0] + z[:, 1] > 0).long()
+    assert m.linear_probe(z[:1000], y[:1000], z[1000:], y[1000:]) > 0.97
+    y = (z[:, 0] * z[:, 1] > 0).long()
+    assert m.linear_probe(z[:1000], y[:1000], z[1000:], y[1000:]) < 0.6
+    # C: an infinitely strong penalty forgets the features
+    assert (
+        m.linear_probe(z[:1000], (z[:1000, 0] > 1).long(), z[1000:], (z[1000:, 0] > 1).long(), C=1e-6) < 0.9
+    )
+
+
+CHECKS = [value for name, value in sorted(globals().items()) if name.startswith("check_")]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda f: f.__name__)
+def test_right(check):
+    check(M)
+
+
+MUTANTS = [
+    (check_frechet_gaussian, "cov_r.trace() + cov_g.trace() - 2 * cross", "cov_r.trace() + cov_g.trace()"),
+    (
+        check_frechet_gaussian,
+        "cov_r.trace() + cov_g.trace() - 2 * cross",
+        "cov_r.trace() + cov_g.trace() - cross",
+    ),
+    (check_frechet_gaussian, "(mean_r - mean_g).square().sum() +", "(mean_r - mean_g).norm() +"),
+    (check_frechet_gaussian, "eigvalsh(root @ cov_g @ root)", "eigvalsh(cov_r @ cov_g)"),
+    (check_frechet_gaussian, "return distance.clamp(min=0)", "return distance.clamp(min=0).sqrt()"),
+    (check_frechet_distance, "x.T.cov()", "x.T.cov(correction=0)"),
+    (
+        check_frechet_distance,
+        "real.mean(0), cov_r, generated.mean(0), cov_g",
+        "real.mean(0), cov_r, real.mean(0), cov_g",
+    ),
+    (check_kernel_distance, "(rr.sum() - rr.trace()) / (n * (n - 1))", "rr.mean()"),
+    (check_kernel_distance, "(a @ b.T / d + 1) ** 3", "(a @ b.T + 1) ** 3"),
+    (check_kernel_distance, "(a @ b.T / d + 1) ** 3", "(a @ b.T / d + 1) ** 2"),
+    (check_kernel_distance, "- 2 * rg.mean()", "- rg.mean()"),
+    (check_inception_score, "probs.mean(0).expand_as(probs)", "torch.full_like(probs, 1 / probs.shape[1])"),
+    (
+        check_inception_score,
+        "kl_discrete(probs, probs.mean(0).expand_as(probs))",
+        "kl_discrete(probs.mean(0).expand_as(probs), probs)",
+    ),
+    (check_inception_score, ".mean().exp()", ".exp().mean()"),
+    (check_inception_score, ".mean().exp()", ".mean()"),
+    (check_precision_recall, "kthvalue(k + 1, dim=1)", "kthvalue(k, dim=1)"),
+    (
+        check_precision_recall,
+        "(cross <= radius_real[:, None]).any(0)",
+        "(cross <= radius_real[:, None]).any(1)",
+    ),
+    (
+        check_precision_recall,
+        "return float(precision), float(recall)",
+        "return float(recall), float(precision)",
+    ),
+    (check_precision_recall, "(cross <= radius_generated[None, :])", "(cross <= radius_real[:, None])"),
+    (check_bits_per_dim, "nll_nats / (dims * math.log(2))", "nll_nats / dims"),
+    (check_bits_per_dim, "math.log2(levels) if", "math.log(levels) if"),
+    (check_bits_per_dim, "+ (math.log2(levels)", "- (math.log2(levels)"),
+    (check_perplexity, "mean = nll_nats / length", "mean = nll_nats"),
+    (check_perplexity, "else math.exp(mean)", "else 2**mean"),
+    (
+        check_c2st,
+        "net.score((test - mean) / std, label_test)",
+        "net.score((train - mean) / std, label_train)",
+    ),
+    (check_c2st, "MLPClassifier((64,)", "MLPClassifier(()"),  # a linear classifier
+    (check_linear_probe, "score(*arrays[2:])", "score(*arrays[:2])"),
+    (
+        check_linear_probe,
+        "make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=5000))",
+        "LogisticRegression(C=C, max_iter=50)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "old", "new"), MUTANTS, ids=lambda v: getattr(v, "__name__", None))
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_wrong_formula_is_noticed(check, old, new):
+    must_fail(check, M, old, new)
+
+
+def test_frechet_is_blind_beyond_two_moments():
+    """A mixture at -3 and 3 against the Gaussian of its moments: distance near 0, though KL is .46 nats."""
+    z = normal(4000, 1)
+    mixture = z + 3 * (torch.randint(2, (4000, 1), generator=generator(1), dtype=F64) * 2 - 1)
+    gauss = normal(4000, 1, seed=2) * math.sqrt(10)
+    assert M.frechet_distance(mixture, gauss) < 0.03
+    assert M.c2st(mixture, gauss, generator=generator(3)) > 0.6
+
+
+def test_gradients():
+    x = normal(12, 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: M.kernel_distance(normal(10, 3, seed=1), x), x)
+    mean = torch.tensor([1.0, 2.0], dtype=F64, requires_grad=True)
+    zero, eye = torch.zeros(2, dtype=F64), torch.eye(2, dtype=F64)
+    M.frechet_gaussian(zero, eye, mean, eye).backward()
+    close(mean.grad, [2.0, 4.0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dtype_follows_the_inputs(dtype):
+    x, y = normal(30, 3).to(dtype), normal(30, 3, seed=1).to(dtype)
+    probs = x.softmax(1)
+    results = [
+        M.frechet_distance(x, y),
+        M.kernel_distance(x, y),
+        M.inception_score(probs),
+        M.bits_per_dim(x, 2),
+    ]
+    assert {r.dtype for r in results} == {dtype}
+    assert M.perplexity(x, 2).dtype == dtype
+    M.c2st(x, y, generator=generator())
+    M.precision_recall(x, y)
+
+
+def test_the_callers_random_state_is_left_alone():
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    M.c2st(normal(20, 2), normal(20, 2, seed=1), generator=generator())
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()
+
+
+X = torch.zeros(5, 2)
+BAD = [
+    (
+        lambda: M.frechet_distance(X, X[:, :1]),
+        r"real and generated must have shapes \(n, d\) and \(m, d\), got \(5, 2\) and \(5, 1\)",
+    ),
+    (lambda: M.frechet_distance(X[:1], X), "real must have at least 2 rows, got 1"),
+    (lambda: M.kernel_distance(X, X[:1]), "generated must have at least 2 rows, got 1"),
+    (lambda: M.kernel_distance(X, X / 0), "generated must hold no nan, got 10"),
+    (lambda: M.kernel_distance(X, X + math.inf), "generated must be finite, got 10 values that are not"),
+    (
+        lambda: M.frechet_gaussian(X[0], torch.eye(2), X[0], -torch.eye(2)),
+        "cov_g must be positive semi-definite, got smallest eigenvalue -1",
+    ),
+    (
+        lambda: M.frechet_gaussian(X[0], torch.eye(3), X[0], torch.eye(2)),
+        r"mean_r and cov_r must have shapes \(d,\) and \(d, d\)",
+    ),
+    (lambda: M.inception_score(torch.ones(3)), r"probs must have shape \(n, K\), n >= 1, got \(3,\)"),
+    (lambda: M.inception_score(torch.ones(2, 3)), "must sum to 1 over its last axis"),
+    (lambda: M.precision_recall(X, X, k=0), "k must be at least 1, got 0"),
+    (lambda: M.precision_recall(X, X, k=5), "real must have at least 6 rows, got 5"),
+    (lambda: M.bits_per_dim(1.0, 0), "dims must be at least 1, got 0"),
+    (lambda: M.bits_per_dim(1.0, 1, levels=0), "levels must be at least 1, got 0"),
+    (lambda: M.perplexity(1.0, 0), "length must be at least 1, got 0"),
+    (lambda: M.c2st(X, X[:4]), r"real and generated must have the same shape, got \(5, 2\) and \(4, 2\)"),
+    (lambda: M.c2st(X[:2], X[:2]), "real must have at least 4 rows, got 2"),
+    (lambda: M.linear_probe(X, X[:, 0], X, X[:, 0]), "y_train must hold at least two classes, got 1"),
+    (
+        lambda: M.linear_probe(X, X[:3, 0], X, X[:, 0]),
+        r"y_train must have shape \(5,\) like z_train, got \(3,\)",
+    ),
+    (
+        lambda: M.linear_probe(X, X[:, 0], X[:, :1], X[:, 0]),
+        r"z_train and z_test must have shapes \(n, d\) and \(m, d\)",
+    ),
+    (lambda: M.linear_probe(X, X[:, 0], X, X[:, 0], C=0.0), "C must be positive, got 0.0"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD, ids=[m for _, m in BAD])
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
