@@ -217,3 +217,27 @@ def test_captions_hold_no_typed_measurement() -> None:
         for text in (f.caption, f.alt):
             bad += [f"{f.page}, {f.name or 'slider'}: {number}" for _, number in typed_measurements(text)]
     assert not bad
+
+
+# References -----------------------------------------------------------------------------------------------
+
+
+def bibliography() -> list[str]:
+    text = (ROOT / "references.bib").read_text(encoding="utf-8")
+    return re.findall(r"^@\w+\{([^,\s]+),", text, re.M)
+
+
+def test_every_citation_has_one_entry() -> None:
+    keys = bibliography()
+    assert [key for key, n in Counter(keys).items() if n > 1] == []
+    lost = []
+    for path in sorted(CHAPTERS.rglob("*.md")):
+        for match in re.finditer(r"\{cite:[a-z]+\}`([^`]+)`", path.read_text(encoding="utf-8")):
+            lost += [f"{path.name}: {key}" for key in re.split(r"[,\s]+", match[1]) if key not in keys]
+    assert lost == []
+
+
+def test_keys_are_sorted_and_say_author_and_year() -> None:
+    keys = bibliography()
+    assert keys == sorted(keys)
+    assert [key for key in keys if not re.fullmatch(r"[a-z]+(1[6-9]|20)\d\d[a-z]*", key)] == []
