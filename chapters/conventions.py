@@ -58,10 +58,10 @@ claim("conventions-coin", "entropy of a fair coin", entropy, math.log(2),
       item="", by="closed form log 2", atol=1e-12, unit="nats")
 
 # %% [markdown]
-# The line under the cell is a **claim**. It reads: what was measured, the value, and in brackets what it was held
-# against (the truth, with its tolerance) and by which route that truth is known. Had the value been outside, the cell
-# would have failed, and with it the build of the book; so a claim that you can read has held. All of them are
-# collected in the {doc}`claims ledger <appendix/claims>`.
+# The line under the cell is a **claim**. It reads: what was measured, the value, then what it was held against (the
+# truth, with its tolerance) and by which route that truth is known. Had the value been outside, the cell would have
+# failed, and with it the build of the book; so a claim that you can read has held. All of them are collected in the
+# {doc}`claims ledger <appendix/claims>`.
 #
 # The truth always comes by *another route* than the code under test: a closed form, an enumeration, a quadrature, a
 # published table, somebody else's implementation. It is never the output of last week's run. Three kinds occur.
@@ -320,8 +320,8 @@ claim("conventions-threads", "threads that PyTorch uses", torch.get_num_threads(
 # Three degrees of reproducibility follow. *Exact* results (closed forms, counting, linear algebra) are the same
 # everywhere to many digits. *Simulated* results are the same with the same seed and library, and otherwise agree within
 # their standard errors. *Trained* results can differ between processors: a difference in the last bit of one
-# product grows with every step of training. The book therefore prints no digits of trained results in its
-# claims, only bounds; figures show the run of the machine that built the page.
+# product grows with every step of training. The book therefore claims only bounds for trained results, and in place of
+# their digits such a claim says *inside*; figures show the run of the machine that built the page.
 #
 # Everything on the pages runs **without a network**. Only `genkit.data.mnist()`, for readers who want larger
 # images, fetches something, and no page depends on it.
