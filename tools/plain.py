@@ -274,7 +274,7 @@ class Converter:
                     raise self.error("a line of a list-table that belongs to no cell", line)
                 rows[-1][-1] += " " + line.strip()
         if not rows or len({len(row) for row in rows}) != 1:
-            raise self.error("the rows of a list-table differ in length", caption)
+            raise self.error("the rows of a list-table differ in length")
         if header_rows == 0:
             rows.insert(0, [""] * len(rows[0]))
         lines = [
@@ -322,7 +322,7 @@ class Converter:
         text = LINK.sub(link, text)
         while "\x00" in text:
             text = re.sub(r"\x00(\d+)\x00", lambda m: kept[int(m[1])], text)
-        return text
+        return re.sub(r"\x01\s*", "", text)
 
     def _address(self, link: re.Match[str]) -> str:
         """A link to another page of the book, as an address on the site."""
@@ -351,8 +351,8 @@ class Converter:
         return path if (self.book.root / f"{path}.md").is_file() else None
 
     def _role(self, name: str, body: str) -> str:
-        if name == "item":
-            return ""
+        if name == "item":  # an anchor of the site: nothing here, nor the blank after it
+            return "\x01"
         if name == "value":
             id, _, spec = body.partition(":")
             try:
