@@ -98,6 +98,21 @@ class ValueRole(SphinxRole):
         return [nodes.inline(text=show(record, spec), classes=["value"])], []
 
 
+class ColabRole(SphinxRole):
+    """{colab}`text <objectives/density>`: a link that opens the page's notebook in Colab."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        match = re.fullmatch(r"(.+?)\s*<(\S+)>", self.text, re.S)
+        if match is None or match[2] not in execute.pages(Path(self.env.srcdir)):
+            log.warning("no page to open in Colab in %r", self.text, location=self.get_location())
+            return [nodes.Text(self.text)], []
+        options = self.config.html_theme_options
+        repository = options["repository_url"].removeprefix("https://github.com/").rstrip("/")
+        branch, colab = options["repository_branch"], options["launch_buttons"]["colab_url"]
+        url = f"{colab}/github/{repository}/blob/{branch}/notebooks/{match[2]}.ipynb"
+        return [nodes.reference("", match[1], refuri=url)], []
+
+
 def show(record: dict[str, Any], spec: str = "") -> str:
     """A claim's measured number as prose shows it, with a true minus sign."""
     measured = record["measured"]
@@ -358,6 +373,7 @@ def configure(app: Sphinx, config: Any) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("item", ItemRole())
     app.add_role("value", ValueRole())
+    app.add_role("colab", ColabRole())
     app.add_directive("claims-ledger", ClaimsLedger)
     app.add_directive("question-map", QuestionMap)
     app.add_directive("errata-register", ErrataRegister)

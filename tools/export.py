@@ -285,7 +285,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     root = args.root.resolve()
     book = plain.Book.open(root, values(root))
-    pages = execute.pages(root)
+    pages = [page for page in execute.pages(root) if page != "index"]  # the landing page is for reading
     if unknown := [page for page in args.pages if page not in pages]:
         parser.error(f"no such page: {', '.join(unknown)}")
     orphans = [
