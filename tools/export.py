@@ -216,6 +216,11 @@ def values(root: Path) -> Any:
     return value
 
 
+def exported(root: Path = ROOT) -> list[str]:
+    """The pages that have a notebook: all that are executed but the landing page, which is for reading."""
+    return [page for page in execute.pages(root) if page != "index"]
+
+
 def path_of(page: str, root: Path) -> Path:
     return root / "notebooks" / f"{page}.ipynb"
 
@@ -285,7 +290,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     root = args.root.resolve()
     book = plain.Book.open(root, values(root))
-    pages = [page for page in execute.pages(root) if page != "index"]  # the landing page is for reading
+    pages = exported(root)
     if unknown := [page for page in args.pages if page not in pages]:
         parser.error(f"no such page: {', '.join(unknown)}")
     orphans = [

@@ -77,6 +77,12 @@ class Book:
     def url(self, doc: str, anchor: str = "") -> str:
         return f"{self.site}/{doc}.html" + (f"#{anchor}" if anchor else "")
 
+    def colab(self, page: str) -> str:
+        """The address that opens a page's notebook in Colab."""
+        host = str(self.config["launch_buttons"]["colab_url"]).rstrip("/")
+        path = self.repository.removeprefix("https://github.com/")
+        return f"{host}/github/{path}/blob/{self.branch}/notebooks/{page}.ipynb"
+
     @functools.cached_property
     def bibliography(self) -> BibliographyData:
         return parse_file(str(self.root / "references.bib"))
@@ -318,7 +324,8 @@ class Converter:
             return f"[{match['text']}]({self._address(match)}{match['rest']})"
 
         text = SPAN.sub(span, source)
-        text = FORMULA.sub(lambda m: keep(m[0]), text)  # f[x](y) in a formula is no link
+        # f[x](y) in a formula is no link; a line break in one would, in a quote, put a > into it
+        text = FORMULA.sub(lambda m: keep(re.sub(r"\s*\n\s*", " ", m[0])), text)
         text = LINK.sub(link, text)
         while "\x00" in text:
             text = re.sub(r"\x00(\d+)\x00", lambda m: kept[int(m[1])], text)
@@ -368,6 +375,10 @@ class Converter:
             if doc is None:
                 raise self.error(f"unresolved reference: no document {target!r}")
             return f"[{text or self.book.title(doc)}]({self.book.url(doc)})"
+        if name == "colab":
+            if not (self.book.root / "chapters" / f"{target}.md").is_file():
+                raise self.error(f"unresolved reference: no page {target!r}")
+            return f"[{text}]({self.book.colab(target)})"
         if name == "eq":
             doc, anchor, _ = self._label(f"eq:{target}")
             number = f"({self._number(anchor, f'no equation {target!r}')})"

@@ -137,6 +137,7 @@ def root(tmp_path: Path, monkeypatch) -> Path:
     (tmp_path / "_build").mkdir()
     (tmp_path / "_config.yml").write_text(
         "title: The Book\nrepository: {url: 'https://github.com/Set_the_owner/book', branch: main}\n"
+        "launch_buttons: {colab_url: 'https://colab.example.org'}\n"
     )
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: chapters/part/density\nchapters: [{file: chapters/part/other}]\n"
@@ -205,9 +206,14 @@ CONVERSIONS = {
         f"([van den Oord and Müller, 2018]({SITE}/{OTHER}.html); [Heusel et al., 2017]({SITE}/{OTHER}.html))",
     ),
     "value": ("{value}`density-mass:.2f` of {value}`density-mass`", "0.25 of 0.2500"),
+    "notebook": (
+        "{colab}`try <part/density>`",
+        "[try](https://colab.example.org/github/Set_the_owner/book/blob/main/notebooks/part/density.ipynb)",
+    ),
     "item": ("{item}`S1.8 X1.1`Text", "Text"),
     "code is left alone": ("`{eq}` and ``{eq}`x` ``", "`{eq}` and ``{eq}`x` ``"),
     "formulas are left alone": ("$f[x](y)$ and $a^{b}$", "$f[x](y)$ and $a^{b}$"),
+    "a formula broken in a quote": (":::{tip}\n$a\n= b$\n:::", "> **Tip**\n>\n> $a = b$"),
     "a target": ("(sec-a)=\n## A", "## A"),
     "a comment": ("a\n% not shown\nb", "a\nb"),
     "dollars": ("$$\na = b\n$$ (eq-a)", "$$\na = b \\tag{3.1}\n$$"),
