@@ -75,8 +75,9 @@ def digits() -> ImageData:
     to train, 360 to validate, 360 to test, stratified by class. The split is the same on every machine and
     with every version of the libraries.
 
-    Returns:
-        Splits with `x` of shape (n, 64), float64, and `y` of shape (n,), int64. New tensors at each call.
+    Returns
+    -------
+    Splits with `x` of shape (n, 64), float64, and `y` of shape (n,), int64. New tensors at each call.
     """
     x, y, parts = _digits_split()
     train, validation, test = (Split(torch.from_numpy(x[part]), torch.from_numpy(y[part])) for part in parts)
@@ -88,15 +89,19 @@ def mnist(*, cache_dir: str | os.PathLike[str] | None = None) -> ImageData:
 
     The first call downloads some 15 MB and takes a minute; later ones read a file in the cache.
 
-    Args:
-        cache_dir: where to keep the data; None means scikit-learn's data folder.
+    Parameters
+    ----------
+    cache_dir : where to keep the data; None means scikit-learn's data folder.
 
-    Returns:
-        Splits of 50 000, 10 000 and 10 000 (the last is MNIST's own test set) with `x` of shape (n, 784),
-        float32, and `y` of shape (n,), int64.
+    Returns
+    -------
+    Splits of 50 000, 10 000 and 10 000 (the last is MNIST's own test set) with `x` of shape (n, 784),
+    float32, and `y` of shape (n,), int64.
 
-    Raises:
-        DataUnavailable: if the data is not in the cache and can't be downloaded.
+    Raises
+    ------
+    DataUnavailable
+        If the data is not in the cache and can't be downloaded.
     """
     from sklearn.datasets import fetch_openml, get_data_home
 
@@ -117,13 +122,15 @@ def mnist(*, cache_dir: str | os.PathLike[str] | None = None) -> ImageData:
                     data_home=str(home),
                     n_retries=1,
                 )
-            if raw.data.shape[1] != 784:
-                raise ValueError(f"expected images of 784 pixels, got shape {raw.data.shape}")
         except (OSError, HTTPException, ValueError) as error:
             raise DataUnavailable(
                 f"MNIST could not be fetched from OpenML ({type(error).__name__}: {error}); "
                 "use genkit.data.digits(), which needs no network, or images(), which takes what there is"
             ) from error
+        if raw.data.shape[1] != 784:
+            raise DataUnavailable(
+                f"what OpenML sent is not MNIST: images of shape {raw.data.shape}, not (n, 784)"
+            )
         pixels, labels = np.asarray(raw.data).astype(np.uint8), np.asarray(raw.target).astype(np.int64)
         partial = home / f"genkit-mnist-{os.getpid()}.npz"
         np.savez_compressed(partial, pixels=pixels, labels=labels)
@@ -135,13 +142,15 @@ def mnist(*, cache_dir: str | os.PathLike[str] | None = None) -> ImageData:
 
 
 def images(*, cache_dir: str | os.PathLike[str] | None = None) -> ImageData:
-    """MNIST if it can be had, else digits; the field `name` says which.
+    """MNIST if it can be had, else digits; the field `name` of the result says which.
 
-    Args:
-        cache_dir: as for `mnist`.
+    Parameters
+    ----------
+    cache_dir : as for `mnist`.
 
-    Returns:
-        What `mnist()` or `digits()` returns.
+    Returns
+    -------
+    What `mnist()` or `digits()` returns.
     """
     try:
         return mnist(cache_dir=cache_dir)
@@ -150,20 +159,25 @@ def images(*, cache_dir: str | os.PathLike[str] | None = None) -> ImageData:
 
 
 def dequantise(x: Tensor, levels: int = 17, generator: torch.Generator | None = None) -> Tensor:
-    r"""Spread every grey level over its own interval: $(x + u)/\text{levels}$ with $u \sim U[0, 1)$.
+    r"""Spread each grey level over its own interval: :math:`(x + u)/\text{levels}`, :math:`u \sim U[0, 1)`.
 
-    A density of the result bounds the probability of the levels: $E_u \log q(x + u) \le \log P(x)$.
+    A density q of x + u bounds the probability of the levels that it implies, :math:`E_u \log q(x + u) \le
+    \log P(x)` with :math:`P(x) = \int_0^1 q(x + u)\,du` (Theis et al., 2016, arXiv:1511.01844).
 
-    Args:
-        x: integer levels 0, 1, ..., levels - 1, any shape.
-        levels: the number of levels.
-        generator: source of the noise.
+    Parameters
+    ----------
+    x : integer levels 0, 1, ..., levels - 1, any shape.
+    levels : the number of levels.
+    generator : source of the noise.
 
-    Returns:
-        Values in [0, 1), the shape and device of `x`, and its dtype (float64 for integer types).
+    Returns
+    -------
+    Values in [0, 1), the shape and device of `x`, and its dtype (float64 for integer types).
 
-    Raises:
-        ValueError: if `levels` is below 1 or `x` holds anything but the levels.
+    Raises
+    ------
+    ValueError
+        If `levels` is below 1 or `x` holds anything but the levels.
     """
     if levels < 1:
         raise ValueError(f"levels must be at least 1, got {levels}")
@@ -182,12 +196,14 @@ def dequantise(x: Tensor, levels: int = 17, generator: torch.Generator | None = 
 def binarise(x: Tensor, threshold: float = 8) -> Tensor:
     """1 where `x >= threshold`, else 0, in the shape, device and dtype of `x`.
 
-    Args:
-        x: grey levels, any shape.
-        threshold: the lowest level that becomes 1.
+    Parameters
+    ----------
+    x : grey levels, any shape.
+    threshold : the lowest level that becomes 1.
 
-    Returns:
-        Zeros and ones.
+    Returns
+    -------
+    Zeros and ones.
     """
     return (x >= threshold).to(x.dtype)
 
@@ -195,11 +211,12 @@ def binarise(x: Tensor, threshold: float = 8) -> Tensor:
 class Toy(NamedTuple):
     """A density on the plane that is known exactly.
 
-    Attributes:
-        name: which one.
-        sample: `sample(n, generator=None)` draws (n, 2), float64, on the device of the generator.
-        log_prob: `log_prob(x)` of (..., 2) gives (...), in nats.
-        entropy: the differential entropy in nats: no model has a lower expected negative log-likelihood.
+    Attributes
+    ----------
+    name : which one.
+    sample : `sample(n, generator=None)` draws (n, 2), float64, on the device of the generator.
+    log_prob : `log_prob(x)` of (..., 2) gives (...), in nats.
+    entropy : the differential entropy in nats: no model has a lower expected negative log-likelihood.
     """
 
     name: str
@@ -284,14 +301,18 @@ def toy(name: str) -> Toy:
     entropy is log(2 pi e).
     "checkerboard": uniform on eight unit squares of [-2, 2]²; entropy log 8.
 
-    Args:
-        name: "ring", "banana" or "checkerboard".
+    Parameters
+    ----------
+    name : "ring", "banana" or "checkerboard".
 
-    Returns:
-        Its sampler, log density and entropy (nats).
+    Returns
+    -------
+    Its sampler, log density and entropy (nats).
 
-    Raises:
-        ValueError: if there is no such density.
+    Raises
+    ------
+    ValueError
+        If there is no such density.
     """
     if name == "ring":
         return Toy(name, _ring_sample, _ring_log_prob, _ring_entropy())

@@ -68,17 +68,21 @@ def _p_log_ratio(p: Tensor, log_p: Tensor, log_q: Tensor) -> Tensor:
 
 
 def kl_discrete(p: Array, q: Array) -> Tensor:
-    r"""Kullback-Leibler divergence $\sum_k p_k \log(p_k/q_k)$.
+    r"""Kullback-Leibler divergence :math:`\sum_k p_k \log(p_k/q_k)`.
 
-    Args:
-        p: probabilities, shape (..., K).
-        q: probabilities, shape (..., K).
+    Parameters
+    ----------
+    p : probabilities, shape (..., K).
+    q : probabilities, shape (..., K).
 
-    Returns:
-        Nats, shape (...); infinite where q = 0 < p.
+    Returns
+    -------
+    Nats, shape (...); infinite where q = 0 < p.
 
-    Raises:
-        ValueError: if the shapes differ or a last axis is not a distribution.
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a last axis is not a distribution.
     """
     p, q = _distributions(p, q)
     # log of 1 where p = 0: the term is 0 there, and its gradient must not be 0 times infinity
@@ -87,17 +91,21 @@ def kl_discrete(p: Array, q: Array) -> Tensor:
 
 
 def js_discrete(p: Array, q: Array) -> Tensor:
-    r"""Jensen-Shannon divergence $\tfrac12 KL(p\|m) + \tfrac12 KL(q\|m)$ with $m = (p + q)/2$.
+    r"""Jensen-Shannon divergence :math:`\tfrac12 KL(p\|m) + \tfrac12 KL(q\|m)` with :math:`m = (p + q)/2`.
 
-    Args:
-        p: probabilities, shape (..., K).
-        q: probabilities, shape (..., K).
+    Parameters
+    ----------
+    p : probabilities, shape (..., K).
+    q : probabilities, shape (..., K).
 
-    Returns:
-        Nats, shape (...), at most log 2. Its square root is a metric (Endres & Schindelin, 2003); it is none.
+    Returns
+    -------
+    Nats, shape (...), at most log 2. Its square root is a metric (Endres & Schindelin, 2003); it is none.
 
-    Raises:
-        ValueError: if the shapes differ or a last axis is not a distribution.
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a last axis is not a distribution.
     """
     p, q = _distributions(p, q)
     m = (p + q) / 2
@@ -105,17 +113,21 @@ def js_discrete(p: Array, q: Array) -> Tensor:
 
 
 def tv_discrete(p: Array, q: Array) -> Tensor:
-    r"""Total variation distance $\tfrac12 \sum_k |p_k - q_k|$.
+    r"""Total variation distance :math:`\tfrac12 \sum_k |p_k - q_k|`.
 
-    Args:
-        p: probabilities, shape (..., K).
-        q: probabilities, shape (..., K).
+    Parameters
+    ----------
+    p : probabilities, shape (..., K).
+    q : probabilities, shape (..., K).
 
-    Returns:
-        A number in [0, 1], shape (...): the largest difference between the probabilities of one event.
+    Returns
+    -------
+    A number in [0, 1], shape (...): the largest difference between the probabilities of one event.
 
-    Raises:
-        ValueError: if the shapes differ or a last axis is not a distribution.
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a last axis is not a distribution.
     """
     p, q = _distributions(p, q)
     return (p - q).abs().sum(-1) / 2
@@ -149,20 +161,24 @@ def kl_gaussian(
 ) -> Tensor:
     r"""Kullback-Leibler divergence between two Gaussians.
 
-    $KL(p\|q) = \tfrac12[\operatorname{tr}(\Sigma_q^{-1}\Sigma_p) - d
-    + (\mu_q-\mu_p)^\top\Sigma_q^{-1}(\mu_q-\mu_p) + \log\det\Sigma_q - \log\det\Sigma_p]$.
+    :math:`KL(p\|q) = \tfrac12[\operatorname{tr}(\Sigma_q^{-1}\Sigma_p) - d
+    + (\mu_q-\mu_p)^\top\Sigma_q^{-1}(\mu_q-\mu_p) + \log\det\Sigma_q - \log\det\Sigma_p]`.
 
-    Args:
-        mean_p: mean of p, shape (d,), or a number.
-        cov_p: covariance of p (in one dimension: the variance), shape (d, d), or a number.
-        mean_q: mean of q, as `mean_p`.
-        cov_q: covariance of q, as `cov_p`.
+    Parameters
+    ----------
+    mean_p : mean of p, shape (d,), or a number.
+    cov_p : covariance of p (in one dimension: the variance), shape (d, d), or a number.
+    mean_q : mean of q, as `mean_p`.
+    cov_q : covariance of q, as `cov_p`.
 
-    Returns:
-        Nats, a scalar tensor.
+    Returns
+    -------
+    Nats, a scalar tensor.
 
-    Raises:
-        ValueError: if shapes do not match or a covariance is not symmetric and positive definite.
+    Raises
+    ------
+    ValueError
+        If shapes do not match or a covariance is not symmetric and positive definite.
     """
     mean_p, cov_p, mean_q, cov_q = _tensors(mean_p=mean_p, cov_p=cov_p, mean_q=mean_q, cov_q=cov_q)
     mean_p, cov_p = _moments("p", mean_p, cov_p)
@@ -190,19 +206,23 @@ def _log_densities(
 
 
 def kl_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float = 1e-3) -> Tensor:
-    r"""Kullback-Leibler divergence $\int p \log(p/q)\,dx$ on the line, by the trapezoidal rule.
+    r"""Kullback-Leibler divergence :math:`\int p \log(p/q)\,dx` on the line, by the trapezoidal rule.
 
-    Args:
-        log_p: log density of p at the grid's points, shape (n,).
-        log_q: log density of q at the grid's points, shape (n,).
-        grid: increasing points that hold the mass of both, shape (n,).
-        mass_atol: how far from 1 the two masses on the grid may be.
+    Parameters
+    ----------
+    log_p : log density of p at the grid's points, shape (n,).
+    log_q : log density of q at the grid's points, shape (n,).
+    grid : increasing points that hold the mass of both, shape (n,).
+    mass_atol : how far from 1 the two masses on the grid may be.
 
-    Returns:
-        Nats, a scalar tensor.
+    Returns
+    -------
+    Nats, a scalar tensor.
 
-    Raises:
-        ValueError: if the shapes differ, the grid does not increase, or a mass on it is not 1.
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the grid does not increase, or a mass on it is not 1.
     """
     log_p, log_q, grid = _log_densities(log_p, log_q, grid, mass_atol)
     return torch.trapezoid(_p_log_ratio(log_p.exp(), log_p, log_q), grid)
@@ -211,17 +231,21 @@ def kl_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
 def js_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float = 1e-3) -> Tensor:
     r"""Jensen-Shannon divergence on the line, by the trapezoidal rule; see `js_discrete`.
 
-    Args:
-        log_p: log density of p at the grid's points, shape (n,).
-        log_q: log density of q at the grid's points, shape (n,).
-        grid: increasing points that hold the mass of both, shape (n,).
-        mass_atol: how far from 1 the two masses on the grid may be.
+    Parameters
+    ----------
+    log_p : log density of p at the grid's points, shape (n,).
+    log_q : log density of q at the grid's points, shape (n,).
+    grid : increasing points that hold the mass of both, shape (n,).
+    mass_atol : how far from 1 the two masses on the grid may be.
 
-    Returns:
-        Nats, a scalar tensor, at most log 2.
+    Returns
+    -------
+    Nats, a scalar tensor, at most log 2.
 
-    Raises:
-        ValueError: if the shapes differ, the grid does not increase, or a mass on it is not 1.
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the grid does not increase, or a mass on it is not 1.
     """
     log_p, log_q, grid = _log_densities(log_p, log_q, grid, mass_atol)
     log_m = torch.logaddexp(log_p, log_q) - math.log(2)
@@ -230,19 +254,23 @@ def js_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
 
 
 def tv_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float = 1e-3) -> Tensor:
-    r"""Total variation distance $\tfrac12\int |p - q|\,dx$ on the line, by the trapezoidal rule.
+    r"""Total variation distance :math:`\tfrac12\int |p - q|\,dx` on the line, by the trapezoidal rule.
 
-    Args:
-        log_p: log density of p at the grid's points, shape (n,).
-        log_q: log density of q at the grid's points, shape (n,).
-        grid: increasing points that hold the mass of both, shape (n,).
-        mass_atol: how far from 1 the two masses on the grid may be.
+    Parameters
+    ----------
+    log_p : log density of p at the grid's points, shape (n,).
+    log_q : log density of q at the grid's points, shape (n,).
+    grid : increasing points that hold the mass of both, shape (n,).
+    mass_atol : how far from 1 the two masses on the grid may be.
 
-    Returns:
-        A number in [0, 1], a scalar tensor.
+    Returns
+    -------
+    A number in [0, 1], a scalar tensor.
 
-    Raises:
-        ValueError: if the shapes differ, the grid does not increase, or a mass on it is not 1.
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the grid does not increase, or a mass on it is not 1.
     """
     log_p, log_q, grid = _log_densities(log_p, log_q, grid, mass_atol)
     return torch.trapezoid((log_p.exp() - log_q.exp()).abs(), grid) / 2
@@ -251,18 +279,22 @@ def tv_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
 def wasserstein_1d(x: Array, y: Array) -> Tensor:
     r"""Wasserstein-1 distance between two samples on the line.
 
-    $W_1 = \int |F_x(t) - F_y(t)|\,dt$ with the empirical distribution functions; for equally many points
-    the mean distance of the sorted samples.
+    :math:`W_1 = \int |F_x(t) - F_y(t)|\,dt` with the empirical distribution functions; for equally many
+    points the mean distance of the sorted samples.
 
-    Args:
-        x: sample of shape (n,).
-        y: sample of shape (m,).
+    Parameters
+    ----------
+    x : sample of shape (n,).
+    y : sample of shape (m,).
 
-    Returns:
-        A scalar tensor, in the units of the data.
+    Returns
+    -------
+    A scalar tensor, in the units of the data.
 
-    Raises:
-        ValueError: if a sample is not one-dimensional, or empty.
+    Raises
+    ------
+    ValueError
+        If a sample is not one-dimensional, or empty.
     """
     x, y = _tensors(x=x, y=y)
     for name, sample in (("x", x), ("y", y)):
@@ -279,22 +311,27 @@ def wasserstein_1d(x: Array, y: Array) -> Tensor:
 
 
 def mmd2(x: Array, y: Array, *, bandwidth: float | None = None, unbiased: bool = True) -> Tensor:
-    r"""Squared maximum mean discrepancy (Gretton et al., 2012) with kernel $k(a,b) = e^{-\|a-b\|^2/(2h^2)}$.
+    r"""Squared maximum mean discrepancy (Gretton et al., 2012) with a Gaussian kernel.
 
-    $MMD^2 = E\,k(x,x') + E\,k(y,y') - 2E\,k(x,y)$. The unbiased estimate leaves out the pairs of a point with
-    itself, has mean 0 for equal distributions, and so is negative about every other time.
+    :math:`MMD^2 = E\,k(x,x') + E\,k(y,y') - 2E\,k(x,y)` with :math:`k(a,b) = e^{-\|a-b\|^2/(2h^2)}`. The
+    unbiased estimate leaves out the pairs of a point with itself; its mean is 0 for equal distributions, so
+    that it is often negative then.
 
-    Args:
-        x: sample of shape (n, d).
-        y: sample of shape (m, d).
-        bandwidth: h; None means the median distance between two points of the pooled sample.
-        unbiased: U-statistic (leave out i = j) or V-statistic (keep it).
+    Parameters
+    ----------
+    x : sample of shape (n, d).
+    y : sample of shape (m, d).
+    bandwidth : h; None means the median distance between two points of the pooled sample.
+    unbiased : U-statistic (leave out i = j) or V-statistic (keep it).
 
-    Returns:
-        A scalar tensor without unit, in [0, 2] if biased.
+    Returns
+    -------
+    A scalar tensor without unit, in [0, 2] if biased.
 
-    Raises:
-        ValueError: if the shapes do not match, a sample is too small, or the bandwidth is not positive.
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, a sample is too small, or the bandwidth is not positive.
     """
     x, y = _tensors(x=x, y=y)
     least = 2 if unbiased else 1

@@ -47,21 +47,25 @@ def frechet_gaussian(
 ) -> Tensor:
     r"""Squared Fréchet (Wasserstein-2) distance between two Gaussians (Dowson & Landau, 1982).
 
-    $\|\mu_r-\mu_g\|^2 + \operatorname{tr}(\Sigma_r + \Sigma_g -
-    2(\Sigma_r^{1/2}\Sigma_g\Sigma_r^{1/2})^{1/2})$. The roots are taken through eigenvalues of symmetric
+    :math:`\|\mu_r-\mu_g\|^2 + \operatorname{tr}(\Sigma_r + \Sigma_g -
+    2(\Sigma_r^{1/2}\Sigma_g\Sigma_r^{1/2})^{1/2})`. The roots are taken through eigenvalues of symmetric
     matrices, so that they stay real.
 
-    Args:
-        mean_r: mean of the real features, shape (d,), or a number.
-        cov_r: their covariance (in one dimension: the variance), shape (d, d), or a number.
-        mean_g: mean of the generated features, as `mean_r`.
-        cov_g: their covariance, as `cov_r`.
+    Parameters
+    ----------
+    mean_r : mean of the real features, shape (d,), or a number.
+    cov_r : their covariance (in one dimension: the variance), shape (d, d), or a number.
+    mean_g : mean of the generated features, as `mean_r`.
+    cov_g : their covariance, as `cov_r`.
 
-    Returns:
-        A scalar tensor, in squared units of the features.
+    Returns
+    -------
+    A scalar tensor, in squared units of the features.
 
-    Raises:
-        ValueError: if shapes do not match or a covariance is not symmetric and positive semi-definite.
+    Raises
+    ------
+    ValueError
+        If shapes do not match or a covariance is not symmetric and positive semi-definite.
     """
     mean_r, cov_r, mean_g, cov_g = _tensors(mean_r=mean_r, cov_r=cov_r, mean_g=mean_g, cov_g=cov_g)
     mean_r, cov_r = _moments("r", mean_r, cov_r)
@@ -89,15 +93,19 @@ def frechet_distance(real: Array, generated: Array) -> Tensor:
     estimate is biased upwards by an amount of order 1/n that depends on the model: compare equal sample
     sizes only.
 
-    Args:
-        real: features of shape (n, d), n >= 2.
-        generated: features of shape (m, d), m >= 2.
+    Parameters
+    ----------
+    real : features of shape (n, d), n >= 2.
+    generated : features of shape (m, d), m >= 2.
 
-    Returns:
-        A scalar tensor, in squared units of the features.
+    Returns
+    -------
+    A scalar tensor, in squared units of the features.
 
-    Raises:
-        ValueError: if shapes do not match, there are too few rows, or a value is not finite.
+    Raises
+    ------
+    ValueError
+        If shapes do not match, there are too few rows, or a value is not finite.
     """
     real, generated = _features(real, generated, 2)
     d = real.shape[1]
@@ -106,20 +114,24 @@ def frechet_distance(real: Array, generated: Array) -> Tensor:
 
 
 def kernel_distance(real: Array, generated: Array) -> Tensor:
-    r"""Unbiased squared MMD with the kernel $(a^\top b/d + 1)^3$.
+    r"""Unbiased squared MMD with the kernel :math:`(a^\top b/d + 1)^3`.
 
     With the features of an Inception network this is the KID (Bińkowski et al., 2018, arXiv:1801.01401).
     Its mean is 0 for equal distributions at every sample size, so that it may be negative.
 
-    Args:
-        real: features of shape (n, d), n >= 2.
-        generated: features of shape (m, d), m >= 2.
+    Parameters
+    ----------
+    real : features of shape (n, d), n >= 2.
+    generated : features of shape (m, d), m >= 2.
 
-    Returns:
-        A scalar tensor.
+    Returns
+    -------
+    A scalar tensor.
 
-    Raises:
-        ValueError: if shapes do not match, there are too few rows, or a value is not finite.
+    Raises
+    ------
+    ValueError
+        If shapes do not match, there are too few rows, or a value is not finite.
     """
     real, generated = _features(real, generated, 2)
     (n, d), m = real.shape, len(generated)
@@ -130,19 +142,24 @@ def kernel_distance(real: Array, generated: Array) -> Tensor:
 
 
 def inception_score(probs: Array) -> Tensor:
-    r"""Inception score $\exp \tfrac1n\sum_i KL(p(y|x_i)\,\|\,\bar p(y))$, $\bar p$ the mean over the samples.
+    r"""Inception score: how sure a classifier is of each sample, and how evenly it uses its classes.
 
-    Salimans et al. (2016, arXiv:1606.03498). It never looks at real data (Barratt & Sharma, 2018,
-    arXiv:1801.01973).
+    :math:`\exp \tfrac1n\sum_i KL(p(y|x_i)\,\|\,\bar p(y))`, where :math:`\bar p` is the mean over the
+    generated samples (Salimans et al., 2016, arXiv:1606.03498). Real data does not enter (Barratt & Sharma,
+    2018, arXiv:1801.01973).
 
-    Args:
-        probs: class probabilities of the generated samples, shape (n, K).
+    Parameters
+    ----------
+    probs : class probabilities of the generated samples, shape (n, K).
 
-    Returns:
-        A scalar tensor between 1 and K.
+    Returns
+    -------
+    A scalar tensor between 1 and K.
 
-    Raises:
-        ValueError: if `probs` is not of shape (n, K), n >= 1, or its rows are not distributions.
+    Raises
+    ------
+    ValueError
+        If `probs` is not of shape (n, K), n >= 1, or its rows are not distributions.
     """
     (probs,) = _tensors(probs=probs)
     if probs.ndim != 2 or len(probs) == 0:
@@ -157,16 +174,20 @@ def precision_recall(real: Array, generated: Array, *, k: int = 3) -> tuple[floa
     point. Precision is the share of generated points in the support of the real ones; recall, the other way
     round. Equal distributions do not score 1: print the value of a second real sample beside it.
 
-    Args:
-        real: features of shape (n, d), n > k.
-        generated: features of shape (m, d), m > k.
-        k: the neighbour that sets a ball's radius.
+    Parameters
+    ----------
+    real : features of shape (n, d), n > k.
+    generated : features of shape (m, d), m > k.
+    k : the neighbour that sets a ball's radius.
 
-    Returns:
-        Precision and recall, each in [0, 1].
+    Returns
+    -------
+    Precision and recall, each in [0, 1].
 
-    Raises:
-        ValueError: if shapes do not match, k < 1, there are too few rows, or a value is not finite.
+    Raises
+    ------
+    ValueError
+        If shapes do not match, k < 1, there are too few rows, or a value is not finite.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
@@ -183,19 +204,26 @@ def precision_recall(real: Array, generated: Array, *, k: int = 3) -> tuple[floa
 
 
 def bits_per_dim(nll_nats: Number, dims: int, *, levels: int | None = None) -> Number:
-    r"""Negative log-likelihood in bits per dimension, $\text{nll}/(d \log 2)$ $(+ \log_2 \text{levels})$.
+    r"""Negative log-likelihood in bits per dimension.
 
-    Args:
-        nll_nats: negative log-likelihood of an example in nats, any shape.
-        dims: the number of dimensions d.
-        levels: if the density is one of grey levels scaled to [0, 1) (`data.dequantise`), how many there
-            are; the result then bounds the bits of the levels themselves.
+    :math:`\text{nll}/(d \log 2)`, and :math:`\log_2 \text{levels}` more if the density is one of grey levels
+    that were scaled to [0, 1).
 
-    Returns:
-        Bits per dimension, in the form of `nll_nats`.
+    Parameters
+    ----------
+    nll_nats : negative log-likelihood of an example in nats, any shape.
+    dims : the number of dimensions d.
+    levels : if the density is one of grey levels scaled to [0, 1) (`data.dequantise`), how many there are;
+        the result then bounds the bits of the levels themselves.
 
-    Raises:
-        ValueError: if `dims` or `levels` is below 1.
+    Returns
+    -------
+    Bits per dimension, in the form of `nll_nats`.
+
+    Raises
+    ------
+    ValueError
+        If `dims` or `levels` is below 1.
     """
     if dims < 1:
         raise ValueError(f"dims must be at least 1, got {dims}")
@@ -205,17 +233,21 @@ def bits_per_dim(nll_nats: Number, dims: int, *, levels: int | None = None) -> N
 
 
 def perplexity(nll_nats: Number, length: int) -> Number:
-    r"""Perplexity $\exp(\text{nll}/\text{length})$: the number of equally likely symbols with the same loss.
+    r"""Perplexity :math:`\exp(\text{nll}/\text{length})`: so many equally likely symbols have the same loss.
 
-    Args:
-        nll_nats: negative log-likelihood of a sequence in nats, any shape.
-        length: its number of symbols.
+    Parameters
+    ----------
+    nll_nats : negative log-likelihood of a sequence in nats, any shape.
+    length : its number of symbols.
 
-    Returns:
-        At least 1 for a discrete distribution, in the form of `nll_nats`.
+    Returns
+    -------
+    At least 1 for a discrete distribution, in the form of `nll_nats`.
 
-    Raises:
-        ValueError: if `length` is below 1.
+    Raises
+    ------
+    ValueError
+        If `length` is below 1.
     """
     if length < 1:
         raise ValueError(f"length must be at least 1, got {length}")
@@ -230,16 +262,20 @@ def c2st(real: Array, generated: Array, *, generator: torch.Generator | None = N
     generated; the accuracy is that on the other half. For equal distributions it is 1/2 with standard error
     1/(2 sqrt(n)).
 
-    Args:
-        real: features of shape (n, d), n >= 4.
-        generated: features of shape (n, d).
-        generator: source of the halves and of the network's first weights.
+    Parameters
+    ----------
+    real : features of shape (n, d), n >= 4.
+    generated : features of shape (n, d).
+    generator : source of the halves and of the network's first weights.
 
-    Returns:
-        Held-out accuracy, in [0, 1].
+    Returns
+    -------
+    Held-out accuracy, in [0, 1].
 
-    Raises:
-        ValueError: if the shapes differ, there are too few rows, or a value is not finite.
+    Raises
+    ------
+    ValueError
+        If the shapes differ, there are too few rows, or a value is not finite.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
@@ -267,18 +303,22 @@ def c2st(real: Array, generated: Array, *, generator: torch.Generator | None = N
 def linear_probe(z_train: Array, y_train: Array, z_test: Array, y_test: Array, *, C: float = 1.0) -> float:
     """Accuracy of logistic regression on standardised features: how much a linear reader finds in them.
 
-    Args:
-        z_train: features of shape (n, d).
-        y_train: integer labels of shape (n,), at least two classes.
-        z_test: features of shape (m, d).
-        y_test: integer labels of shape (m,).
-        C: inverse strength of the L2 penalty, as in scikit-learn.
+    Parameters
+    ----------
+    z_train : features of shape (n, d).
+    y_train : integer labels of shape (n,), at least two classes.
+    z_test : features of shape (m, d).
+    y_test : integer labels of shape (m,).
+    C : inverse strength of the L2 penalty, as in scikit-learn.
 
-    Returns:
-        Accuracy on the test examples, in [0, 1].
+    Returns
+    -------
+    Accuracy on the test examples, in [0, 1].
 
-    Raises:
-        ValueError: if shapes do not match, C is not positive, or there is only one class.
+    Raises
+    ------
+    ValueError
+        If shapes do not match, C is not positive, or there is only one class.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

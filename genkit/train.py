@@ -23,14 +23,18 @@ def seed_everything(seed: int = 0) -> torch.Generator:
     One thread, because small networks are slower on two, and because sums, hence results, depend on how many
     there are.
 
-    Args:
-        seed: an integer in [0, 2**32).
+    Parameters
+    ----------
+    seed : an integer in [0, 2**32).
 
-    Returns:
-        A new CPU generator with that seed. Pass it on, so that a result does not depend on what ran before.
+    Returns
+    -------
+    A new CPU generator with that seed. Pass it on, so that a result does not depend on what ran before.
 
-    Raises:
-        ValueError: if `seed` is outside [0, 2**32).
+    Raises
+    ------
+    ValueError
+        If `seed` is outside [0, 2**32).
     """
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed must be in [0, 2**32), got {seed}")
@@ -45,10 +49,11 @@ def seed_everything(seed: int = 0) -> torch.Generator:
 class History:
     """What happened during `fit`.
 
-    Attributes:
-        loss: the loss of every step taken, before its update.
-        validation: pairs (number of steps taken, validation value).
-        best_step: the number of steps after which the kept parameters stood; None without validation.
+    Attributes
+    ----------
+    loss : the loss of every step taken, before its update.
+    validation : pairs (number of steps taken, validation value).
+    best_step : the number of steps after which the kept parameters stood; None without validation.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -66,7 +71,7 @@ def _batches(
     tensors = data if isinstance(data, tuple) else (data,)
     while True:
         order = torch.randperm(
-            len(tensors[0]), generator=generator, device=generator.device if generator else None
+            len(tensors[0]), generator=generator, device=None if generator is None else generator.device
         )
         for index in order.split(batch_size):
             batch = tuple(t[index.to(t.device)].to(device) for t in tensors)
@@ -75,7 +80,9 @@ def _batches(
 
 def _interactive() -> bool:
     """Is someone watching: a terminal or a notebook, and not a build of the book?"""
-    return not os.environ.get("GENKIT_BOOK") and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    ipython = sys.modules.get("IPython")
+    notebook = ipython is not None and ipython.get_ipython() is not None
+    return not os.environ.get("GENKIT_BOOK") and (sys.stderr.isatty() or notebook)
 
 
 def _positive(**counts: int | None) -> None:
@@ -102,31 +109,35 @@ def fit(
     r"""Minimise a loss with Adam (Kingma & Ba, 2015, arXiv:1412.6980).
 
     A step is: zero the gradients, compute the loss, backpropagate, update. With `schedule="cosine"` the
-    learning rate of step t = 0, 1, ... is $\tfrac12\,\mathrm{lr}\,(1 + \cos(\pi t/\mathrm{steps}))$.
+    learning rate of step t = 0, 1, ... is :math:`\tfrac12\,\mathrm{lr}\,(1 + \cos(\pi t/\mathrm{steps}))`.
 
-    Args:
-        loss_fn: `loss_fn(batch)`, or `loss_fn()` if `data` is None, returns a scalar tensor.
-        parameters: the tensors to change, each with `requires_grad`; `model.parameters()` will do.
-        data: examples along the first axis, or a tuple of such tensors (the batch is then a tuple). Batches
-            are drawn without replacement, epoch after epoch, and moved to the device of the parameters.
-        steps: the number of updates, at most.
-        batch_size: examples per step; the last batch of an epoch may be smaller.
-        lr: Adam's learning rate.
-        generator: source of the order of the examples.
-        schedule: "constant" or "cosine".
-        validate: returns a number; lower is better. It is called every `every` steps and after the last
-            one, and the parameters of the lowest value are restored at the end; buffers (averages of batch
-            norm) are not.
-        every: steps between two validations.
-        patience: stop after this many validations in a row without improvement.
-        progress: show a progress bar; None means only when someone watches and `GENKIT_BOOK` is not set.
+    Parameters
+    ----------
+    loss_fn : `loss_fn(batch)`, or `loss_fn()` if `data` is None, returns a scalar tensor.
+    parameters : the tensors to change, each with `requires_grad`; `model.parameters()` will do.
+    data : examples along the first axis, or a tuple of such tensors (the batch is then a tuple). Batches are
+        drawn without replacement, epoch after epoch, and moved to the device of the parameters.
+    steps : the number of updates, at most.
+    batch_size : examples per step; the last batch of an epoch may be smaller.
+    lr : Adam's learning rate.
+    generator : source of the order of the examples.
+    schedule : "constant" or "cosine".
+    validate : returns a number; lower is better. It is called every `every` steps and after the last one, and
+        the parameters of the lowest value are restored at the end; buffers (averages of batch norm) are not.
+    every : steps between two validations.
+    patience : stop after this many validations in a row without improvement.
+    progress : show a progress bar; None means only when someone watches and `GENKIT_BOOK` is not set.
 
-    Returns:
-        The losses and the validation values, in the units of `loss_fn` and `validate`.
+    Returns
+    -------
+    The losses and the validation values, in the units of `loss_fn` and `validate`.
 
-    Raises:
-        ValueError: if an argument breaks its rule, with the argument's name.
-        FloatingPointError: if a loss is not finite, with its step.
+    Raises
+    ------
+    ValueError
+        If an argument breaks its rule, with the argument's name.
+    FloatingPointError
+        If a loss is not finite, with its step.
     """
     parameters = list(parameters)
     if not parameters or not all(p.requires_grad for p in parameters):
