@@ -87,7 +87,7 @@ def digits() -> ImageData:
 def mnist(*, cache_dir: str | os.PathLike[str] | None = None) -> ImageData:
     """MNIST (LeCun et al., 1998): 70 000 digits of 28 x 28 pixels with 256 grey levels, from OpenML.
 
-    The first call downloads some 15 MB and takes a minute; later ones read a file in the cache.
+    The first call downloads 15 MB and reads them in a minute or two; later ones take a file in the cache.
 
     Parameters
     ----------
