@@ -214,10 +214,18 @@ def agree(
 ) -> None:
     """Assert that the page's own code and its twin in `genkit` give the same numbers.
 
+    Parameters
+    ----------
+    id : what agrees, in lower-case words joined by hyphens.
+    mine, theirs : the two results, of equal shape.
+    atol, rtol : the tolerance, ``atol + rtol * |theirs|`` elementwise.
+
     Raises
     ------
     ClaimError
         They differ by more than ``atol + rtol * |theirs|``, or have different shapes.
+    ValueError
+        `mine` or `theirs` is not numeric.
     """
     a, b = _array("mine", mine), _array("theirs", theirs)
     if a.shape != b.shape:
@@ -250,8 +258,16 @@ def monte_carlo(values: ArrayLike | torch.Tensor) -> tuple[float, float]:
 def self_check(id: str, check: Callable[[], None]) -> bool:
     """Run an exercise's check and say in one line how it went; never let an exception out.
 
-    The check asserts properties of the reader's answer; a function that still raises
-    ``NotImplementedError`` counts as not attempted.
+    Parameters
+    ----------
+    id : the exercise's name.
+    check : asserts properties of the reader's answer; if the answer still raises ``NotImplementedError``,
+        the exercise counts as not attempted.
+
+    Returns
+    -------
+    bool
+        Whether every assertion held.
     """
     try:
         check()

@@ -121,7 +121,19 @@ def image_grid(
 
 
 def scatter(ax: Axes, x: ArrayLike | torch.Tensor, **kw: Any) -> Axes:
-    """Draw points ``x`` of shape ``(n, 2)`` on equal axes; `kw` goes to ``Axes.scatter``."""
+    """Draw points in the plane on equal axes.
+
+    Parameters
+    ----------
+    ax : where to draw.
+    x : shape ``(n, 2)``.
+    kw : goes to ``Axes.scatter``.
+
+    Raises
+    ------
+    ValueError
+        `x` has not the shape ``(n, 2)``.
+    """
     points = _numpy("x", x)
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"x must have shape (n, 2), got {points.shape}")
@@ -141,7 +153,16 @@ def density(
     n: int = 120,
     **kw: Any,
 ) -> Axes:
-    """Draw ``exp(log_prob)`` of a density on the plane as shades; `log_prob` maps ``(m, 2)`` to ``(m,)``."""
+    """Draw a density on the plane as shades.
+
+    Parameters
+    ----------
+    ax : where to draw.
+    log_prob : log density, maps ``(m, 2)`` to ``(m,)``.
+    xlim, ylim : the window.
+    n : points along each side of the grid.
+    kw : goes to ``Axes.imshow``.
+    """
     xs = torch.linspace(*xlim, n, dtype=torch.float64)
     ys = torch.linspace(*ylim, n, dtype=torch.float64)
     grid = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1).reshape(-1, 2)

@@ -1,0 +1,64 @@
+"""A claim that cannot fail is none: put a wrong formula into a page's own code and see its claim stop.
+
+One mutant at least for each kind of claim: absolute, relative and statistical tolerance, either bound,
+arrays, yes or no, agreement with genkit.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# (page, what the page computes, a wrong formula, the claim that must stop)
+MUTANTS = [
+    # absolute: the densities of two units compared without the factor
+    ("objectives/density", "64 * math.log(17), item", "63 * math.log(17), item", "density-units"),
+    # bound from below: the reverse divergence taken for the forward one
+    (
+        "objectives/density",
+        "(-log_lik - entropy - reverse)",
+        "(-log_lik - entropy - forward)",
+        "density-mle-not-reverse",
+    ),
+    # statistical, array: the kernel estimate divided by h instead of h^d
+    ("objectives/density", "- d * math.log(h)", "- math.log(h)", "density-kde-mass"),
+    # relative: a covariance that divides by n - 1
+    (
+        "objectives/density",
+        "torch.cov(train.T, correction=0)",
+        "torch.cov(train.T, correction=1)",
+        "density-mle-gaussian",
+    ),
+]
+
+RUN = """
+import sys, matplotlib
+matplotlib.use("Agg")
+from genkit.checks import ClaimError
+try:
+    exec(compile(sys.stdin.read(), "page", "exec"), {"__name__": "__main__"})
+except ClaimError as error:
+    print("STOPPED", error)
+"""
+
+
+@pytest.mark.parametrize(("page", "right", "wrong", "claim"), MUTANTS, ids=[m[3] for m in MUTANTS])
+def test_a_wrong_formula_stops_its_claim(page, right, wrong, claim):
+    cells = [c.source for c in jupytext.read(ROOT / "chapters" / f"{page}.md").cells if c.cell_type == "code"]
+    code = "\n".join(cells)
+    assert code.count(right) == 1, f"{page} has {right!r} {code.count(right)} times: the mutant needs mending"
+    last = next(k for k, cell in enumerate(cells) if f'"{claim}"' in cell)
+    code = "\n".join(cells[: last + 1]).replace(right, wrong)
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "GENKIT_BOOK": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN], input=code, env=env, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert f"STOPPED claim '{claim}' fails" in done.stdout or f"STOPPED '{claim}'" in done.stdout, (
+        done.stdout[-2000:]
+    )
