@@ -1,6 +1,8 @@
 """What nbval lets pass and what it catches, with conftest.py's tolerance."""
 
+import base64
 import importlib.util
+import io
 import os
 import shutil
 import subprocess
@@ -9,7 +11,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from tools import export
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = importlib.util.spec_from_file_location("tolerance", ROOT / "conftest.py")
@@ -97,7 +102,8 @@ def image(**data):
     ("outputs", "how"),
     [
         ([], "none"),
-        ([image()], "no"),
+        ([image()], "yes"),
+        ([new_output("display_data", data={"image/jpeg": "iVBO", "text/plain": "<Figure>"})], "no"),
         ([image(), new_output("stream", text="1\n")], "yes"),
         ([new_output("display_data", data={"image/png": "iVBO"}, metadata={CLAIM: record()})], "yes"),
         ([new_output("execute_result", data={"text/plain": "1"})], "yes"),
@@ -105,6 +111,58 @@ def image(**data):
 )
 def test_which_cells_count_as_compared(outputs, how):
     assert compared(new_code_cell("1", outputs=outputs)) == how
+
+
+# ---------- pictures ----------
+
+DRAW = """
+from matplotlib.figure import Figure
+import io
+import numpy as np
+def draw(change=0.0, colour="C0", seed=0):
+    rng = np.random.default_rng(seed)
+    figure = Figure(figsize=(7, 3.2), dpi=144)
+    left, middle, right = figure.subplots(1, 3)
+    x = np.linspace(0, 1, 50)
+    left.plot(x, x**2 * (1 + change), color=colour)
+    middle.scatter(*rng.normal(size=(2, 500)) * (1 + change), s=4, linewidths=0)
+    right.bar([1, 2, 3], [1, 2 + 2 * change, 1.5])
+    left.set(xlim=(0, 1), ylim=(0, 1.2), xlabel="x")
+    middle.set(xlim=(-4, 4), ylim=(-4, 4))
+    right.set(ylim=(0, 3))
+    out = io.BytesIO()
+    figure.savefig(out, format="png")
+    return out.getvalue()
+"""
+space: dict = {}
+exec(DRAW, space)
+draw = space["draw"]
+
+
+def stored(png):
+    return base64.b64encode(export.shrink(png)[0]).decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"change": 1e-6}, True),
+        ({"change": 0.02}, False),
+        ({"seed": 1}, False),
+        ({"colour": "C1"}, False),
+    ],
+)
+def test_pictures(change, same):
+    new = base64.b64encode(draw(**change)).decode()
+    assert (tolerance.picture_difference(stored(draw()), new) is None) is same
+
+
+def test_pictures_of_another_shape():
+    other = io.BytesIO()
+    Figure(figsize=(4, 4)).savefig(other, format="png")
+    said = tolerance.picture_difference(stored(draw()), base64.b64encode(other.getvalue()).decode())
+    assert said == "the picture's width is 1.000 of its height, stored 2.191"
 
 
 # ---------- whole runs, each in a process of its own ----------
@@ -138,14 +196,11 @@ def claimed(value="0.3679", truth=0.36, png="iVBO"):
     return new_output("display_data", data=data, metadata={CLAIM: record})
 
 
-FIGURE = cell(
-    "from IPython.display import Image\nImage(b'\\x89PNG\\r\\n\\x1a\\n' + b'0' * 16, format='png')",
-    new_output(
-        "execute_result",
-        data={"image/png": "AAAA", "text/plain": "<IPython.core.display.Image object>"},
-        execution_count=1,
-    ),
-)
+def pictured(kind="png", data=None, **change):
+    """A cell that shows a picture, drawn anew with `change`."""
+    source = f"from IPython.display import Image\nImage(draw(**{change!r}), format={kind!r})"
+    shown = {f"image/{kind}": data or stored(draw()), "text/plain": "<IPython.core.display.Image object>"}
+    return cell(source, new_output("execute_result", data=shown, execution_count=1))
 
 
 @pytest.fixture
@@ -173,14 +228,16 @@ def nbval(tmp_path):
 
 
 def test_what_passes(nbval):
-    """Noise of 1e-6, a figure of other bytes, an image inside HTML; two workers, one count."""
+    """Noise of 1e-6, a picture of other bytes, an image inside HTML; two workers, one count."""
     good = [
+        cell(DRAW),
+        pictured(change=1e-6),
         cell("value = 0.36791 * (1 + 1e-6); PNG = 'AAAA'"),
         cell("print(f'{value:#.4g}')", printed("0.3680")),
         cell("print(f'{value:#.5g} of 100')", printed("0.36791 of 100")),
         cell(CLAIM_CELL, claimed("0.3678")),
-        *[cell(f"print({n}.5)", printed(f"{n}.5")) for n in range(17)],
-        FIGURE,
+        *[cell(f"print({n}.5)", printed(f"{n}.5")) for n in range(16)],
+        pictured("jpeg", "AAAA"),  # not compared
     ]
     status, said = nbval(good, good, workers=["-n", "2", "--dist", "loadfile"])
     assert status == 0, said
@@ -198,21 +255,20 @@ def test_what_is_caught(nbval):
         "an output that is new": cell("print(value)"),
         "an error": cell("raise ValueError('planted')"),
         "never run": cell("print(value)", count=None),
+        "a picture": pictured(change=0.02),
     }
-    status, said = nbval([cell("value = 0.36791; PNG = 'AAAA'"), *faults.values()])
+    status, said = nbval([cell(DRAW + "\nvalue = 0.36791; PNG = 'AAAA'"), *faults.values()])
     assert status == 1
     for number, name in enumerate(faults, start=1):
         assert f"FAILED book0.ipynb::Cell {number}" in said, name
     assert f"{len(faults)} failed, 1 passed" in said
     assert "never executed: there is nothing to compare with" in said
+    assert "the picture differs: by " in said
 
 
 def test_a_share_below_the_least_fails(nbval):
-    cells = [
-        cell("print(1.5)", printed("1.5")),
-        FIGURE,
-        cell("print(2)", printed("0"), tags=["nbval-ignore-output"]),
-    ]
+    ignored = cell("print(2)", printed("0"), tags=["nbval-ignore-output"])
+    cells = [cell(DRAW + "\nprint(1.5)", printed("1.5")), pictured("jpeg", "AAAA"), ignored]
     status, said = nbval(cells)
     assert status == 1
     assert "3 passed" in said and "1 of 3 cells with outputs compared (33.3%): fewer than 95%" in said
