@@ -30,8 +30,11 @@ import math
 import zlib
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
+import torch.distributions as D
 from scipy import optimize, special, stats
+from torch.nn.functional import softplus
 
 from genkit.checks import agree, claim, monte_carlo, self_check
 from genkit.data import binarise, dequantise, digits, toy
@@ -42,8 +45,9 @@ from genkit.train import seed_everything
 
 style()
 gen = seed_everything(0)
-torch.set_default_dtype(torch.float64)                # kernels and determinants live in small numbers
-data = digits()                                      # levels 0..16, 8×8 pixels: 1077 / 360 / 360 images
+# kernels and determinants live in small numbers
+torch.set_default_dtype(torch.float64)
+data = digits()  # levels 0..16, 8×8 pixels: 1077 / 360 / 360 images
 
 # %% [markdown]
 # ## How surprised should you be?
@@ -59,24 +63,38 @@ data = digits()                                      # levels 0..16, 8×8 pixels
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-surface", "caption": "A density over the plane (left, hot where digits are common, cold where they are rare) and three images to be ranked by surprise (right)."}, "image": {"alt": "Surface plot with several rounded summits of different height above the plane of the first two principal components, beside three eight-by-eight images, namely a handwritten seven, the same image upside down, and the same pixels in random order."}}
 centred = data.train.x - data.train.x.mean(0)
-axes = torch.linalg.svd(centred, full_matrices=False)[2][:2]           # (2, 64) principal directions
-axes = axes * axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()            # fix the arbitrary sign
-plane = centred @ axes.T                                                           # (1077, 2)
+# (2, 64) principal directions
+axes = torch.linalg.svd(centred, full_matrices=False)[2][:2]
+# fix the arbitrary sign
+axes = axes * axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
+plane = centred @ axes.T                    # (1077, 2)
 
-seven = binarise(data.test.x[data.test.y == 7][0])                                 # (64,)
+seven = binarise(data.test.x[data.test.y == 7][0])  # (64,)
 shuffled = seven[torch.randperm(64, generator=gen)]
-three = torch.stack([seven, seven.reshape(8, 8).flip(0).reshape(64), shuffled])      # (3, 64)
+# (3, 64)
+three = torch.stack([seven, seven.reshape(8, 8).flip(0).reshape(64), shuffled])
 
 u, v = torch.linspace(-36, 36, 91), torch.linspace(-36, 36, 91)
 U, V = torch.meshgrid(u, v, indexing="xy")
 spots = torch.stack([U, V], -1).reshape(-1, 2)
-height = torch.exp(-torch.cdist(spots, plane) ** 2 / (2 * 3.5**2)).mean(1) / (2 * math.pi * 3.5**2)
+height = torch.exp(-(torch.cdist(spots, plane) ** 2) / (2 * 3.5**2)).mean(1) / (
+    2 * math.pi * 3.5**2
+)
 
 fig = plt.figure(figsize=(7, 3.4), layout="none")
 ax = fig.add_axes([0.0, 0.02, 0.58, 0.98], projection="3d")
 ax.set_box_aspect((1, 1, 0.8), zoom=0.88)
-ax.plot_surface(U.numpy(), V.numpy(), 1e3 * height.reshape(U.shape).numpy(), cmap="coolwarm", rcount=60,
-                ccount=60, linewidth=0, antialiased=True, rasterized=True)
+ax.plot_surface(
+    U.numpy(),
+    V.numpy(),
+    1e3 * height.reshape(U.shape).numpy(),
+    cmap="coolwarm",
+    rcount=60,
+    ccount=60,
+    linewidth=0,
+    antialiased=True,
+    rasterized=True,
+)
 ax.set(xlabel="component 1", ylabel="component 2", zlabel="density × 1000")
 ax.view_init(42, -60)
 ax.tick_params(labelsize=7)
@@ -109,41 +127,48 @@ plt.show()
 # integral over its cell, and Jensen's inequality bounds its code length:
 #
 # $$
-# -\log_2 P(\text{levels}) \;\le\; \mathbb E_u\big[-\log_2 p(x)\big] + d\,\log_2 17,
-# \qquad
-# \mathrm{BPD} = \frac{\mathbb E[-\log p(x)]}{d\,\log 2} + \log_2 17 .
+# \begin{aligned}
+# -\log_2 P(\text{levels}) &\le \mathbb E_u\big[-\log_2 p(x)\big] + d\,\log_2 17, \\
+# \mathrm{BPD} &= \frac{\mathbb E[-\log p(x)]}{d\,\log 2} + \log_2 17 .
+# \end{aligned}
 # $$ (eq-density-bpd)
 #
 # The yardstick is the model that knows nothing: the uniform density, $\log p = 0$, costs $\log_2 17 = 4.087$
 # bits per pixel. It is the rate of an uncompressed file.
 
 # %%
-def gaussian_log_density(x, mean, cov):              # x (n, d), mean (d,), cov (d, d) -> (n,) nats
-    L = torch.linalg.cholesky(cov)                   # cov = L Lᵀ
-    r = torch.linalg.solve_triangular(L, (x - mean).T, upper=False)           # (d, n), L r = x - mean
-    return -0.5 * (r**2).sum(0) - L.diagonal().log().sum() - 0.5 * len(mean) * math.log(2 * math.pi)
+def gaussian_log_density(x, mean, cov):
+    """Log density in nats, (n,), of N(mean, cov); x (n, d), mean (d,), cov (d, d)."""
+    d = len(mean)
+    L = torch.linalg.cholesky(cov)          # cov = L Lᵀ
+    r = torch.linalg.solve_triangular(L, (x - mean).T, upper=False)  # (d, n)
+    log_det = 2 * L.diagonal().log().sum()  # log det cov
+    return -0.5 * ((r**2).sum(0) + log_det + d * math.log(2 * math.pi))
 
 parts = data.train, data.validation, data.test
 train, validation, test = (dequantise(part.x, generator=gen) for part in parts)
-mean, cov = train.mean(0), torch.cov(train.T, correction=0)                   # (64,), (64, 64)
-gauss_nll = -gaussian_log_density(test, mean, cov).mean()                     # pixels in [0, 1)
-coarse_nll = -gaussian_log_density(17 * test, 17 * mean, 17**2 * cov).mean()  # the same pixels in [0, 17)
+mean, cov = train.mean(0), train.T.cov(correction=0)  # (64,), (64, 64)
+# pixels in [0, 1), and the same pixels in [0, 17)
+gauss_nll = -gaussian_log_density(test, mean, cov).mean()
+coarse_nll = -gaussian_log_density(17 * test, 17 * mean, 17**2 * cov).mean()
 gauss_bpd = float(bits_per_dim(gauss_nll, 64, levels=17))
 
 claim("density-uniform-bpd", "the uniform density, bits per pixel",
-      bits_per_dim(0.0, 64, levels=17), math.log2(17), item="S1.7", by="closed form log2 17",
-      atol=1e-12, unit="bits")
-claim("density-units", "finer unit (factor 17): the same Gaussian's NLL changes by",
-      coarse_nll - gauss_nll, 64 * math.log(17), item="S1.7 E1.6", by="closed form d log c",
-      rtol=1e-10, unit="nats")
-claim("density-units-bpd", "bits per dimension in the two units differ by",
-      gauss_bpd - bits_per_dim(coarse_nll, 64), 0.0, item="S1.7", by="invariance", atol=1e-10,
-      unit="bits")
-claim("density-units-mutant", "wrong: leave out log2(levels), and the Gaussian seems better by",
-      gauss_bpd - bits_per_dim(gauss_nll, 64), math.log2(17), item="S1.7", by="closed form log2 17",
-      atol=1e-10, unit="bits")
-claim("density-gauss-bpd", "one full Gaussian, test digits", gauss_bpd, item="S1.7",
-      by="the uniform density", at_most=math.log2(17), unit="bits")
+      bits_per_dim(0.0, 64, levels=17), math.log2(17), item="S1.7",
+      by="closed form log2 17", atol=1e-12, unit="bits")
+claim("density-units",
+      "finer unit (factor 17): the same Gaussian's NLL changes by",
+      coarse_nll - gauss_nll, 64 * math.log(17), item="S1.7 E1.6",
+      by="closed form d log c", rtol=1e-10, unit="nats")
+claim("density-units-bpd", "bits per dimension from the finer unit",
+      bits_per_dim(coarse_nll, 64), gauss_bpd, item="S1.7",
+      by="those from the unit cube", rtol=1e-10, unit="bits")
+claim("density-units-mutant",
+      "wrong: leave out log2(levels), and the Gaussian seems better by",
+      gauss_bpd - bits_per_dim(gauss_nll, 64), math.log2(17), item="S1.7",
+      by="closed form log2 17", atol=1e-10, unit="bits")
+claim("density-gauss-bpd", "one full Gaussian, test digits", gauss_bpd,
+      item="S1.7", by="the uniform density", at_most=math.log2(17), unit="bits")
 
 # %% [markdown]
 # A single Gaussian with a full covariance already saves a bit per pixel:
@@ -195,34 +220,42 @@ claim("density-gauss-bpd", "one full Gaussian, test digits", gauss_bpd, item="S1
 # One pixel of the binarised digits is a coin; all sixty-four grey pixels are a vector.
 
 # %%
-ink = binarise(data.train.x)                         # (1077, 64) zeros and ones
-n, k = len(ink), int(ink[:, 20].sum())               # pixel 20: row 2, column 4
+ink = binarise(data.train.x)                # (1077, 64) zeros and ones
+n, k = len(ink), int(ink[:, 20].sum())      # pixel 20: row 2, column 4
 theta = torch.linspace(0.0005, 0.9995, 1000)
 log_lik = (k * theta.log() + (n - k) * torch.log1p(-theta)) / n
-claim("density-mle-bernoulli", "pixel 20: best θ on a grid of step 0.001", theta[log_lik.argmax()],
-      k / n, item="S1.7", by="closed form k/n", atol=1e-3)
+claim("density-mle-bernoulli", "pixel 20: best θ on a grid of step 0.001",
+      theta[log_lik.argmax()], k / n, item="S1.7", by="closed form k/n",
+      atol=1e-3)
 
-def coin(t):                                         # (...,) -> (..., 2): probabilities of 0 and 1
+def coin(t):  # (...,) -> (..., 2): probabilities of 0 and 1
     return torch.stack([1 - t, t], -1)
 
 p_hat = torch.full_like(theta, k / n)
 entropy = -(coin(p_hat) * coin(p_hat).log()).sum(-1)
-forward, reverse = kl_discrete(coin(p_hat), coin(theta)), kl_discrete(coin(theta), coin(p_hat))
-claim("density-mle-is-kl", "average NLL − entropy of the data, over all θ", -log_lik - entropy,
-      forward, item="S1.7", by="forward KL, from its definition", atol=1e-12, unit="nats")
-claim("density-mle-not-reverse", "wrong: the reverse KL instead is off by up to",
-      (-log_lik - entropy - reverse).abs().max(), item="S1.7", by="the two directions differ",
-      at_least=0.5, unit="nats")
+forward, reverse = (
+    kl_discrete(coin(p_hat), coin(theta)),
+    kl_discrete(coin(theta), coin(p_hat)),
+)
+claim("density-mle-is-kl", "average NLL − entropy of the data, over all θ",
+      -log_lik - entropy, forward, item="S1.7",
+      by="forward KL, from its definition", atol=1e-12, unit="nats")
+claim("density-mle-not-reverse",
+      "wrong: the reverse KL instead is off by up to",
+      (-log_lik - entropy - reverse).abs().max(), item="S1.7",
+      by="the two directions differ", at_least=0.5, unit="nats")
 
 at_best = gaussian_log_density(train, mean, cov).mean()
-claim("density-mle-gaussian", "64-D Gaussian: average log-likelihood at the MLE", at_best,
-      -0.5 * (64 * math.log(2 * math.pi * math.e) + torch.logdet(cov)), item="S1.7",
-      by="closed form", rtol=1e-10, unit="nats")
-c = n / (n - 1)                                      # the "unbiased" covariance divides by n-1 instead
+claim("density-mle-gaussian",
+      "64-D Gaussian: average log-likelihood at the MLE", at_best,
+      -0.5 * (64 * math.log(2 * math.pi * math.e) + torch.logdet(cov)),
+      item="S1.7", by="closed form", rtol=1e-10, unit="nats")
+c = n / (n - 1)  # the "unbiased" covariance divides by n-1 instead
 claim("density-mle-unbiased-is-lower",
       "wrong: dividing by n−1 lowers the training log-likelihood by",
-      at_best - gaussian_log_density(train, mean, c * cov).mean(), 32 * (math.log(c) + 1 / c - 1),
-      item="S1.7", by="closed form d/2 (log c + 1/c − 1)", rtol=1e-6, unit="nats")
+      at_best - gaussian_log_density(train, mean, c * cov).mean(),
+      32 * (math.log(c) + 1 / c - 1), item="S1.7",
+      by="closed form d/2 (log c + 1/c − 1)", rtol=1e-6, unit="nats")
 
 
 # %% [markdown]
@@ -254,11 +287,14 @@ claim("density-mle-unbiased-is-lower",
 # taken with log-sum-exp.
 
 # %%
-def kde_log_density(x, centres, h):                  # x (m, d), centres (n, d), h > 0 -> (m,) nats
+# x (m, d), centres (n, d), h > 0 -> (m,) nats
+def kde_log_density(x, centres, h):
     n, d = centres.shape
-    squared = torch.cdist(x, centres) ** 2           # (m, n)  |x - x_i|²
-    log_kernel = -squared / (2 * h**2) - 0.5 * d * math.log(2 * math.pi)      # log K((x - x_i)/h)
-    return torch.logsumexp(log_kernel, 1) - math.log(n) - d * math.log(h)     # log of 1/(n h^d) Σ K
+    squared = torch.cdist(x, centres) ** 2  # (m, n)  |x - x_i|²
+    # log K((x - x_i)/h)
+    log_kernel = -squared / (2 * h**2) - 0.5 * d * math.log(2 * math.pi)
+    # log of 1/(n h^d) Σ K
+    return torch.logsumexp(log_kernel, 1) - math.log(n) - d * math.log(h)
 
 
 # %% [markdown]
@@ -275,47 +311,67 @@ def kde_log_density(x, centres, h):                  # x (m, d), centres (n, d),
 
 # %%
 def mass(log_density, centres, h, draws=20_000):
-    """∫ exp(log_density) dx by importance sampling from bumps 1.5 times as broad: mean and standard error."""
+    """∫ exp(log_density) dx and its standard error, by importance sampling."""
     n, d = centres.shape
-    r = torch.distributions.MixtureSameFamily(
-        torch.distributions.Categorical(torch.ones(n)),
-        torch.distributions.Independent(torch.distributions.Normal(centres, 1.5 * h), 1))
+    # r: bumps 1.5 times as broad, from an implementation that is not ours
+    bumps = D.Independent(D.Normal(centres, 1.5 * h), 1)
+    r = D.MixtureSameFamily(D.Categorical(torch.ones(n)), bumps)
     pick = torch.randint(n, (draws,), generator=gen)
     x = centres[pick] + 1.5 * h * torch.randn(draws, d, generator=gen)
     return monte_carlo((log_density(x, centres, h) - r.log_prob(x)).exp())
 
-def kde_as_printed(x, centres, h):                   # 1/(n h) instead of 1/(n h^d)
+def kde_as_printed(x, centres, h):          # 1/(n h) instead of 1/(n h^d)
     return kde_log_density(x, centres, h) + (centres.shape[1] - 1) * math.log(h)
 
-setting = {1: 0.3, 2: 0.3, 3: 0.3, 8: 0.5}           # dimension: bandwidth
+setting = {1: 0.3, 2: 0.3, 3: 0.3, 8: 0.5}  # dimension: bandwidth
 right, printed = [], []
 for d, h in setting.items():
     centres = torch.randn(50, d, generator=gen)
     right.append(mass(kde_log_density, centres, h))
     printed.append(mass(kde_as_printed, centres, h))
-right, printed = torch.tensor(right), torch.tensor(printed)                   # (4, 2): mean, standard error
+# (4, 2): mean, standard error
+right, printed = torch.tensor(right), torch.tensor(printed)
 lost = torch.tensor([h ** (d - 1) for d, h in setting.items()])
-claim("density-kde-mass", "∫ of the kernel estimate, d = 1, 2, 3, 8", right[:, 0], torch.ones(4),
-      se=right[:, 1], item="X1.1 S1.8", by="a density integrates to one", digits=3)
-claim("density-kde-mass-printed", "∫ of the printed formula, d = 1, 2, 3, 8", printed[:, 0], lost,
-      se=printed[:, 1], item="X1.1 E1.1", by="closed form h^(d−1)", digits=3)
+claim("density-kde-mass", "∫ of the kernel estimate, d = 1, 2, 3, 8",
+      right[:, 0], torch.ones(4), se=right[:, 1], item="X1.1 S1.8",
+      by="a density integrates to one", digits=3)
+claim("density-kde-mass-printed", "∫ of the printed formula, d = 1, 2, 3, 8",
+      printed[:, 0], lost, se=printed[:, 1], item="X1.1 E1.1",
+      by="closed form h^(d−1)", digits=3)
 
-line = torch.linspace(-7, 7, 281)                        # a second route: quadrature for d = 2
+line = torch.linspace(-7, 7, 281)  # a second route: quadrature for d = 2
 square, cell = torch.cartesian_prod(line, line), (line[1] - line[0]) ** 2
 centres = torch.randn(50, 2, generator=gen)
-claim("density-kde-mass-grid", "the same by quadrature, d = 2: right and printed",
-      [(f(square, centres, 0.3).exp().sum() * cell).item() for f in (kde_log_density, kde_as_printed)],
-      [1.0, 0.3], item="X1.1 E1.1", by="closed form 1 and h", rtol=1e-6)
+both = [f(square, centres, 0.3).exp().sum() * cell
+        for f in (kde_log_density, kde_as_printed)]
+claim("density-kde-mass-grid",
+      "the same by quadrature, d = 2: right and printed", both, [1.0, 0.3], item="X1.1 E1.1", by="closed form 1 and h", rtol=1e-6)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-mass", "caption": "The right estimate keeps its mass at one in every dimension; the printed one follows h to the power d \u2212 1 (black line)."}, "image": {"alt": "Integral on a logarithmic axis against dimension one, two, three and eight. One series stays at one, the other falls from one to eight thousandths along a black reference line."}}
 fig, ax = plt.subplots(figsize=(5.2, 2.8))
 ax.plot(list(setting), lost, color=colors.truth, lw=1, label="$h^{d-1}$")
-ax.errorbar(list(setting), right[:, 0], 4 * right[:, 1], fmt="o", color=colors.model,
-            label=r"$\frac{1}{n\,h^d}\sum K$ (right)")
-ax.errorbar(list(setting), printed[:, 0], 4 * printed[:, 1], fmt="s", color=colors.bad,
-            label=r"$\frac{1}{n\,h}\sum K$ (printed)")
-ax.set(xlabel="dimension $d$ ($h$ = 0.3, 0.3, 0.3, 0.5)", ylabel=r"integral over $\mathbb{R}^d$",
-       yscale="log", xticks=list(setting))
+ax.errorbar(
+    list(setting),
+    right[:, 0],
+    4 * right[:, 1],
+    fmt="o",
+    color=colors.model,
+    label=r"$\frac{1}{n\,h^d}\sum K$ (right)",
+)
+ax.errorbar(
+    list(setting),
+    printed[:, 0],
+    4 * printed[:, 1],
+    fmt="s",
+    color=colors.bad,
+    label=r"$\frac{1}{n\,h}\sum K$ (printed)",
+)
+ax.set(
+    xlabel="dimension $d$ ($h$ = 0.3, 0.3, 0.3, 0.5)",
+    ylabel=r"integral over $\mathbb{R}^d$",
+    yscale="log",
+    xticks=list(setting),
+)
 ax.legend()
 plt.show()
 
@@ -326,11 +382,13 @@ plt.show()
 # Move the slider: a small $h$ turns every example into a needle, a large one melts the two hills into one.
 
 # %% tags=["hide-input"]
-def two_hills(x):                                    # ½ N(-1, 0.5²) + ½ N(1.5, 0.8²), log density
-    normal = torch.distributions.Normal(torch.tensor([-1.0, 1.5]), torch.tensor([0.5, 0.8]))
+def two_hills(x):  # ½ N(-1, 0.5²) + ½ N(1.5, 0.8²), log density
+    normal = torch.distributions.Normal(
+        torch.tensor([-1.0, 1.5]), torch.tensor([0.5, 0.8])
+    )
     return torch.logsumexp(normal.log_prob(x), 1) - math.log(2)
 
-def draw_hills(n):                                   # (n, 1)
+def draw_hills(n):                          # (n, 1)
     right = torch.rand(n, 1, generator=gen) < 0.5
     z = torch.randn(n, 1, generator=gen)
     return torch.where(right, 1.5 + 0.8 * z, -1 + 0.5 * z)
@@ -339,17 +397,44 @@ seen, fresh = draw_hills(100), draw_hills(400)
 xs = torch.linspace(-4, 5, 145)[:, None]
 frames = []
 for h in (0.03, 0.06, 0.12, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5):
-    frames.append({
-        "label": f"h = {h:.2f}",
-        "lines": [{"x": xs[:, 0], "y": two_hills(xs).exp(), "name": "true density"},
-                  {"x": xs[:, 0], "y": kde_log_density(xs, seen, h).exp(), "name": "kernel estimate"},
-                  {"x": seen[:, 0], "y": torch.zeros(100), "name": "the 100 examples", "kind": "points"}],
-        "note": f"average log density: the 100 examples {kde_log_density(seen, seen, h).mean():.2f} nats; "
-                f"400 fresh points {kde_log_density(fresh, seen, h).mean():.2f} nats"})
-slider_figure("density-bandwidth", frames, slider_label="bandwidth", xlabel="x", ylabel="density", start=4,
-              title="One hundred bumps", xlim=(-4, 5), ylim=(0, 0.9),
-              alt="Two hills of the true density with a kernel estimate that is jagged at a small bandwidth, "
-                  "close at a medium one and a single hill at a large one")
+    frames.append(
+        {
+            "label": f"h = {h:.2f}",
+            "lines": [
+                {
+                    "x": xs[:, 0],
+                    "y": two_hills(xs).exp(),
+                    "name": "true density",
+                },
+                {
+                    "x": xs[:, 0],
+                    "y": kde_log_density(xs, seen, h).exp(),
+                    "name": "kernel estimate",
+                },
+                {
+                    "x": seen[:, 0],
+                    "y": torch.zeros(100),
+                    "name": "the 100 examples",
+                    "kind": "points",
+                },
+            ],
+            "note": f"average log density: the 100 examples {kde_log_density(seen, seen, h).mean():.2f} nats; "
+            f"400 fresh points {kde_log_density(fresh, seen, h).mean():.2f} nats",
+        }
+    )
+slider_figure(
+    "density-bandwidth",
+    frames,
+    slider_label="bandwidth",
+    xlabel="x",
+    ylabel="density",
+    start=4,
+    title="One hundred bumps",
+    xlim=(-4, 5),
+    ylim=(0, 0.9),
+    alt="Two hills of the true density with a kernel estimate that is jagged at a small bandwidth, "
+    "close at a medium one and a single hill at a large one",
+)
 
 # %% [markdown]
 # The note under the figure shows the trap: on the examples themselves, the likelihood is best at $h \to 0$. Each example then sits
@@ -359,20 +444,27 @@ slider_figure("density-bandwidth", frames, slider_label="bandwidth", xlabel="x",
 
 # %%
 widths = torch.logspace(math.log10(0.05), math.log10(0.5), 21)
-on_train = torch.stack([kde_log_density(train, train, h).mean() for h in widths])
-on_validation = torch.stack([kde_log_density(validation, train, h).mean() for h in widths])
-best_h = widths[on_validation.argmax()]
-kde_bpd = float(bits_per_dim(-kde_log_density(test, train, best_h).mean(), 64, levels=17))
 
-needles = [kde_log_density(train, train, h).mean() for h in (0.02, 0.002)]
-claim("density-kde-needles", "wrong: training log-likelihood gained per tenfold smaller h",
-      needles[1] - needles[0], 64 * math.log(10), item="S1.8", by="closed form d log 10", rtol=1e-8,
-      unit="nats")
+def average(x, centres, widths):            # log density of x for each width
+    return torch.stack([kde_log_density(x, centres, h).mean() for h in widths])
+
+on_train = average(train, train, widths)
+on_validation = average(validation, train, widths)
+best_h = widths[on_validation.argmax()]
+kde_nll = -kde_log_density(test, train, best_h).mean()
+kde_bpd = float(bits_per_dim(kde_nll, 64, levels=17))
+
+needles = average(train, train, (0.02, 0.002))
+claim("density-kde-needles",
+      "wrong: training log-likelihood gained per tenfold smaller h",
+      needles[1] - needles[0], 64 * math.log(10), item="S1.8",
+      by="closed form d log 10", rtol=1e-8, unit="nats")
 claim("density-kde-inside", "the validation choice lies inside the grid",
-      bool(widths[0] < best_h < widths[-1]), True, item="S1.8", by="a maximum, not an edge")
-claim("density-kde-bpd", "kernel estimate of the digits, test", kde_bpd, item="S1.8",
-      by="uniform above, one Gaussian below", at_most=math.log2(17), at_least=gauss_bpd,
-      unit="bits")
+      bool(widths[0] < best_h < widths[-1]), True, item="S1.8",
+      by="a maximum, not an edge")
+claim("density-kde-bpd", "kernel estimate of the digits, test", kde_bpd,
+      item="S1.8", by="uniform above, one Gaussian below",
+      at_most=math.log2(17), at_least=gauss_bpd, unit="bits")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-bandwidth", "caption": "Choosing h for the digits: on the training images small is always better, on held-out images there is an optimum."}, "image": {"alt": "Two curves against bandwidth on a logarithmic axis. Bits per pixel of the training images fall steadily towards small bandwidths, those of the validation images have a minimum near one seventh, marked by a dot and above the dotted line of a single Gaussian."}}
 fig, ax = plt.subplots(figsize=(5.6, 2.9))
@@ -380,11 +472,17 @@ fig, ax = plt.subplots(figsize=(5.6, 2.9))
 def as_bpd(ll):
     return -ll / (64 * math.log(2)) + math.log2(17)
 
-ax.semilogx(widths, as_bpd(on_train), color=colors.bad, label="training images (self-included)")
-ax.semilogx(widths, as_bpd(on_validation), color=colors.model, label="validation images")
+ax.semilogx(widths, as_bpd(on_train), color=colors.bad, label="training images")
+ax.semilogx(
+    widths, as_bpd(on_validation), color=colors.model, label="validation images"
+)
 ax.plot(best_h, as_bpd(on_validation.max()), "o", color=colors.model)
 ax.axhline(gauss_bpd, color=colors.muted, ls=":", label="one Gaussian, test")
-ax.set(xlabel="bandwidth $h$ (pixels in [0, 1))", ylabel="bits per pixel", ylim=(1, 5))
+ax.set(
+    xlabel="bandwidth $h$ (pixels in [0, 1))",
+    ylabel="bits per pixel",
+    ylim=(1, 5),
+)
 ax.set_xticks([0.05, 0.1, 0.2, 0.5], ["0.05", "0.1", "0.2", "0.5"])
 ax.minorticks_off()
 ax.legend()
@@ -401,14 +499,21 @@ line = torch.linspace(-4, 4, 81)
 square, cell = torch.cartesian_prod(line, line), (line[1] - line[0]) ** 2
 log_p = ring.log_prob(square)
 hs = torch.logspace(-1.5, 0, 13)
-exact_kl = torch.stack([(log_p.exp() * (log_p - kde_log_density(square, few, h))).sum() * cell for h in hs])
-chosen = torch.stack([kde_log_density(held_out, few, h).mean() for h in hs]).argmax()
-claim("density-kde-ring-regret", "ring: KL of the validated h minus the smallest KL on the grid",
-      exact_kl[chosen] - exact_kl.min(), item="S1.8", by="quadrature with the exact density",
-      at_least=0.0, at_most=0.02, unit="nats")
-claim("density-kde-ring-kl", "ring: KL from the truth to the validated estimate, 400 examples",
-      exact_kl[chosen], item="S1.8", by="quadrature; one Gaussian has more than 1 nat",
-      at_least=0.0, at_most=0.3, unit="nats")
+log_q = torch.stack([kde_log_density(square, few, h) for h in hs])  # (13, 6561)
+exact_kl = (log_p.exp() * (log_p - log_q)).sum(1) * cell
+chosen = average(held_out, few, hs).argmax()
+claim("density-kde-ring-regret",
+      "ring: KL of the validated h minus the smallest KL on the grid",
+      exact_kl[chosen] - exact_kl.min(), item="S1.8",
+      by="quadrature with the exact density", at_least=0.0, at_most=0.02,
+      unit="nats")
+# KL to the best single Gaussian
+one_gaussian = math.log(2 * math.pi * math.e * (2 + 0.2**2)) - ring.entropy
+claim("density-kde-ring-kl",
+      "ring: KL from the truth to the validated estimate, 400 examples",
+      exact_kl[chosen], item="S1.8",
+      by="a tenth of what the best single Gaussian loses", at_least=0.0,
+      at_most=0.1 * one_gaussian, unit="nats")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-ring", "caption": "The ring: the exact density, then kernel estimates from 400 examples with h too small, chosen on validation data, and too large."}, "image": {"alt": "Four square panels. Eight round spots on a circle in the exact density, a spotty picture with speckles inside each spot, eight slightly wider spots, and a washed-out continuous annulus."}}
 fig, panels = plt.subplots(1, 4, figsize=(7, 2.2), sharey=True)
@@ -453,41 +558,50 @@ plt.show()
 # Table 4.2 of {cite:t}`silverman1986`.
 
 # %%
-def variance_and_bias(h, d):                         # n · relative variance, and relative bias, at x = 0
+# n · relative variance, and relative bias, at x = 0
+def variance_and_bias(h, d):
     V = h**-d * (2 + h**2) ** (-d / 2) - (1 + h**2) ** -d
     B = (1 + h**2) ** (-d / 2) - 1
     return V, B
 
 def examples_needed(d, error=0.1):
-    """Smallest n over all h such that the relative MSE at 0 is `error`; also that h."""
-    h_max = math.sqrt((1 - math.sqrt(error)) ** (-2 / d) - 1)                 # the bias alone
+    """The smallest n whose relative MSE at 0 is `error`, and its h."""
+    h_max = math.sqrt((1 - math.sqrt(error)) ** (-2 / d) - 1)  # the bias alone
+
     def log_n(log_h):
         V, B = variance_and_bias(math.exp(log_h), d)
         return math.log(V / (error - B**2))
-    best = optimize.minimize_scalar(log_n, method="bounded", options={"xatol": 1e-10},
-                                    bounds=(math.log(h_max) - 3, math.log(h_max) - 1e-6))
+
+    top = math.log(h_max) - 1e-6
+    best = optimize.minimize_scalar(log_n, bounds=(top - 3, top), method="bounded",
+                                    options={"xatol": 1e-10})
     return math.exp(best.fun), math.exp(best.x)
 
 dims = list(range(1, 11))
 needed = torch.tensor([examples_needed(d)[0] for d in dims])
-silverman = torch.tensor([4, 19, 67, 223, 768, 2790, 10_700, 43_700, 187_000, 842_000])
-claim("density-silverman-small", "examples needed, d = 1, 2, 3 (rounded up)", needed[:3].ceil(),
-      silverman[:3], item="X1.2", by="Silverman 1986, Table 4.2")
-claim("density-silverman", "examples needed, d = 4 … 10", needed[3:], silverman[3:], item="X1.2",
-      by="Silverman 1986, Table 4.2", rtol=0.005)
+silverman = torch.tensor([4, 19, 67, 223, 768,
+                          2790, 10_700, 43_700, 187_000, 842_000])
+claim("density-silverman-small", "examples needed, d = 1, 2, 3 (rounded up)",
+      needed[:3].ceil(), silverman[:3], item="X1.2",
+      by="Silverman 1986, Table 4.2")
+claim("density-silverman", "examples needed, d = 4 … 10", needed[3:],
+      silverman[3:], item="X1.2", by="Silverman 1986, Table 4.2", rtol=0.005,
+      digits=6)
 claim("density-silverman-64", "the same for 64 dimensions, log10 n",
-      math.log10(examples_needed(64)[0]), item="X1.2", by="more than the 10^50 atoms of the Earth",
-      at_least=50.0, digits=3)
+      math.log10(examples_needed(64)[0]), item="X1.2",
+      by="more than the 10^50 atoms of the Earth", at_least=50.0, digits=3)
 
-n, h = 67, examples_needed(3)[1]                     # is it true? 4000 estimates for d = 3
+n, h = 67, examples_needed(3)[1]  # is it true? 4000 estimates for d = 3
 x = torch.randn(4000, n, 3, generator=gen)
-at_zero = torch.exp(-(x**2).sum(-1) / (2 * h**2)).mean(1) / h**3              # relative to p(0)
+# relative to p(0)
+at_zero = torch.exp(-(x**2).sum(-1) / (2 * h**2)).mean(1) / h**3
 V, B = variance_and_bias(h, 3)
 value, se = monte_carlo((at_zero - 1) ** 2)
-claim("density-mse", "relative MSE at 0, d = 3, n = 67, from 4000 estimates", value, V / n + B**2,
-      se=se, item="X1.2", by="closed form", digits=3)
-claim("density-mse-mutant", "wrong: without the squared bias the formula says", V / n, item="X1.2",
-      by="less than 0.06, when 0.1 is observed", at_most=0.06, digits=3)
+claim("density-mse", "relative MSE at 0, d = 3, n = 67, from 4000 estimates",
+      value, V / n + B**2, se=se, item="X1.2", by="closed form", digits=3)
+claim("density-mse-mutant", "wrong: without the squared bias the formula says",
+      V / n, item="X1.2", by="less than 0.06, when 0.1 is observed",
+      at_most=0.06, digits=3)
 
 
 # %% [markdown]
@@ -511,41 +625,69 @@ claim("density-mse-mutant", "wrong: without the squared bias the formula says", 
 
 # %%
 def gaussian_mse(n, d):
-    """Relative MSE at 0 of the Gaussian maximum-likelihood fit, from the moments of its law."""
-    def moment(k):                                   # E (p̂(0)/p(0))^k
+    """Relative MSE at 0 of the Gaussian fit, from the moments of its law."""
+
+    def moment(k):                          # E (p̂(0)/p(0))^k
         log_m = k * d / 2 * math.log(n)
-        for i in range(1, d):                        # E ℓ_i^-k, ℓ_i² ~ χ² with n - i degrees of freedom
-            log_m += special.gammaln((n - i - k) / 2) - special.gammaln((n - i) / 2) - k / 2 * math.log(2)
-        u = torch.linspace(1e-9, 3 * n + 100, 20_001)    # u = ℓ_d²
-        rest = u ** ((d - k) / 2) * (u + k) ** (-d / 2) * torch.from_numpy(stats.chi2.pdf(u.numpy(), n - d))
+        # E ℓ_i^-k, ℓ_i² ~ χ² with n - i degrees of freedom
+        for i in range(1, d):
+            log_m += special.gammaln((n - i - k) / 2) - special.gammaln((n - i) / 2)
+            log_m -= k / 2 * math.log(2)
+        u = torch.linspace(1e-9, 3 * n + 100, 20_001)  # u = ℓ_d²
+        chi2 = torch.from_numpy(stats.chi2.pdf(u.numpy(), n - d))
+        rest = u ** ((d - k) / 2) * (u + k) ** (-d / 2) * chi2
         return math.exp(log_m) * torch.trapezoid(rest, u).item()
+
     return moment(2) - 2 * moment(1) + 1
 
-gaussian_needed = [next(n for n in range(d + 5, 1000) if gaussian_mse(n, d) <= 0.1) for d in dims]
-claim("density-gaussian-needed", "Gaussian family, d = 10: examples needed", gaussian_needed[-1],
-      item="Q1.3 X1.2", by="exact law; the kernel needs 842 000", at_most=200)
+gaussian_needed = [next(n for n in range(d + 5, 1000) if gaussian_mse(n, d) <= 0.1)
+                   for d in dims]
+claim("density-gaussian-needed", "Gaussian family, d = 10: examples needed",
+      gaussian_needed[-1], item="Q1.3 X1.2",
+      by="exact law; the kernel needs 842 000", at_most=200)
 
-n, d = gaussian_needed[-1], 10                       # check the law by fitting 3000 Gaussians
+n, d = gaussian_needed[-1], 10  # check the law by fitting 3000 Gaussians
 x = torch.randn(3000, n, d, generator=gen)
 m = x.mean(1, keepdim=True)
-S = (x - m).mT @ (x - m) / n                         # (3000, d, d)
-ratio = torch.exp(-0.5 * torch.logdet(S) - 0.5 * (m @ torch.linalg.solve(S, m.mT))[:, 0, 0])
+S = (x - m).mT @ (x - m) / n                # (3000, d, d)
+quadratic = (m @ torch.linalg.solve(S, m.mT))[:, 0, 0]
+ratio = torch.exp(-0.5 * torch.logdet(S) - 0.5 * quadratic)
 value, se = monte_carlo((ratio - 1) ** 2)
-claim("density-gaussian-mse", "its relative MSE there, from 3000 fits", value, gaussian_mse(n, d),
-      se=se, item="Q1.3", by="Wishart moments", digits=2)
+claim("density-gaussian-mse", "its relative MSE there, from 3000 fits", value,
+      gaussian_mse(n, d), se=se, item="Q1.3", by="Wishart moments", digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-curse", "caption": "Examples needed for a relative mean squared error of 0.1 at the centre of a Gaussian: without assumptions (blue), and knowing that it is a Gaussian (green)."}, "image": {"alt": "Number of examples on a logarithmic axis against dimension one to ten. One curve rises almost straight from four to about a million and passes through hollow squares from a published table, the other bends and reaches about one hundred and fifty."}}
 fig, ax = plt.subplots(figsize=(5.6, 3.0))
-ax.semilogy(dims, needed, "o-", color=colors.cycle[0], label="kernel estimate, closed form")
-ax.semilogy(dims, silverman, "s", ms=9, mfc="none", color=colors.truth, label="published table, 1986")
-ax.semilogy(dims, gaussian_needed, "^-", color=colors.cycle[2], label="Gaussian by maximum likelihood")
+ax.semilogy(
+    dims,
+    needed,
+    "o-",
+    color=colors.cycle[0],
+    label="kernel estimate, closed form",
+)
+ax.semilogy(
+    dims,
+    silverman,
+    "s",
+    ms=9,
+    mfc="none",
+    color=colors.truth,
+    label="published table, 1986",
+)
+ax.semilogy(
+    dims,
+    gaussian_needed,
+    "^-",
+    color=colors.cycle[2],
+    label="Gaussian by maximum likelihood",
+)
 ax.set(xlabel="dimension $d$", ylabel="examples needed $n$", xticks=dims)
 ax.legend()
 plt.show()
 
 
 # %% [markdown]
-# In ten dimensions {value}`density-gaussian-needed` examples do what 842 000 did ({numref}`fig-density-curse`). Nothing was estimated better: less was left
+# In ten dimensions {value}`density-gaussian-needed:.0f` examples do what 842 000 did ({numref}`fig-density-curse`). Nothing was estimated better: less was left
 # open. This is how every model in this book beats the curse, by *structure*, and it is the reason for the next two sections.
 # What is paid is bias, if the structure is wrong. ({ref}`q1-3` compares the rates.)
 #
@@ -565,45 +707,58 @@ plt.show()
 # all three candidates have exact integrals: let $z\sim\mathcal N(0,1)$ and $x=f(z)=e^z$, so $f^{-1}(x)=\log x$ and $\partial f^{-1}/\partial x = 1/x$. Then
 #
 # $$
-# \int_0^\infty \frac{p_z(\log x)}{x}\,\mathrm dx = 1,\qquad
-# \int_0^\infty p_z(\log x)\,\mathrm dx = \mathbb E\,e^{z} = e^{1/2},\qquad
-# \int_0^\infty p_z(\log x)\,x\,\mathrm dx = \mathbb E\,e^{2z} = e^{2}.
+# \begin{aligned}
+# \int_0^\infty p_z(\log x)\,\frac1x\,\mathrm dx &= 1 && \text{right}, \\
+# \int_0^\infty p_z(\log x)\,\mathrm dx &= \mathbb E\,e^{z} = e^{1/2} && \text{determinant forgotten}, \\
+# \int_0^\infty p_z(\log x)\,x\,\mathrm dx &= \mathbb E\,e^{2z} = e^{2} && \text{determinant of } f .
+# \end{aligned}
 # $$ (eq-density-flow-signs)
 
 # %%
-def flow_log_density(x, sign=1):                     # sign -1: the wrong one; 0: determinant forgotten
-    z = x.log()                                      # f⁻¹(x)
-    log_det = -x.log()                               # log |∂f⁻¹/∂x| = log(1/x)
+# sign -1: the wrong one; 0: determinant forgotten
+def flow_log_density(x, sign=1):
+    z = x.log()                             # f⁻¹(x)
+    log_det = -x.log()                      # log |∂f⁻¹/∂x| = log(1/x)
     return -0.5 * z**2 - 0.5 * math.log(2 * math.pi) + sign * log_det
 
-x = torch.logspace(-5, 6, 20_001)                        # crowded at 0, far out at the right
-integral = [torch.trapezoid(flow_log_density(x, sign).exp(), x) for sign in (1, 0, -1)]
-claim("density-flow-mass", "∫ with the determinant of f⁻¹", integral[0], 1.0, item="S1.9",
-      by="a density integrates to one", atol=1e-5)
-claim("density-flow-forgotten", "wrong: ∫ without any determinant", integral[1], math.exp(0.5),
-      item="S1.9", by="closed form e^(1/2)", rtol=1e-5)
-claim("density-flow-wrong-sign", "wrong: ∫ with the determinant of f", integral[2], math.exp(2),
-      item="S1.9", by="closed form e²", rtol=1e-5)
+x = torch.logspace(-5, 6, 20_001)           # crowded at 0, far out at the right
+integral = [
+    torch.trapezoid(flow_log_density(x, sign).exp(), x) for sign in (1, 0, -1)
+]
+claim("density-flow-mass", "∫ with the determinant of f⁻¹", integral[0], 1.0,
+      item="S1.9", by="a density integrates to one", atol=1e-5)
+claim("density-flow-forgotten", "wrong: ∫ without any determinant", integral[1],
+      math.exp(0.5), item="S1.9", by="closed form e^(1/2)", rtol=1e-5)
+claim("density-flow-wrong-sign", "wrong: ∫ with the determinant of f",
+      integral[2], math.exp(2), item="S1.9", by="closed form e²", rtol=1e-5)
 
-def couple(z):                                       # (2,) -> (2,), invertible
+def couple(z):                              # (2,) -> (2,), invertible
     return torch.stack([z[0], z[1] * torch.exp(0.7 * z[0]) + z[0] ** 2])
 
 z = torch.tensor([0.8, -1.3])
 jacobian = torch.autograd.functional.jacobian(couple, z)
 claim("density-flow-logdet", "a coupling map: log |det ∂f/∂z| by autograd",
-      torch.linalg.slogdet(jacobian)[1], 0.7 * 0.8, item="S1.9", by="triangular Jacobian: s z₁",
-      atol=1e-12, unit="nats")
+      torch.linalg.slogdet(jacobian)[1], 0.7 * 0.8, item="S1.9",
+      by="triangular Jacobian: s z₁", atol=1e-12, unit="nats")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-flow", "caption": "The map x = exp(z) carries ten slices of equal probability from z (left) to x (right): a stretched slice is lower, and its area is the same."}, "image": {"alt": "Left, a bell curve cut into ten coloured vertical slices of equal area. Right, the same ten slices under a skewed curve with a tall peak at small x and a long low tail."}}
-cut = torch.tensor(stats.norm.ppf(torch.linspace(0, 1, 11).numpy())).clamp(-3, 3)
+cut = torch.tensor(stats.norm.ppf(torch.linspace(0, 1, 11).numpy())).clamp(
+    -3, 3
+)
 fig, (left, right_) = plt.subplots(1, 2, figsize=(7, 2.5))
 for k in range(10):
     zs = torch.linspace(cut[k], cut[k + 1], 40)
     shade = plt.get_cmap("coolwarm")(k / 9)
-    left.fill_between(zs, torch.exp(-0.5 * zs**2) / math.sqrt(2 * math.pi), color=shade, lw=0)
-    right_.fill_between(zs.exp(), flow_log_density(zs.exp()).exp(), color=shade, lw=0)
+    left.fill_between(
+        zs, torch.exp(-0.5 * zs**2) / math.sqrt(2 * math.pi), color=shade, lw=0
+    )
+    right_.fill_between(
+        zs.exp(), flow_log_density(zs.exp()).exp(), color=shade, lw=0
+    )
 left.set(xlabel="$z$", ylabel="density $p_z(z)$", ylim=(0, 0.72))
-right_.set(xlabel="$x = e^z$", ylabel="density $p(x)$", xlim=(0, 8), ylim=(0, 0.72))
+right_.set(
+    xlabel="$x = e^z$", ylabel="density $p(x)$", xlim=(0, 8), ylim=(0, 0.72)
+)
 plt.show()
 
 
@@ -638,24 +793,34 @@ plt.show()
 # Prefixes are drawn from $p$, the data, which is why the model can be trained on real prefixes. Two random distributions over the 32 strings of five bits verify the theorem, and what happens if the prefixes are drawn from the model.
 
 # %%
+def kl_of(p, q):                            # (..., k), (..., k) -> (...) nats
+    return (p * (p / q).log()).sum(-1)
+
 def chain_terms(p, q, prefixes):
-    """Σ over x_<i of prefixes(x_<i) KL(p(·|x_<i) ‖ q(·|x_<i)), for each i; p, q, prefixes (2**d,)."""
+    """For each i the average of KL(p(·|x_<i) ‖ q(·|x_<i)) over x_<i ~ prefixes.
+
+    p, q, prefixes: (2**d,), probabilities of the strings in counting order.
+    """
     d, terms = int(math.log2(len(p))), []
     for i in range(1, d + 1):
-        joint_p, joint_q = (t.reshape(2**i, -1).sum(1).reshape(-1, 2) for t in (p, q))    # p(x_<i, x_i)
-        cond_p, cond_q = (t / t.sum(1, keepdim=True) for t in (joint_p, joint_q))
-        weight = prefixes.reshape(2 ** (i - 1), -1).sum(1)                                # of x_<i
-        terms.append((weight * (cond_p * (cond_p / cond_q).log()).sum(1)).sum())
+        # p(x_<i, x_i), then p(x_i | x_<i), both (2^(i-1), 2)
+        joint = [t.reshape(-1, 2, 2 ** (d - i)).sum(2) for t in (p, q)]
+        cond_p, cond_q = (t / t.sum(1, keepdim=True) for t in joint)
+        weight = prefixes.reshape(2 ** (i - 1), -1).sum(1)  # of each x_<i
+        terms.append((weight * kl_of(cond_p, cond_q)).sum())
     return torch.stack(terms)
 
 p, q = torch.rand(2, 32, generator=gen) ** 2
 p, q = p / p.sum(), q / q.sum()
-kl = (p * (p / q).log()).sum()                       # by enumeration of all strings
-claim("density-chain", "KL of two distributions over 5 bits, as a sum of five terms",
-      chain_terms(p, q, p).sum(), kl, item="S1.10 Q1.4", by="enumeration", atol=1e-12, unit="nats")
-claim("density-chain-mutant", "wrong: with prefixes drawn from the model the sum is off by",
-      (chain_terms(p, q, q).sum() - kl).abs(), item="S1.10 Q1.4", by="enumeration", at_least=0.01,
-      unit="nats")
+kl = kl_of(p, q)                            # by enumeration of all strings
+claim("density-chain",
+      "KL of two distributions over 5 bits, as a sum of five terms",
+      chain_terms(p, q, p).sum(), kl, item="S1.10 Q1.4", by="enumeration",
+      atol=1e-12, unit="nats")
+claim("density-chain-mutant",
+      "wrong: with prefixes drawn from the model the sum is off by",
+      (chain_terms(p, q, q).sum() - kl).abs(), item="S1.10 Q1.4",
+      by="enumeration", at_least=0.01, unit="nats")
 agree("density-chain-twin", kl, kl_discrete(p, q))
 
 
@@ -669,49 +834,53 @@ agree("density-chain-twin", kl, kl_discrete(p, q))
 # $$ (eq-density-fvsbn)
 #
 # with $W$ strictly lower triangular. Each of the 64 problems is convex, so Newton's method finds *the* optimum. A penalty $\frac\lambda2\big(\|W_i\|^2 + (b_i-o_i)^2\big)$
-# pulls pixel $i$ towards its own frequency, $o_i = \log\frac{k_i+1/2}{n-k_i+1/2}$, independent of all others (the halves keep the three pixels that never change finite). At $\lambda\to\infty$ the model *is* the
+# pulls pixel $i$ towards its own frequency, $o_i = \log\frac{k_i+1/2}{n-k_i+1/2}$, independent of all others (the halves keep pixels that never change finite). At $\lambda\to\infty$ the model *is* the
 # independent one, a natural baseline. The validation set chooses $\lambda$.
 
 # %%
 def logistic_newton(A, y, offset, penalty):
-    """Minimise Σ -log σ(±(offset + A w)) + penalty/2 |w|²; A (n, k), y (n,) of 0/1 -> w (k,)."""
-    def loss(w):
-        return torch.nn.functional.softplus((1 - 2 * y) * (offset + A @ w)).sum() + penalty / 2 * w @ w
+    """Weights w (k,) of the penalised regression of y (n,) of 0/1 on A (n, k)."""
+
+    def loss(w):                            # -log σ(t) = softplus(-t)
+        nll = softplus((1 - 2 * y) * (offset + A @ w)).sum()
+        return nll + penalty / 2 * w @ w
 
     w = torch.zeros(A.shape[1])
     for _ in range(50):
-        p = torch.sigmoid(offset + A @ w)                                     # (n,)
-        gradient = A.T @ (p - y) + penalty * w                                # (k,)
-        hessian = (A.T * (p * (1 - p))) @ A + penalty * torch.eye(len(w))     # (k, k)
+        p = torch.sigmoid(offset + A @ w)   # (n,)
+        gradient = A.T @ (p - y) + penalty * w
+        hessian = (A.T * (p * (1 - p))) @ A + penalty * torch.eye(len(w))
         step = torch.linalg.solve(hessian, gradient)
-        while loss(w - step) > loss(w) + 1e-9:                                # damp, if Newton overshoots
+        while loss(w - step) > loss(w) + 1e-9:  # damp, if Newton overshoots
             step = step / 2
         w = w - step
         if step.abs().max() < 1e-9:
             break
     return w
 
-def fit_fvsbn(x, penalty):                           # x (n, d) of 0/1 -> centre (d,), b (d,), W (d, d)
+def fit_fvsbn(x, penalty):  # x (n, d) of 0/1 -> centre (d,), b (d,), W (d, d)
     n, d = x.shape
     centre, k = x.mean(0), x.sum(0)
-    b, W = ((k + 0.5) / (n - k + 0.5)).log(), torch.zeros(d, d)               # o_i: each pixel on its own
+    # o_i: each pixel on its own
+    b, W = ((k + 0.5) / (n - k + 0.5)).log(), torch.zeros(d, d)
     for i in range(d):
-        A = torch.cat([torch.ones(n, 1), x[:, :i] - centre[:i]], 1)           # (n, i+1)
+        A = torch.cat([torch.ones(n, 1), x[:, :i] - centre[:i]], 1)
         w = logistic_newton(A, x[:, i], b[i], penalty)
         W[i, :i] = w[1:]
         b[i] = b[i] + w[0]
     return centre, b, W
 
-def fvsbn_logits(model, x):                          # all 64 conditionals of all images in one matrix product
+def fvsbn_logits(model, x):                 # all conditionals in one product
     centre, b, W = model
-    return b + (x - centre) @ W.T                    # (n, d)
+    return b + (x - centre) @ W.T           # (n, d)
 
-def pixel_bits(model, x):                            # (n, d): -log2 q(x_i | x_<i)
-    return torch.nn.functional.softplus((1 - 2 * x) * fvsbn_logits(model, x)) / math.log(2)
+def pixel_bits(model, x):                   # (n, d): -log2 q(x_i | x_<i)
+    return softplus((1 - 2 * x) * fvsbn_logits(model, x)) / math.log(2)
 
 ink_validation, ink_test = binarise(data.validation.x), binarise(data.test.x)
-models = {penalty: fit_fvsbn(ink, penalty) for penalty in (1.0, 2.0, 4.0, 8.0, 16.0)}
-penalty = min(models, key=lambda lam: pixel_bits(models[lam], ink_validation).sum(1).mean())
+models = {lam: fit_fvsbn(ink, lam) for lam in (1.0, 2.0, 4.0, 8.0, 16.0)}
+bits = {lam: pixel_bits(m, ink_validation).sum() for lam, m in models.items()}
+penalty = min(bits, key=bits.get)
 fvsbn, independent = models[penalty], fit_fvsbn(ink, 1e12)
 print("penalty chosen on validation images:", penalty)
 
@@ -719,9 +888,11 @@ print("penalty chosen on validation images:", penalty)
 # Is it a distribution, is it the optimum, and is it better than the baseline? Each question has its own route.
 
 # %%
-first = fit_fvsbn(ink[:, 18:30], 4.0)                # 12 pixels: all 4096 images can be listed
+# 12 pixels: all 4096 images can be listed
+first = fit_fvsbn(ink[:, 18:30], 4.0)
 every = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 12)
-claim("density-fvsbn-sums", "probabilities of all 4096 images of 12 pixels add up to",
+claim("density-fvsbn-sums",
+      "probabilities of all 4096 images of 12 pixels add up to",
       torch.exp2(-pixel_bits(first, every).sum(1)).sum(), 1.0, item="S1.10",
       by="normalised by construction", atol=1e-10)
 
@@ -730,26 +901,34 @@ b_leaf, W_leaf = b.clone().requires_grad_(), W.clone().requires_grad_()
 k = ink.sum(0)
 offset = ((k + 0.5) / (len(ink) - k + 0.5)).log()
 nll = pixel_bits((centre, b_leaf, W_leaf), ink).sum() * math.log(2)
-objective = nll + penalty / 2 * ((W_leaf**2).sum() + ((b_leaf - offset) ** 2).sum())
-objective.backward()
-claim("density-fvsbn-optimum", "largest derivative of the penalised likelihood at the fit",
-      max(b_leaf.grad.abs().max(), W_leaf.grad.tril(-1).abs().max()), 0.0, item="S1.10",
-      by="zero at the optimum (autograd)", atol=1e-5, stable=False)
+size_of = (W_leaf**2).sum() + ((b_leaf - offset) ** 2).sum()
+(nll + penalty / 2 * size_of).backward()
+claim("density-fvsbn-optimum",
+      "largest derivative of the penalised likelihood at the fit",
+      max(b_leaf.grad.abs().max(), W_leaf.grad.tril(-1).abs().max()), 0.0,
+      item="S1.10", by="zero at the optimum (autograd)", atol=1e-5,
+      stable=False)
 
 frequency = (k + 0.5) / (len(ink) + 1)
-alone = -(ink_test * frequency.log2() + (1 - ink_test) * (1 - frequency).log2()).sum(1)
-claim("density-fvsbn-limit", "λ → ∞: the largest difference from independent pixels",
-      (pixel_bits(independent, ink_test).sum(1) - alone).abs().max(), 0.0, item="S1.10",
-      by="closed form of independent pixels", atol=1e-6, unit="bits", stable=False)
+probability = torch.where(ink_test == 1, frequency, 1 - frequency)  # (360, 64)
+alone = -probability.log2().sum(1)          # (360,) bits per image
+claim("density-fvsbn-limit",
+      "λ → ∞: the largest difference from independent pixels",
+      (pixel_bits(independent, ink_test).sum(1) - alone).abs().max(), 0.0,
+      item="S1.10", by="closed form of independent pixels", atol=1e-6,
+      unit="bits", stable=False)
 
-ideal = pixel_bits(fvsbn, ink_test).sum(1)           # (360,) bits per image
+ideal = pixel_bits(fvsbn, ink_test).sum(1)  # (360,) bits per image
 gain, se = monte_carlo(alone - ideal)
-claim("density-ar-bits", "autoregressive model, test images", ideal.mean(), item="S1.10 X1.3",
-      by="uncompressed: 64 bits", at_most=64.0, unit="bits per image")
-claim("density-alone-bits", "independent pixels, test images", alone.mean(), item="S1.10 X1.3",
-      by="uncompressed: 64 bits", at_most=64.0, unit="bits per image")
-claim("density-ar-gain", "saved by knowing the pixels before", gain, se=se, item="S1.10 X1.3",
-      by="paired over test images", at_least=5.0, unit="bits per image", digits=3)
+claim("density-ar-bits", "autoregressive model, test images", ideal.mean(),
+      item="S1.10 X1.3", by="uncompressed: 64 bits", at_most=64.0,
+      unit="bits per image")
+claim("density-alone-bits", "independent pixels, test images", alone.mean(),
+      item="S1.10 X1.3", by="uncompressed: 64 bits", at_most=64.0,
+      unit="bits per image")
+claim("density-ar-gain", "saved by knowing the pixels before", gain, se=se,
+      item="S1.10 X1.3", by="paired over test images", at_least=5.0,
+      unit="bits per image", digits=3)
 
 # %% [markdown]
 # An unseen image has 64 binary pixels. Pixel frequencies alone bring its cost down to {value}`density-alone-bits:.1f` bits, the pixels before it to
@@ -757,10 +936,12 @@ claim("density-ar-gain", "saved by knowing the pixels before", gain, se=se, item
 
 # %%
 a, upside_down, noise = pixel_bits(fvsbn, three).sum(1).tolist()
-claim("density-image-a", "A, the handwritten seven", a, item="S1.10", by="the other two",
-      at_most=min(upside_down, noise), unit="bits", digits=3)
-claim("density-image-b", "B, upside down", upside_down, item="S1.10", by="more than A, less than C",
-      at_least=a, at_most=noise, unit="bits", digits=3)
+claim("density-image-a", "A, the handwritten seven", a, item="S1.10",
+      by="the other two", at_most=min(upside_down, noise), unit="bits",
+      digits=3)
+claim("density-image-b", "B, upside down", upside_down, item="S1.10",
+      by="more than A, less than C", at_least=a, at_most=noise, unit="bits",
+      digits=3)
 claim("density-image-c", "C, the same pixels shuffled", noise, item="S1.10",
       by="more than random coin tosses", at_least=64.0, unit="bits", digits=3)
 
@@ -772,27 +953,34 @@ claim("density-image-c", "C, the same pixels shuffled", noise, item="S1.10",
 # To sample, the factors of {eq}`eq-density-ar` are used one after the other; each pixel waits for the ones before.
 
 # %%
-def conditional(model, i, past):                     # past (n, i) -> (n,): q(x_i = 1 | x_<i)
+def conditional(model, i, past):  # past (n, i) -> (n,): q(x_i = 1 | x_<i)
     centre, b, W = model
     return torch.sigmoid(b[i] + ((past - centre[:i]) * W[i, :i]).sum(1))
 
 def sample(model, n, generator):
     x = torch.zeros(n, 64)
-    for i in range(64):                              # 64 calls, one after the other
-        x[:, i] = (torch.rand(n, generator=generator) < conditional(model, i, x[:, :i])).double()
+    for i in range(64):                     # 64 calls, one after the other
+        coin = torch.rand(n, generator=generator)
+        x[:, i] = (coin < conditional(model, i, x[:, :i])).double()
     return x
 
 drawn = sample(fvsbn, 20_000, gen)
 value, se = monte_carlo(drawn.sum(1))
 claim("density-sample-ink",
       "average ink of 20 000 samples minus that of the training digits, in pixels",
-      value - ink.sum(1).mean(), 0.0, item="S1.10", by="the mean is nearly matched at the optimum",
-      atol=0.5, se=se, digits=2)
+      value - ink.sum(1).mean(), 0.0, item="S1.10",
+      by="the mean is nearly matched at the optimum", atol=0.5, se=se, digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-samples", "caption": "Test digits (top two rows), samples of the autoregressive model (middle) and of independent pixels (bottom)."}, "image": {"alt": "Six rows of fourteen black-and-white eight-by-eight images. The first two show legible digits, the next two digit-like strokes with some broken ones, the last two scattered dots in the shape of a blurred disc."}}
 rows = torch.cat([ink_test[:28], drawn[:28], sample(independent, 28, gen)])
 ax = image_grid(rows, ncols=14, vmin=0, vmax=1)
-ax.set_yticks([8, 26, 44], ["test", "autoregressive", "independent"], rotation=90, va="center", fontsize=8)
+ax.set_yticks(
+    [8, 26, 44],
+    ["test", "autoregressive", "independent"],
+    rotation=90,
+    va="center",
+    fontsize=8,
+)
 for y in (17.0, 35.0):
     ax.axhline(y, color=colors.bad, lw=1)
 plt.show()
@@ -817,12 +1005,12 @@ plt.show()
 # the decoder meets the pixels in the order in which the model needs them. Python's integers have no largest value; the algorithm fits on the page.
 
 # %%
-M = 1 << 14                                          # slots
+M = 1 << 14                                 # slots
 
-def slots(q):                                        # q(1) -> slots of a one, never 0 or M
+def slots(q):  # q(1) -> slots of a one, never 0 or M
     return (q * M).round().long().clamp(1, M - 1).tolist()
 
-def push(s, symbol, ones):                           # ones: slots of symbol 1, which come first
+def push(s, symbol, ones):  # ones: slots of symbol 1, which come first
     f, c = (ones, 0) if symbol else (M - ones, ones)
     return (s // f) * M + c + s % f
 
@@ -831,9 +1019,9 @@ def pop(s, ones):
     symbol, f, c = (1, ones, 0) if slot < ones else (0, M - ones, ones)
     return f * (s // M) + slot - c, symbol
 
-def encode(model, x):                                # x (n, 64) -> one integer
+def encode(model, x):                       # x (n, 64) -> one integer
     stream = []
-    for i in range(64):                              # pixel by pixel, all images at each
+    for i in range(64):                     # pixel by pixel, all images at each
         ones = slots(conditional(model, i, x[:, :i]))
         stream += zip(x[:, i].int().tolist(), ones, strict=True)
     s = 1
@@ -841,7 +1029,7 @@ def encode(model, x):                                # x (n, 64) -> one integer
         s = push(s, symbol, ones)
     return s
 
-def decode(model, s, n):                             # knows the model, the integer and the number of images
+def decode(model, s, n):                    # one integer -> x (n, 64)
     x = torch.zeros(n, 64)
     for i in range(64):
         for j, ones in enumerate(slots(conditional(model, i, x[:, :i]))):
@@ -851,50 +1039,80 @@ def decode(model, s, n):                             # knows the model, the inte
 message = encode(fvsbn, ink_test)
 size = message.bit_length()
 claim("density-codec-exact", "the 360 images come back, every pixel",
-      bool((decode(fvsbn, message, 360) == ink_test).all()), True, item="X1.3 S1.11", by="lossless")
+      bool((decode(fvsbn, message, 360) == ink_test).all()), True,
+      item="X1.3 S1.11", by="lossless")
 claim("density-codec-overhead", "size of the message over Σ −log2 q, minus one",
-      size / ideal.sum() - 1, item="X1.3", by="Shannon: at most 0.2 % more, and no less",
-      at_least=-0.0001, at_most=0.002, digits=2)
-claim("density-codec-excess", "size of the message minus Σ −log2 q", size - ideal.sum(),
-      item="X1.3", by="one start of log2 M = 14 bits, and rounding", at_least=0.0, at_most=20.0,
-      unit="bits", digits=3)
-apart = sum(encode(fvsbn, ink_test[j : j + 1]).bit_length() for j in range(40)) / 40 - ideal[:40].mean()
-claim("density-codec-apart", "wrong: a fresh integer for each image wastes, per image", apart,
-      item="X1.3", by="the start is paid every time", at_least=3.0, at_most=20.0, unit="bits",
-      digits=3)
+      size / ideal.sum() - 1, item="X1.3",
+      by="Shannon: at most 0.2 % more, and no less", at_least=-0.0001,
+      at_most=0.002, digits=2)
+claim("density-codec-excess", "size of the message minus Σ −log2 q",
+      size - ideal.sum(), item="X1.3",
+      by="one start of log2 M = 14 bits, and rounding", at_least=0.0,
+      at_most=20.0, unit="bits", digits=3)
+single = [encode(fvsbn, image[None]).bit_length() for image in ink_test[:40]]
+apart = sum(single) / 40 - ideal[:40].mean()
+claim("density-codec-apart",
+      "wrong: a fresh integer for each image wastes, per image", apart,
+      item="X1.3", by="the start is paid every time", at_least=3.0,
+      at_most=20.0, unit="bits", digits=3)
 claim("density-codec-bits", "size of the message", size, item="X1.3 S1.11",
       by="uncompressed: 360 × 64", at_most=360 * 64, unit="bits")
 
 
 # %% [markdown]
-# {item}`X1.3` {value}`density-codec-bits` bits for 23 040 pixels. What do others need? General-purpose compressors receive the same pixels, packed eight to a byte, in both orders, and we keep the better ({numref}`fig-density-codec`).
+# {item}`X1.3` {value}`density-codec-bits:.0f` bits for 23 040 pixels. What do others need? General-purpose compressors receive the same pixels, packed eight to a byte, in both orders, and we keep the better ({numref}`fig-density-codec`).
 
 # %%
-def packed(x):                                       # (n, 64) of 0/1 -> n * 8 bytes
-    return bytes((x.reshape(-1, 8) @ (2.0 ** torch.arange(7, -1, -1))).to(torch.uint8).tolist())
+def packed(x):                              # (n, 64) of 0/1 -> n * 8 bytes
+    return np.packbits(x.numpy().astype(bool)).tobytes()
 
-zlib_bits = 8 * min(len(zlib.compress(packed(t), 9)) for t in (ink_test, ink_test.T.contiguous()))
+zlib_bits = 8 * min(len(zlib.compress(packed(t), 9)) for t in (ink_test, ink_test.T))
 without = pixel_bits(fvsbn, 1 - ink_test).sum(1).mean()
 claim("density-zlib-bits", "zlib, level 9", zlib_bits / 360, item="X1.3 S1.11",
-      by="our codec's bits per image, below", at_least=size / 360, unit="bits per image")
-claim("density-codec-below-alone", "our message, bits per image", size / 360, item="X1.3 S1.11",
-      by="independent pixels (ideal)", at_most=alone.mean().item(), unit="bits per image")
-claim("density-codec-mutant", "wrong: a model that is told the negatives needs", without,
-      item="X1.3", by="more than no model at all", at_least=64.0, unit="bits per image", digits=3)
+      by="our codec's bits per image, below", at_least=size / 360,
+      unit="bits per image")
+claim("density-codec-below-alone", "our message, bits per image", size / 360,
+      item="X1.3 S1.11", by="independent pixels (ideal)",
+      at_most=alone.mean().item(), unit="bits per image")
+claim("density-codec-mutant", "wrong: a model that is told the negatives needs",
+      without, item="X1.3", by="more than no model at all", at_least=64.0,
+      unit="bits per image", digits=3)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-codec", "caption": "Left: bits per test image. Right: where they go, as the average of \u2212log2 q over test images, and for image A."}, "image": {"alt": "Horizontal bars that shrink from sixty-four for raw pixels over zlib, independent pixels and the autoregressive ideal to the actual codec, the last two being equal to the eye. Two eight-by-eight heat maps with dark edges of the digits' strokes and blank outer columns."}}
-fig, (bars, mean_map, one_map) = plt.subplots(1, 3, figsize=(7, 2.6), width_ratios=[1.9, 1, 1])
-names = ["raw pixels", "zlib", "independent (ideal)", "autoregressive (ideal)", "rANS, decoded exactly"]
+fig, (bars, mean_map, one_map) = plt.subplots(
+    1, 3, figsize=(7, 2.6), width_ratios=[1.9, 1, 1]
+)
+names = [
+    "raw pixels",
+    "zlib",
+    "independent (ideal)",
+    "autoregressive (ideal)",
+    "rANS, decoded exactly",
+]
 lengths = [64.0, zlib_bits / 360, alone.mean(), ideal.mean(), size / 360]
-bars.barh(names[::-1], lengths[::-1], color=[colors.model, colors.cycle[2]] + 3 * [colors.muted])
+bars.barh(
+    names[::-1],
+    lengths[::-1],
+    color=[colors.model, colors.cycle[2]] + 3 * [colors.muted],
+)
 bars.set(xlabel="bits per image", xlim=(0, 70))
 for y, length in enumerate(lengths[::-1]):
     bars.text(length + 1, y, f"{length:.1f}", va="center", fontsize=8)
-for ax, images, title in ((mean_map, ink_test, "average"), (one_map, three[:1], "image A")):
+for ax, images, title in (
+    (mean_map, ink_test, "average"),
+    (one_map, three[:1], "image A"),
+):
     bits = pixel_bits(fvsbn, images).mean(0)
     shown = ax.imshow(bits.reshape(8, 8), cmap="magma_r", vmin=0)
     ax.set(title=title, xticks=[], yticks=[])
-    fig.colorbar(shown, ax=ax, orientation="horizontal", label="bits", pad=0.05, aspect=12)
+    fig.colorbar(
+        shown,
+        ax=ax,
+        orientation="horizontal",
+        label="bits",
+        pad=0.05,
+        aspect=12,
+    )
     ax.spines[:].set_visible(True)
 plt.show()
 
@@ -917,55 +1135,60 @@ plt.show()
 # with $H_2(t) = -t\log t-(1-t)\log(1-t)$. We check it in two ways: by listing all $2^{20}$ sequences, and by *learning* the chain with autoregressive models that see the last $k$ symbols.
 
 # %%
-def H2(t):                                           # entropy of a coin, nats
+def H2(t):                                  # entropy of a coin, nats
     return -t * math.log(t) - (1 - t) * math.log(1 - t)
 
-switch = torch.tensor([0.1, 0.3])                        # a, b
-start = torch.tensor([0.75, 0.25])                       # stationary
+switch = torch.tensor([0.1, 0.3])           # a, b
+start = torch.tensor([0.75, 0.25])          # stationary
 rate = 0.75 * H2(0.1) + 0.25 * H2(0.3)
 
-def all_sequences(start, switch, T):                 # log-probability of each of the 2^T sequences, (2**T,)
-    step = torch.stack([1 - switch, switch], 1).log()                         # (2, 2): [state, stay or switch]
-    step[1] = step[1].flip(0)                                                 # [state, next state]
+def all_sequences(start, switch, T):        # (2**T,) log-probabilities
+    step = torch.stack([1 - switch, switch], 1).log()
+    step[1] = step[1].flip(0)               # (2, 2): [state, next state]
     log_p, last = start.log(), torch.tensor([0, 1])
-    for _ in range(T - 1):                           # append a 0 and a 1 to each
+    for _ in range(T - 1):                  # append a 0 and a 1 to each
         log_p = (log_p[:, None] + step[last]).reshape(-1)
         last = torch.tensor([0, 1]).repeat(len(last))
     return log_p
 
 log_p = all_sequences(start, switch, 20)
 claim("density-chain-entropy", "entropy of 20 symbols, over all 2^20 sequences",
-      -(log_p.exp() * log_p).sum(), H2(0.25) + 19 * rate, item="X1.4 Q1.4", by="closed form",
-      atol=1e-9, unit="nats", digits=7)
+      -(log_p.exp() * log_p).sum(), H2(0.25) + 19 * rate, item="X1.4 Q1.4",
+      by="closed form", atol=1e-9, unit="nats", digits=7)
 
-def weather(n, T):                                   # (n, T) sequences of the stationary chain
+def weather(n, T):  # (n, T) sequences of the stationary chain
     x = torch.zeros(n, T, dtype=torch.long)
     x[:, 0] = torch.rand(n, generator=gen) < 0.25
     for t in range(1, T):
-        x[:, t] = x[:, t - 1] ^ (torch.rand(n, generator=gen) < switch[x[:, t - 1]])
+        switches = torch.rand(n, generator=gen) < switch[x[:, t - 1]]
+        x[:, t] = x[:, t - 1] ^ switches
     return x
 
-def context_table(x, k):                             # counts in x (n, T) -> log q(symbol | last k), (2^k, 2)
-    T = x.shape[1]
+def context_table(x, k):                    # log q(symbol | last k), (2^k, 2)
+    T = x.shape[1]                          # x (n, T)
     code = torch.zeros(len(x), T - k, dtype=torch.long)
-    for j in range(k):                               # the latest symbol is the lowest bit
+    for j in range(k):  # the latest symbol is the lowest bit
         code += x[:, k - 1 - j : T - 1 - j] << j
-    counts = torch.bincount((2 * code + x[:, k:]).reshape(-1), minlength=2 ** (k + 1)).reshape(-1, 2) + 0.5
+    gram = (2 * code + x[:, k:]).reshape(-1)
+    counts = gram.bincount(minlength=2 ** (k + 1)).reshape(-1, 2) + 0.5
     return (counts / counts.sum(1, keepdim=True)).log()
 
-history = weather(100, 200)                          # 20 000 symbols to learn from
-expected_cost = []                                   # exact: -Σ p(gram) log q(last symbol | others)
+history = weather(100, 200)                 # 20 000 symbols to learn from
+expected_cost = []  # exact: -Σ p(gram) log q(last symbol | others)
 for k in range(9):
-    grams = all_sequences(start, switch, k + 1).exp().reshape(-1, 2)          # in the order of the table
+    grams = all_sequences(start, switch, k + 1).exp().reshape(-1, 2)
     expected_cost.append(-(grams * context_table(history, k)).sum().item())
-claim("density-rate", "learned with one symbol of context, expected cost per symbol",
-      expected_cost[1], rate, atol=0.001, item="X1.4", by="entropy rate .75 H(.1) + .25 H(.3)",
-      unit="nats")
-claim("density-rate-blind", "wrong: without context, expected cost per symbol", expected_cost[0],
-      H2(0.25), atol=0.001, item="X1.4", by="entropy of one symbol, not the rate", unit="nats")
-claim("density-rate-floor", "contexts of 1 to 8 symbols: smallest cost above the rate",
-      min(expected_cost[1:]) - rate, item="X1.4", by="no model beats the entropy rate",
-      at_least=0.0, unit="nats", digits=2)
+claim("density-rate",
+      "learned with one symbol of context, expected cost per symbol",
+      expected_cost[1], rate, atol=0.001, item="X1.4",
+      by="entropy rate .75 H(.1) + .25 H(.3)", unit="nats")
+claim("density-rate-blind", "wrong: without context, expected cost per symbol",
+      expected_cost[0], H2(0.25), atol=0.001, item="X1.4",
+      by="entropy of one symbol, not the rate", unit="nats")
+claim("density-rate-floor",
+      "contexts of 1 to 8 symbols: smallest cost above the rate",
+      min(expected_cost[1:]) - rate, item="X1.4",
+      by="no model beats the entropy rate", at_least=0.0, unit="nats", digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-rate", "caption": "Expected cost per symbol against the length of the context: it drops once, to the entropy rate (black), since the chain has a memory of one; the slow rise is the price of estimating ever larger tables."}, "image": {"alt": "Points at context lengths zero to eight. The first lies at fifty-six hundredths of a nat, the second at two fifths on a horizontal line, the following ones on or slightly above that line."}}
 fig, ax = plt.subplots(figsize=(5.6, 2.7))
@@ -992,88 +1215,123 @@ plt.show()
 # flipping $k$ random pixels. The rivals: the distance to the average digit, and independent pixels ({numref}`fig-density-anomaly`, left).
 
 # %%
-def auroc(normal, anomalous):                        # scores (n,), (m,): higher means more anomalous
+def auroc(normal, anomalous):  # scores (n,), (m,): higher means more anomalous
     a, b = anomalous[:, None], normal[None]
     return ((a > b).double() + 0.5 * (a == b).double()).mean().item()
 
-def flip(x, k):                                      # k random pixels of every image
+def flip(x, k):                             # k random pixels of every image
     where = torch.rand(x.shape, generator=gen).argsort(1)[:, :k]
     return x.scatter(1, where, 1 - x.gather(1, where))
 
-scores = {"autoregressive": lambda x: pixel_bits(fvsbn, x).sum(1),
-          "independent pixels": lambda x: pixel_bits(independent, x).sum(1),
-          "distance to the mean": lambda x: ((x - ink.mean(0)) ** 2).sum(1)}
+scores = {
+    "autoregressive": lambda x: pixel_bits(fvsbn, x).sum(1),
+    "independent pixels": lambda x: pixel_bits(independent, x).sum(1),
+    "distance to the mean": lambda x: ((x - ink.mean(0)) ** 2).sum(1),
+}
 flips = (1, 2, 3, 5, 8)
 damaged = {k: flip(ink_test, k) for k in flips}
-table = {name: [auroc(score(ink_test), score(damaged[k])) for k in flips] for name, score in scores.items()}
-claim("density-anomaly-flips", "three flipped pixels: AUROC of the autoregressive score",
-      table["autoregressive"][2], item="S1.11", by="a useful detector", at_least=0.85, digits=3)
-claim("density-anomaly-gap", "AUROC gained over the distance to the mean, smallest over k",
-      min(x - y for x, y in zip(table["autoregressive"], table["distance to the mean"], strict=True)),
+table = {
+    name: [auroc(score(ink_test), score(damaged[k])) for k in flips]
+    for name, score in scores.items()
+}
+claim("density-anomaly-flips",
+      "three flipped pixels: AUROC of the autoregressive score",
+      table["autoregressive"][2], item="S1.11", by="a useful detector",
+      at_least=0.85, digits=3)
+ours = torch.tensor(table["autoregressive"])
+theirs = torch.tensor(table["distance to the mean"])
+claim("density-anomaly-gap",
+      "AUROC gained over the distance to the mean, smallest over k",
+      (ours - theirs).min(),
       item="S1.11", by="the baseline", at_least=0.02, digits=2)
 
 # %% [markdown]
 # A second test is harder: leave one class out of training, and look for it. Here the normal images differ among themselves as much as from the anomalies. We use grey pixels, and average over the ten classes.
 
 # %%
-detectors = {"kernel estimate": lambda x, seen: -kde_log_density(x, seen, best_h),
-             "Gaussian": lambda x, seen: -gaussian_log_density(x, seen.mean(0), seen.T.cov(correction=0)),
-             "distance to the mean": lambda x, seen: ((x - seen.mean(0)) ** 2).sum(1)}
+detectors = {
+    "kernel estimate": lambda x, seen: -kde_log_density(x, seen, best_h),
+    "Gaussian": lambda x, seen: (
+        -gaussian_log_density(x, seen.mean(0), seen.T.cov(correction=0))
+    ),
+    "distance to the mean": lambda x, seen: ((x - seen.mean(0)) ** 2).sum(1),
+}
 left_out = {name: [] for name in detectors}
 for c in range(10):
     seen, unusual = train[data.train.y != c], data.test.y == c
     for name, score in detectors.items():
         value = score(test, seen)
         left_out[name].append(auroc(value[~unusual], value[unusual]))
-average = {name: sum(values) / 10 for name, values in left_out.items()}
-claim("density-anomaly-kde", "a class never seen: AUROC of the kernel estimate, mean of ten",
-      average["kernel estimate"], item="S1.11", by="a useful detector", at_least=0.9, digits=3)
-claim("density-anomaly-gauss", "the same with one Gaussian", average["Gaussian"], item="S1.11",
-      by="better than a coin", at_least=0.6, digits=3)
+mean_auroc = {name: sum(values) / 10 for name, values in left_out.items()}
+claim("density-anomaly-kde",
+      "a class never seen: AUROC of the kernel estimate, mean of ten",
+      mean_auroc["kernel estimate"], item="S1.11", by="a useful detector",
+      at_least=0.9, digits=3)
+claim("density-anomaly-gauss", "the same with one Gaussian",
+      mean_auroc["Gaussian"], item="S1.11", by="better than a coin", at_least=0.6,
+      digits=3)
 claim("density-anomaly-mean", "the same with the distance to the mean",
-      average["distance to the mean"], item="S1.11", by="the kernel estimate, less 0.2",
-      at_most=average["kernel estimate"] - 0.2, digits=3)
+      mean_auroc["distance to the mean"], item="S1.11",
+      by="the kernel estimate, less 0.2",
+      at_most=mean_auroc["kernel estimate"] - 0.2, digits=3)
 
 # %% [markdown]
-# Look at the order: the kernel estimate, worse than a Gaussian by {value}`density-kde-bpd:.2f` to {value}`density-gauss-bpd:.2f` bits per pixel, is the better detector, AUROC {value}`density-anomaly-kde:.2f` against {value}`density-anomaly-gauss:.2f`. A better likelihood
+# Look at the order. The kernel estimate needs {value}`density-kde-bpd:.2f` bits per pixel where the Gaussian needs {value}`density-gauss-bpd:.2f`, and yet it is the better detector, AUROC {value}`density-anomaly-kde:.2f` against {value}`density-anomaly-gauss:.2f`. A better likelihood
 # is not a better detector. And there is worse. Which image does the autoregressive model find *least* surprising? We search for it pixel by pixel, always keeping the 500 cheapest beginnings ({numref}`fig-density-anomaly`, right).
 
 # %%
-beam, cost = torch.zeros(1, 64), torch.zeros(1)       # candidates (m, 64) and their bits so far (m,)
+# candidates (m, 64) and their bits so far (m,)
+beam, cost = torch.zeros(1, 64), torch.zeros(1)
 for i in range(64):
     q = conditional(fvsbn, i, beam[:, :i])
-    both, beam = torch.cat([cost - (1 - q).log2(), cost - q.log2()]), beam.repeat(2, 1)
-    beam[len(beam) // 2 :, i] = 1
+    both = torch.cat([cost - (1 - q).log2(), cost - q.log2()])
+    beam = torch.cat([beam, beam])          # a 0, or a 1, at pixel i
+    beam[len(q) :, i] = 1
     cost, best = both.topk(min(500, len(both)), largest=False)
     beam = beam[best]
 mode, mode_bits = beam[0], cost[0].item()
 real_bits = pixel_bits(fvsbn, ink_test).sum(1)
-claim("density-mode", "the most probable image found", mode_bits, item="S1.11 E1.6",
-      by="the cheapest of 360 test images", at_most=real_bits.min().item(), unit="bits", digits=3)
+claim("density-mode", "the most probable image found", mode_bits,
+      item="S1.11 E1.6", by="the cheapest of 360 test images",
+      at_most=real_bits.min().item(), unit="bits", digits=3)
 claim("density-mode-auroc", "as an anomaly among test images, its AUROC",
       auroc(real_bits, torch.tensor([mode_bits])), 0.0, item="S1.11 E1.6",
       by="every real image is more surprising", atol=1e-12)
 claim("density-mode-typical",
       "ten copies: standard errors by which their mean surprise is too small",
-      (real_bits.mean() - mode_bits) / (real_bits.std() / math.sqrt(10)), item="S1.11 E1.6",
-      by="a typicality test at four standard errors", at_least=4.0, digits=3)
-claim("density-mode-never", "of 20 000 samples, those that are at most as surprising",
-      (pixel_bits(fvsbn, drawn).sum(1) <= mode_bits).double().mean(), item="S1.11 E1.6",
-      by="the mode is not typical", at_most=0.01, digits=2)
+      (real_bits.mean() - mode_bits) / (real_bits.std() / math.sqrt(10)),
+      item="S1.11 E1.6", by="a typicality test at four standard errors",
+      at_least=4.0, digits=3)
+claim("density-mode-never",
+      "of 20 000 samples, those that are at most as surprising",
+      (pixel_bits(fvsbn, drawn).sum(1) <= mode_bits).double().mean(),
+      item="S1.11 E1.6", by="the mode is not typical", at_most=0.01, digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-anomaly", "caption": "Left: AUROC against the number of flipped pixels. Right: surprise of test images and of damaged ones; arrow and inset: the least surprising image that was found, below every test image."}, "image": {"alt": "Left, three rising curves, the autoregressive one highest and near one at five flips. Right, two overlapping histograms of bits per image, with an arrow to the left of both, at the cost of the image in the inset, a plain upright stroke."}}
 fig, (left, right_) = plt.subplots(1, 2, figsize=(7, 2.7))
 for (name, values), marker in zip(table.items(), "o^s", strict=True):
     left.plot(flips, values, marker + "-", label=name)
-left.set(xlabel="flipped pixels $k$", ylabel="AUROC", ylim=(0.5, 1.02), xticks=flips)
+left.set(
+    xlabel="flipped pixels $k$", ylabel="AUROC", ylim=(0.5, 1.02), xticks=flips
+)
 left.legend(fontsize=8, loc="lower right")
 bins = torch.linspace(0, 90, 46).numpy()
-right_.hist(real_bits.numpy(), bins, color=colors.data, alpha=0.8, label="test digits")
+right_.hist(
+    real_bits.numpy(), bins, color=colors.data, alpha=0.8, label="test digits"
+)
 damaged_bits = pixel_bits(fvsbn, damaged[3]).sum(1)
-right_.hist(damaged_bits.numpy(), bins, color=colors.bad, alpha=0.6, label="three pixels flipped")
+right_.hist(
+    damaged_bits.numpy(),
+    bins,
+    color=colors.bad,
+    alpha=0.6,
+    label="three pixels flipped",
+)
 right_.set(xlabel="$-\\log_2 q(x)$ (bits)", ylabel="images")
 right_.legend(fontsize=8)
-right_.annotate("", (mode_bits, 0), (mode_bits, 22), arrowprops={"arrowstyle": "->"})
+right_.annotate(
+    "", (mode_bits, 0), (mode_bits, 22), arrowprops={"arrowstyle": "->"}
+)
 inset = right_.inset_axes([0.015, 0.56, 0.17, 0.34])
 inset.imshow(mode.reshape(8, 8), vmin=0, vmax=1)
 inset.set(xticks=[], yticks=[])
@@ -1082,7 +1340,7 @@ plt.show()
 
 
 # %% [markdown]
-# It is an impeccable one, {value}`density-mode:.1f` bits, cheaper than every one of the 360 real images, while typical handwriting costs {value}`density-ar-bits:.0f`. The reason is the biased coin's: the likeliest sequence of tosses is “always heads”, and a hundred tosses never give it. Now imagine a scanner that is
+# It is an impeccable numeral 1, {value}`density-mode:.1f` bits, cheaper than every one of the 360 real images, while typical handwriting costs {value}`density-ar-bits:.0f`. The reason is the biased coin's: the likeliest sequence of tosses is “always heads”, and a hundred tosses never give it. Now imagine a scanner that is
 # stuck and delivers this image again and again. A detector that only asks “is the density low?” calls it the most normal scanner ever seen. A detector that asks whether the average surprise of ten images is *as large as it should be* sees at once that it is far too small. {ref}`ch-generation` shows the same effect with a
 # Gaussian at its most extreme, and discusses that remedy, testing whether the surprise is *typical* {cite:p}`nalisnick2019,nalisnick2019typicality`. {cite:t}`lelan2021` prove that no density, however perfect, escapes: a change of variables can make any point as dense as any other.
 #
@@ -1101,47 +1359,56 @@ plt.show()
 # $\operatorname{tr}(\Sigma - G A\Sigma)$, known before any image is seen.
 
 # %%
-def posterior_mean(y, A, sigma, prior):              # y (n, m), A (m, d) -> (n, d)
-    """Posterior mean under a mixture of Gaussians, prior = (w (c,), mu (c, d), S (c, d, d))."""
-    w, mu, S = prior
-    C = A @ S @ A.T + sigma**2 * torch.eye(len(A), dtype=y.dtype)             # (c, m, m) covariance of y
-    G = S @ A.T @ torch.linalg.inv(C)                                         # (c, d, m)
-    means = mu + torch.einsum("cdm,ncm->ncd", G, y[:, None] - mu @ A.T)       # (n, c, d)
-    log_r = torch.stack([gaussian_log_density(y, A @ mu[k], C[k]) for k in range(len(w))], 1) + w.log()
-    return (torch.softmax(log_r, 1)[..., None] * means).sum(1)
+def posterior_mean(y, A, sigma, prior):     # y (n, m), A (m, d) -> (n, d)
+    w, mu, S = prior                        # (c,), (c, d), (c, d, d)
+    C = A @ S @ A.T + sigma**2 * torch.eye(len(A))  # (c, m, m): covariance of y
+    G = S @ A.T @ torch.linalg.inv(C)       # (c, d, m)
+    residual = y[:, None] - mu @ A.T        # (n, c, m)
+    means = mu + torch.einsum("cdm,ncm->ncd", G, residual)
+    evidence = [gaussian_log_density(y, A @ mu[k], C[k]) for k in range(len(w))]
+    r = torch.softmax(torch.stack(evidence, 1) + w.log(), 1)  # (n, c)
+    return (r[..., None] * means).sum(1)
 
-def fit_prior(x, y, ridge):                          # one Gaussian per value of y
+def fit_prior(x, y, ridge):                 # one Gaussian per value of y
     groups = [x[y == c] for c in y.unique()]
     w = torch.tensor([len(g) / len(x) for g in groups])
     mu = torch.stack([g.mean(0) for g in groups])
-    S = torch.stack([g.T.cov(correction=0) + ridge * torch.eye(x.shape[1]) for g in groups])
-    return w, mu, S
+    S = torch.stack([g.T.cov(correction=0) for g in groups])
+    return w, mu, S + ridge * torch.eye(x.shape[1])
 
-def smoother(width):                                 # (64, 64): Gaussian average over neighbouring pixels
-    r = torch.arange(8)
+def smoother(width):  # (64, 64): Gaussian average over neighbouring pixels
+    r = torch.arange(8.0)
     line = torch.exp(-((r[:, None] - r) ** 2) / (2 * width**2))
-    return torch.kron(line / line.sum(1, keepdim=True), line / line.sum(1, keepdim=True))
+    line = line / line.sum(1, keepdim=True)
+    return torch.kron(line, line)
 
-clean, labels = data.train.x, data.train.y           # levels 0..16
+clean, labels = data.train.x, data.train.y  # levels 0..16
 one = fit_prior(clean, torch.zeros_like(labels), 0.1)
 eye = torch.eye(64)
-tasks = {"noise": (eye, 4.0), "blur": (smoother(1.0), 1.0), "rows missing": (eye[:40], 1.0)}
+tasks = {
+    "noise": (eye, 4.0),
+    "blur": (smoother(1.0), 1.0),
+    "rows missing": (eye[:40], 1.0),
+}
 
 def observe(x, A, sigma):
     return x @ A.T + sigma * torch.randn(len(x), len(A), generator=gen)
 
-def error(estimate, x):                              # (n,): mean squared error per pixel
+def error(estimate, x):                     # (n,): mean squared error per pixel
     return ((estimate - x) ** 2).mean(1)
 
-w, mu, S = one                                       # images drawn from the prior: is the formula exact?
-imagined = mu + torch.randn(4000, 64, generator=gen) @ torch.linalg.cholesky(S[0]).T
+w, mu, S = one  # images drawn from the prior: is the formula exact?
+S = S[0]
+imagined = mu + torch.randn(4000, 64, generator=gen) @ torch.linalg.cholesky(S).T
 found, expected = [], []
 for A, sigma in tasks.values():
-    found.append(monte_carlo(error(posterior_mean(observe(imagined, A, sigma), A, sigma, one), imagined)))
-    G = S[0] @ A.T @ torch.linalg.inv(A @ S[0] @ A.T + sigma**2 * torch.eye(len(A)))
-    expected.append(torch.trace(S[0] - G @ A @ S[0]) / 64)
+    y = observe(imagined, A, sigma)
+    found.append(monte_carlo(error(posterior_mean(y, A, sigma, one), imagined)))
+    G = S @ A.T @ torch.linalg.inv(A @ S @ A.T + sigma**2 * torch.eye(len(A)))
+    expected.append(torch.trace(S - G @ A @ S) / 64)
 found = torch.tensor(found)
-claim("density-prior-exact", "images drawn from a Gaussian prior: error per pixel, three tasks",
+claim("density-prior-exact",
+      "images drawn from a Gaussian prior: error per pixel, three tasks",
       found[:, 0], torch.stack(expected), se=found[:, 1], item="S1.11",
       by="closed form tr(Σ − GAΣ)/64", digits=3)
 
@@ -1158,45 +1425,63 @@ def craftsman(task, y, setting):
         return y + setting * (y - y @ smoother(1.0).T)
     return torch.cat([y, clean.mean(0)[40:].expand(len(y), 24)], 1)
 
-settings = {"noise": (0.4, 0.5, 0.6, 0.7, 0.8, 1.0), "blur": (0.0, 0.5, 1.0, 1.5, 2.0),
-            "rows missing": (None,)}
+settings = {
+    "noise": (0.4, 0.5, 0.6, 0.7, 0.8, 1.0),
+    "blur": (0.0, 0.5, 1.0, 1.5, 2.0),
+    "rows missing": (None,),
+}
 priors = {ridge: fit_prior(clean, labels, ridge) for ridge in (0.1, 0.3, 1.0, 3.0)}
+
+def best(options):                          # option: estimate of validation images
+    return min(options, key=lambda o: error(options[o], data.validation.x).mean())
+
 restored, errors = {}, {}
 for task, (A, sigma) in tasks.items():
-    y_val, y = observe(data.validation.x, A, sigma), observe(data.test.x, A, sigma)
-    tried = {o: error(craftsman(task, y_val, o), data.validation.x).mean() for o in settings[task]}
-    setting = min(tried, key=tried.get)
-    tried = {o: error(posterior_mean(y_val, A, sigma, priors[o]), data.validation.x).mean() for o in priors}
-    ridge = min(tried, key=tried.get)
-    estimates = {"flat prior": y @ torch.linalg.pinv(A).T, "craftsman": craftsman(task, y, setting),
-                 "Gaussian prior": posterior_mean(y, A, sigma, one),
-                 "class mixture": posterior_mean(y, A, sigma, priors[ridge])}
+    seen = observe(data.validation.x, A, sigma)
+    setting = best({o: craftsman(task, seen, o) for o in settings[task]})
+    ridge = best({o: posterior_mean(seen, A, sigma, priors[o]) for o in priors})
+    y = observe(data.test.x, A, sigma)
+    estimates = {
+        "flat prior": y @ torch.linalg.pinv(A).T,
+        "craftsman": craftsman(task, y, setting),
+        "Gaussian prior": posterior_mean(y, A, sigma, one),
+        "class mixture": posterior_mean(y, A, sigma, priors[ridge]),
+    }
     restored[task] = (y @ A if len(A) < 64 else y, estimates)
     errors[task] = {name: error(x, data.test.x) for name, x in estimates.items()}
 
 A = tasks["blur"][0]
 flat = [errors["noise"]["flat prior"], errors["blur"]["flat prior"]]
 claim("density-prior-flat", "flat prior: error per pixel for noise and blur",
-      [f.mean() for f in flat], [16.0, torch.trace(torch.linalg.inv(A.T @ A)) / 64],
-      se=[monte_carlo(f)[1] for f in flat], item="S1.11", by="closed form σ² tr((AᵀA)⁻¹)/64",
-      digits=3)
+      [f.mean() for f in flat],
+      [16.0, torch.trace(torch.linalg.inv(A.T @ A)) / 64],
+      se=[monte_carlo(f)[1] for f in flat], item="S1.11",
+      by="closed form σ² tr((AᵀA)⁻¹)/64", digits=3)
 for task in tasks:
     e, word = errors[task], task.split()[0]
-    for better, worse in (("Gaussian prior", "craftsman"), ("class mixture", "Gaussian prior")):
+    for better, worse in (
+        ("Gaussian prior", "craftsman"),
+        ("class mixture", "Gaussian prior"),
+    ):
         drop, se = monte_carlo(e[worse] - e[better])
-        claim(f"density-prior-{word}-{better.split()[1]}",
-              f"{task}: error that the {better} saves on the {worse}", drop - 4 * se, item="S1.11",
-              by="paired, less 4 standard errors", at_least=0.0, digits=2)
+        claim(f"density-prior-{word}-{better.split()[0].lower()}",
+              f"{task}: error that the {better} saves on the {worse}",
+              drop - 4 * se, item="S1.11", by="paired, less 4 standard errors",
+              at_least=0.0, digits=2)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-prior", "caption": "Restoring test digits. Above each estimate stands its mean squared error per pixel over all 360 test images (grey levels squared)."}, "image": {"alt": "Three rows, for noise, blur and missing rows, of six columns of three digits each, showing the truth, the observation, a flat-prior estimate that is noisy or garbage, a filtered one, a Gaussian estimate and a sharp and legible mixture estimate."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-prior", "caption": "Restoring test digits. Above each estimate stands its mean squared error per pixel over all 360 test images (grey levels squared)."}, "image": {"alt": "Three rows, for noise, blur and missing rows, of six columns of two digits each, showing the truth, the observation, a flat-prior estimate that is noisy or garbage, a filtered one, a Gaussian estimate and a sharp and legible mixture estimate."}}
 fig, panels = plt.subplots(3, 6, figsize=(7, 3.0))
-for row, (task, (seen, estimates)) in zip(panels, restored.items(), strict=True):
+for row, (task, (seen, estimates)) in zip(
+    panels, restored.items(), strict=True
+):
     columns = {"truth": data.test.x, "observed": seen, **estimates}
     for ax, (name, x) in zip(row, columns.items(), strict=True):
         image_grid(x[[2, 5]], ncols=2, ax=ax, vmin=0, vmax=16)
         e = errors[task][name].mean().item() if name in errors[task] else None
         label = "" if e is None else f"{e:.3g}" if e < 100 else f"{e:,.0f}"
-        ax.set_title((name + "\n" if task == "noise" else "") + label, fontsize=8)
+        ax.set_title(
+            (name + "\n" if task == "noise" else "") + label, fontsize=8
+        )
     row[0].set_ylabel(task, fontsize=8)
 plt.show()
 
@@ -1234,22 +1519,27 @@ plt.show()
 # What rescues every method is low *effective* dimension: locality, symmetry, smooth dependence on few factors.
 
 # %%
-def best_mse(n, d):                                  # smallest relative MSE at 0 over h; stable for tiny h
+def best_mse(n, d):  # smallest relative MSE at 0 over h; stable for tiny h
     def log_mse(log_h):
         h = math.exp(log_h)
         V = math.exp(-d * log_h - d / 2 * math.log(2 + h * h)) - (1 + h * h) ** -d
         B = math.expm1(-d / 2 * math.log1p(h * h))
         return math.log(V / n + B * B)
-    centre = -math.log(n) / (4 + d)
-    return optimize.minimize_scalar(log_mse, bounds=(centre - 3, centre + 1), method="bounded",
-                                    options={"xatol": 1e-9}).fun
 
-slopes = [(best_mse(1e41, d) - best_mse(1e40, d)) / math.log(10) for d in (1, 2, 4, 8)]
-claim("density-kde-rate", "exponent of n in the kernel's error, d = 1, 2, 4, 8", slopes,
-      [-4 / (4 + d) for d in (1, 2, 4, 8)], item="Q1.3", by="rate −4/(4+d)", rtol=0.01)
+    guess = -math.log(n) / (4 + d)
+    best = optimize.minimize_scalar(log_mse, bounds=(guess - 3, guess + 1),
+                                    method="bounded", options={"xatol": 1e-9})
+    return best.fun                         # log of the MSE
 
-def expected_kl(n, d):                               # E KL(N(0, I) ‖ N(μ̂, Σ̂)), exact: Wishart moments
-    log_det = sum(special.digamma((n - i) / 2) for i in range(1, d + 1)) + d * math.log(2 / n)
+gain = [best_mse(1e41, d) - best_mse(1e40, d) for d in (1, 2, 4, 8)]
+slopes = [g / math.log(10) for g in gain]
+claim("density-kde-rate", "exponent of n in the kernel's error, d = 1, 2, 4, 8",
+      slopes, [-4 / (4 + d) for d in (1, 2, 4, 8)], item="Q1.3",
+      by="rate −4/(4+d)", rtol=0.01)
+
+def expected_kl(n, d):  # E KL(N(0, I) ‖ N(μ̂, Σ̂)), exact: Wishart moments
+    log_det = sum(special.digamma((n - i) / 2) for i in range(1, d + 1))
+    log_det += d * math.log(2 / n)
     return 0.5 * (n * d / (n - d - 2) * (1 + 1 / n) - d + log_det)
 
 n, d = 500, 10
@@ -1261,11 +1551,14 @@ quadratic = (m[:, None] @ P @ m[..., None])[:, 0, 0]
 kl = 0.5 * (P.diagonal(dim1=1, dim2=2).sum(1) + quadratic - d + torch.logdet(S))
 value, se = monte_carlo(kl)
 parameters = d + d * (d + 1) // 2
-claim("density-parametric-exact", "Gaussian, d = 10, n = 500: mean KL of 800 fits", value,
-      expected_kl(n, d), se=se, item="Q1.3", by="Wishart moments", unit="nats", digits=3)
-claim("density-parametric-rate", "n times the expected KL, n = 10 000 and d = 10",
-      10_000 * expected_kl(10_000, d), parameters / 2, item="Q1.3", by="p/2 with p = 65 parameters",
-      rtol=0.01, unit="nats")
+claim("density-parametric-exact",
+      "Gaussian, d = 10, n = 500: mean KL of 800 fits", value,
+      expected_kl(n, d), se=se, item="Q1.3", by="Wishart moments", unit="nats",
+      digits=3)
+claim("density-parametric-rate",
+      "n times the expected KL, n = 10 000 and d = 10",
+      10_000 * expected_kl(10_000, d), parameters / 2, item="Q1.3",
+      by="p/2 with p = 65 parameters", rtol=0.01, unit="nats")
 
 # %% [markdown]
 # :::{solution-end}
@@ -1289,56 +1582,73 @@ claim("density-parametric-rate", "n times the expected KL, n = 10 000 and d = 10
 
 # %%
 calls = {"scoring": 0, "sampling": 0}
+
 def counted(key, f):
     def wrapper(*args):
         calls[key] += 1
         return f(*args)
+
     return wrapper
 
 plain = conditional, fvsbn_logits
-conditional, fvsbn_logits = counted("sampling", conditional), counted("scoring", fvsbn_logits)
+conditional = counted("sampling", conditional)
+fvsbn_logits = counted("scoring", fvsbn_logits)
 pixel_bits(fvsbn, ink_test)
 sample(fvsbn, 5, gen)
 conditional, fvsbn_logits = plain
 claim("density-calls", "calls of the model: to score 360 images, to draw 5",
-      [calls["scoring"], calls["sampling"]], [1, 64], item="Q1.4", by="counting")
+      [calls["scoring"], calls["sampling"]], [1, 64], item="Q1.4",
+      by="counting")
 
 # %% [markdown]
 # The **order** is a choice, free for the truth but not for a model family. Let a hidden cause $z$ be a fair coin and five effects agree with it with probability 0.8, independently. With $z$ first, each effect needs only $z$, which a logistic regression expresses exactly. With $z$ last, the effects come as a mixture, whose conditionals are *not* logistic.
 # The dataset below contains each string exactly in proportion to its probability, so the fit is the family's optimum and the gap is a true KL. On the digits, we refit in five orders.
 
 # %%
-strings = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 6)               # (64, 6): z, then five effects
+# all (64, 6) strings of z and five effects; each 4^k times, as 0.8^k 0.2^(5-k)
+strings = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 6)
 agreeing = (strings[:, 1:] == strings[:, :1]).sum(1)
-population = strings.repeat_interleave(4**agreeing, 0)                        # (6250, 6): 0.8^k 0.2^(5-k) / 2
+population = strings.repeat_interleave(4**agreeing, 0)  # (6250, 6)
 entropy_bits = 1 + 5 * H2(0.2) / math.log(2)
-excess = {}
-for name, order in (("cause first", [0, 1, 2, 3, 4, 5]), ("cause last", [1, 2, 3, 4, 5, 0])):
+
+def excess(order):                          # KL from the truth to the best fit
     x = population[:, order]
-    excess[name] = pixel_bits(fit_fvsbn(x, 1e-3), x).sum(1).mean() - entropy_bits
+    return pixel_bits(fit_fvsbn(x, 1e-3), x).sum(1).mean() - entropy_bits
+
 claim("density-order-first", "cause first: KL from the truth to the best model",
-      excess["cause first"], 0.0, item="Q1.4", by="the truth is in the family", atol=1e-5,
-      unit="bits", stable=False)
-claim("density-order-last", "cause last: KL from the truth to the best model", excess["cause last"],
-      item="Q1.4", by="it is not", at_least=0.001, unit="bits", digits=3)
+      excess([0, 1, 2, 3, 4, 5]), 0.0, item="Q1.4", by="the truth is in the family",
+      atol=1e-5, unit="bits", stable=False)
+claim("density-order-last", "cause last: KL from the truth to the best model",
+      excess([1, 2, 3, 4, 5, 0]), item="Q1.4", by="it is not", at_least=0.001,
+      unit="bits", digits=3)
 
 raster = torch.arange(64)
 checker = (raster // 8 + raster % 8) % 2
-orders = {"rows": raster, "rows, from the end": raster.flip(0), "columns": raster.reshape(8, 8).T.reshape(-1),
-          "checkerboard": checker.argsort(stable=True), "random": torch.randperm(64, generator=gen)}
-costs = {name: pixel_bits(fit_fvsbn(ink[:, o], penalty), ink_test[:, o]).sum(1) for name, o in orders.items()}
-spread = max(c.mean() for c in costs.values()) - min(c.mean() for c in costs.values())
+orders = {
+    "rows": raster,
+    "rows, from the end": raster.flip(0),
+    "columns": raster.reshape(8, 8).T.reshape(-1),
+    "checkerboard": checker.argsort(stable=True),
+    "random": torch.randperm(64, generator=gen),
+}
+costs = {}
+for name, o in orders.items():
+    refit = fit_fvsbn(ink[:, o], penalty)
+    costs[name] = pixel_bits(refit, ink_test[:, o]).sum(1).mean()
+spread = max(costs.values()) - min(costs.values())
 claim("density-order-digits",
-      "digits: bits per image between the best and the worst of five orders", spread, item="Q1.4",
-      by="an effect, but a small one", at_least=1e-6, at_most=1.0, unit="bits", digits=2)
+      "digits: bits per image between the best and the worst of five orders",
+      spread, item="Q1.4", by="an effect, but a small one", at_least=1e-6,
+      at_most=1.0, unit="bits", digits=2)
 
 # %% [markdown]
-# **Exposure bias.** In training, prefixes come from the data; in sampling, from the model. How much harm can that do? If each step has a conditional KL of at most $\varepsilon$, the chain rule gives $\mathrm{KL}=T\varepsilon$ for the whole sequence: linear, with no explosion. But a reader who looks at the *sequence* sees the total variation distance, the best possible advantage in telling the two apart. By Pinsker's inequality it is at most $\sqrt{T\varepsilon/2}$, and when
+# **Exposure bias.** In training, prefixes come from the data; in sampling, from the model. How much harm can that do? If each step costs a conditional KL of $\varepsilon$ on average, the chain rule gives $\mathrm{KL}=T\varepsilon$ for the whole sequence: linear, with no explosion. But a reader who looks at the *sequence* sees the total variation distance, the best possible advantage in telling the two apart. By Pinsker's inequality it is at most $\sqrt{T\varepsilon/2}$, and when
 # the log-likelihood ratio is nearly Gaussian it follows $\mathrm{TV}\approx\operatorname{erf}\big(\tfrac12\sqrt{T\varepsilon}\big)$: growth like $\sqrt T$, then saturation at one. So a tiny error per step becomes visible after about $1/\varepsilon$ steps. We compute it exactly: for the chain of {eq}`eq-density-rate` with $a$ misjudged, by listing all sequences; and for a chain with $a=b$, where only the number of switches matters, up to a hundred thousand steps ({numref}`fig-density-exposure`).
 
 # %%
-guess = torch.tensor([0.12, 0.30])                       # the model misjudges a = 0.1
-step_kl = 0.75 * (0.1 * math.log(0.1 / 0.12) + 0.9 * math.log(0.9 / 0.88))    # ε, nats per step
+guess = torch.tensor([0.12, 0.30])          # the model misjudges a = 0.1
+# ε, nats per step
+step_kl = 0.75 * (0.1 * math.log(0.1 / 0.12) + 0.9 * math.log(0.9 / 0.88))
 lengths = torch.arange(2, 19)
 kls, tvs = [], []
 for T in lengths.tolist():
@@ -1346,35 +1656,60 @@ for T in lengths.tolist():
     kls.append((lp.exp() * (lp - lq)).sum())
     tvs.append(0.5 * (lp.exp() - lq.exp()).abs().sum())
 kls, tvs = torch.stack(kls), torch.stack(tvs)
-claim("density-exposure-kl", "KL of sequences of 2 to 18 steps", kls, (lengths - 1.0) * step_kl,
-      item="Q1.4", by="chain rule: (T − 1) ε", atol=1e-12, unit="nats")
-claim("density-exposure-pinsker", "largest TV / sqrt(KL/2)", (tvs / (kls / 2).sqrt()).max(),
-      item="Q1.4", by="Pinsker's inequality", at_most=1.0)
+claim("density-exposure-kl", "KL of sequences of 2 to 18 steps", kls,
+      (lengths - 1.0) * step_kl, item="Q1.4", by="chain rule: (T − 1) ε",
+      atol=1e-12, unit="nats")
+claim("density-exposure-pinsker", "largest TV / sqrt(KL/2)",
+      (tvs / (kls / 2).sqrt()).max(), item="Q1.4", by="Pinsker's inequality",
+      at_most=1.0)
 
-long = torch.logspace(1, 5, 25).round().long()       # steps T; switches ~ Binomial(T, 0.1), model: 0.105
+# steps T; switches ~ Binomial(T, 0.1), model: 0.105
+long = torch.logspace(1, 5, 25).round().long()
 flip_kl = 0.1 * math.log(0.1 / 0.105) + 0.9 * math.log(0.9 / 0.895)
-def switches(T, a):                                  # probabilities of 0, 1, ... T switches
+
+def switches(T, a):  # probabilities of 0, 1, ... T switches
     return torch.from_numpy(stats.binom.pmf(range(T + 1), T, a))
 
-flip_tv = torch.stack([0.5 * (switches(T, 0.1) - switches(T, 0.105)).abs().sum() for T in long.tolist()])
+flip_tv = torch.stack([0.5 * (switches(T, 0.1) - switches(T, 0.105)).abs().sum()
+                       for T in long.tolist()])
 law = torch.erf(0.5 * (long * flip_kl).sqrt())
 many = long >= 300
 first, last = (long >= 300).int().argmax(), (long >= 3000).int().argmax()
 slope = (flip_tv[last] / flip_tv[first]).log() / (long[last] / long[first]).log()
-claim("density-exposure-law", "TV after 300 to 100 000 steps, over the law erf(½ sqrt(T ε))",
+claim("density-exposure-law",
+      "TV after 300 to 100 000 steps, over the law erf(½ sqrt(T ε))",
       flip_tv[many] / law[many], torch.ones(int(many.sum())), item="Q1.4",
       by="central limit theorem", atol=0.03)
-claim("density-exposure-slope", "exponent of T in the TV, 300 to 3000 steps", slope, 0.5,
-      item="Q1.4", by="square-root law", atol=0.06)
-claim("density-exposure-mutant", "wrong: growth proportional to T would give, at 3000 steps, TV",
-      flip_tv[first] * long[last] / long[first], item="Q1.4", by="twice the true value at least",
-      at_least=2 * flip_tv[last].item())
+claim("density-exposure-slope", "exponent of T in the TV, 300 to 3000 steps",
+      slope, 0.5, item="Q1.4", by="square-root law", atol=0.06)
+claim("density-exposure-mutant",
+      "wrong: growth proportional to T would give, at 3000 steps, TV",
+      flip_tv[first] * long[last] / long[first], item="Q1.4",
+      by="impossible: a TV is at most 1", at_least=1.0)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-exposure", "caption": "A small error per step, seen over whole sequences: exact total variation (dots), the square-root law (line) and the bound of Pinsker (dashed)."}, "image": {"alt": "Log-log plot of total variation against the number of steps from ten to one hundred thousand. Dots follow a line of slope one half that bends to a plateau at one, below a dashed straight line."}}
 fig, ax = plt.subplots(figsize=(5.4, 2.9))
-ax.loglog(long, flip_tv, "o", color=colors.model, label="exact (switches, 0.105 for 0.1)")
-ax.loglog(long, law, color=colors.truth, lw=1, label=r"erf$\left(\frac{1}{2}\sqrt{T\varepsilon}\right)$")
-ax.loglog(long, (long * flip_kl / 2).sqrt(), "--", color=colors.muted, label=r"$\sqrt{T\varepsilon/2}$")
+ax.loglog(
+    long,
+    flip_tv,
+    "o",
+    color=colors.model,
+    label="exact (switches, 0.105 for 0.1)",
+)
+ax.loglog(
+    long,
+    law,
+    color=colors.truth,
+    lw=1,
+    label=r"erf$\left(\frac{1}{2}\sqrt{T\varepsilon}\right)$",
+)
+ax.loglog(
+    long,
+    (long * flip_kl / 2).sqrt(),
+    "--",
+    color=colors.muted,
+    label=r"$\sqrt{T\varepsilon/2}$",
+)
 ax.set(xlabel="steps $T$", ylabel="total variation", ylim=(0.01, 2))
 ax.legend()
 plt.show()
@@ -1382,7 +1717,7 @@ plt.show()
 
 # %% [markdown]
 # Further against: local detail dominates the likelihood, since most bits are spent on it; there is no global latent variable to use as a representation ({ref}`ch-representation`); filling a gap in the *middle* of a sequence requires conditioning on the future, which the factorisation does not offer; and attention over the whole past costs a number of operations quadratic in its length. Scheduled sampling {cite:p}`bengio2015` trains on the model's own prefixes against exposure bias,
-# at the price of an objective that is no longer a likelihood: our mutant after {prf:ref}`thm-density-chain` shows that such a sum is not a KL.
+# at the price of an objective that is no longer a likelihood: the wrong sum after {prf:ref}`thm-density-chain` shows what happens to a KL when its prefixes come from the model.
 # :::{solution-end}
 # :::
 #
@@ -1418,17 +1753,26 @@ def check_density_kde():
         pick = torch.randint(7, (40_000,), generator=g)
         x = centres[pick] + 1.5 * h * torch.randn(40_000, d, generator=g)
         normal = torch.distributions.Normal(centres, 1.5 * h)
-        proposal = torch.logsumexp(normal.log_prob(x[:, None]).sum(-1), 1) - math.log(7)
+        proposal = torch.logsumexp(
+            normal.log_prob(x[:, None]).sum(-1), 1
+        ) - math.log(7)
         answer = kde_axes_log_density(x, centres, h)
-        assert answer.shape == (40_000,), f"expected shape (m,), got {tuple(answer.shape)}"
+        assert answer.shape == (40_000,), (
+            f"expected shape (m,), got {tuple(answer.shape)}"
+        )
         weight = (answer - proposal).exp()
         error = weight.std() / 200
-        assert abs(weight.mean() - 1) < 5 * error, f"in {d} dimension(s) your estimate does not integrate to one"
+        assert abs(weight.mean() - 1) < 5 * error, (
+            f"in {d} dimension(s) your estimate does not integrate to one"
+        )
     far = kde_axes_log_density(torch.full((1, 3), 1e3), centres, h)
-    assert bool(torch.isfinite(far).all()), "far from all examples the log density must stay finite"
+    assert bool(torch.isfinite(far).all()), (
+        "far from all examples the log density must stay finite"
+    )
     twice = kde_axes_log_density(x[:50], torch.cat([centres, centres]), h)
-    assert torch.allclose(twice, kde_axes_log_density(x[:50], centres, h)), "repeating every example must change nothing"
-
+    assert torch.allclose(twice, kde_axes_log_density(x[:50], centres, h)), (
+        "repeating every example must change nothing"
+    )
 
 _ = self_check("density-kde", check_density_kde)
 
@@ -1461,15 +1805,24 @@ def check_density_loo():
     for n, d, h in ((2, 1, 0.7), (9, 2, 0.3), (25, 5, 0.9)):
         x = torch.randn(n, d, generator=g)
         slow = 0.0
-        for i in range(n):                           # n separate estimates, one kernel at a time
-            others = [torch.distributions.Normal(x[j], h).log_prob(x[i]).sum().exp() for j in range(n) if j != i]
+        for i in range(n):  # n separate estimates, one kernel at a time
+            others = [
+                torch.distributions.Normal(x[j], h).log_prob(x[i]).sum().exp()
+                for j in range(n)
+                if j != i
+            ]
             slow += math.log(sum(others) / len(others)) / n
         answer = float(leave_one_out(x, h))
-        assert abs(answer - slow) < 1e-6, f"for n = {n}, d = {d} a slow loop over n estimates disagrees"
+        assert abs(answer - slow) < 1e-6, (
+            f"for n = {n}, d = {d} a slow loop over n estimates disagrees"
+        )
     x = torch.randn(300, 2, generator=g)
-    assert leave_one_out(x, 1e-3) < leave_one_out(x, 0.3), "needles must score badly when no point sits on its own"
-    assert leave_one_out(x, 30.0) < leave_one_out(x, 0.3), "a bump as broad as a house must score badly"
-
+    assert leave_one_out(x, 1e-3) < leave_one_out(x, 0.3), (
+        "needles must score badly when no point sits on its own"
+    )
+    assert leave_one_out(x, 30.0) < leave_one_out(x, 0.3), (
+        "a bump as broad as a house must score badly"
+    )
 
 _ = self_check("density-loo", check_density_loo)
 
@@ -1495,20 +1848,41 @@ def logit_normal_log_density(x, a, b):
 def check_density_logit():
     for a, b in ((0.5, 0.0), (1.3, -0.7), (-2.0, 0.4)):
         cut = torch.linspace(1e-6, 1 - 1e-6, 100_001)
-        p = logit_normal_log_density(cut[:, None], torch.tensor([a]), torch.tensor([b])).exp()
-        assert p.shape == cut.shape, f"expected shape (n,), got {tuple(p.shape)}"
-        assert abs(torch.trapezoid(p, cut) - 1) < 1e-3, f"for a = {a}, b = {b} your density does not integrate to one"
-        half = torch.trapezoid(p[:50_001], cut[:50_001])                      # Pr(x < 1/2) = Pr(a z + b < 0)
+        p = logit_normal_log_density(
+            cut[:, None], torch.tensor([a]), torch.tensor([b])
+        ).exp()
+        assert p.shape == cut.shape, (
+            f"expected shape (n,), got {tuple(p.shape)}"
+        )
+        assert abs(torch.trapezoid(p, cut) - 1) < 1e-3, (
+            f"for a = {a}, b = {b} your density does not integrate to one"
+        )
+        # Pr(x < 1/2) = Pr(a z + b < 0)
+        half = torch.trapezoid(p[:50_001], cut[:50_001])
         truth = torch.special.ndtr(torch.tensor(-b / abs(a)))
-        assert abs(half - truth) < 1e-3, "the mass below one half is wrong: is f⁻¹ right?"
+        assert abs(half - truth) < 1e-3, (
+            "the mass below one half is wrong: is f⁻¹ right?"
+        )
     g = torch.Generator().manual_seed(2)
-    a, b, z = torch.tensor([0.5, -1.5, 2.0]), torch.tensor([0.1, 0.0, -1.0]), torch.randn(6, 3, generator=g)
+    a, b, z = (
+        torch.tensor([0.5, -1.5, 2.0]),
+        torch.tensor([0.1, 0.0, -1.0]),
+        torch.randn(6, 3, generator=g),
+    )
     for point in z:
-        jacobian = torch.autograd.functional.jacobian(lambda t: torch.sigmoid(a * t + b), point)
-        slow = torch.distributions.Normal(0.0, 1.0).log_prob(point).sum() - torch.linalg.slogdet(jacobian)[1]
-        fast = logit_normal_log_density(torch.sigmoid(a * point + b)[None], a, b)[0]
-        assert abs(slow - fast) < 1e-8, "in three dimensions the determinant from autograd disagrees"
-
+        jacobian = torch.autograd.functional.jacobian(
+            lambda t: torch.sigmoid(a * t + b), point
+        )
+        slow = (
+            torch.distributions.Normal(0.0, 1.0).log_prob(point).sum()
+            - torch.linalg.slogdet(jacobian)[1]
+        )
+        fast = logit_normal_log_density(
+            torch.sigmoid(a * point + b)[None], a, b
+        )[0]
+        assert abs(slow - fast) < 1e-8, (
+            "in three dimensions the determinant from autograd disagrees"
+        )
 
 _ = self_check("density-logit", check_density_logit)
 
@@ -1529,7 +1903,6 @@ def rans_encode(symbols, counts):
     """One integer that holds the list of symbols; counts is a list of K positive integers."""
     raise NotImplementedError("your code here")
 
-
 def rans_decode(s, n, counts):
     """The n symbols that rans_encode put into the integer s, as a list, first symbol first."""
     raise NotImplementedError("your code here")
@@ -1541,23 +1914,31 @@ def check_density_rans():
     for counts in ([3, 1], [1, 1, 1, 1], [100, 20, 7, 1], [1, 499, 12]):
         total = sum(counts)
         weights = torch.tensor(counts, dtype=torch.float64)
-        symbols = torch.multinomial(weights, 2000, replacement=True, generator=g).tolist()
+        symbols = torch.multinomial(
+            weights, 2000, replacement=True, generator=g
+        ).tolist()
         s = rans_encode(list(symbols), list(counts))
         assert isinstance(s, int), "the message must be one Python integer"
-        assert rans_decode(s, 2000, list(counts)) == symbols, "decoding must give the symbols back, in their order"
+        assert rans_decode(s, 2000, list(counts)) == symbols, (
+            "decoding must give the symbols back, in their order"
+        )
         ideal = sum(-math.log2(counts[k] / total) for k in symbols)
-        assert s.bit_length() <= 1.01 * ideal + math.log2(total) + 2, "the message is much longer than the ideal code"
+        assert s.bit_length() <= 1.01 * ideal + math.log2(total) + 2, (
+            "the message is much longer than the ideal code"
+        )
         few = symbols[:25]
-        slots, state = [], rans_encode(list(few), list(counts))               # a decoder that looks at slots only
+        # a decoder that looks at slots only
+        slots, state = [], rans_encode(list(few), list(counts))
         for _ in few:
             slot, k = state % total, 0
             while slot >= sum(counts[: k + 1]):
                 k += 1
             state = counts[k] * (state // total) + slot - sum(counts[:k])
             slots.append(k)
-        assert slots == few and state == 1, "symbol k must own counts[k] slots, in order, and the stack must end at 1"
+        assert slots == few and state == 1, (
+            "symbol k must own counts[k] slots, in order, and the stack must end at 1"
+        )
     assert rans_encode([], [2, 3]) == 1, "nothing to say is the integer 1"
-
 
 _ = self_check("density-rans", check_density_rans)
 
@@ -1583,24 +1964,33 @@ def entropy_rate(P):
 def check_density_rate():
     g = torch.Generator().manual_seed(6)
     ring = torch.roll(torch.eye(4), 1, 1)
-    assert abs(float(entropy_rate(ring))) < 1e-9, "a chain that walks in a circle is perfectly predictable"
+    assert abs(float(entropy_rate(ring))) < 1e-9, (
+        "a chain that walks in a circle is perfectly predictable"
+    )
     row = torch.rand(5, generator=g)
     row = row / row.sum()
     memoryless = torch.distributions.Categorical(row).entropy()
-    assert abs(entropy_rate(row.repeat(5, 1)) - memoryless) < 1e-9, "equal rows: the rate is the entropy of a row"
+    assert abs(entropy_rate(row.repeat(5, 1)) - memoryless) < 1e-9, (
+        "equal rows: the rate is the entropy of a row"
+    )
     for K in (2, 3):
         P = torch.rand(K, K, generator=g) ** 2
         P = P / P.sum(1, keepdim=True)
         start = torch.linalg.matrix_power(P, 200)[0]
-        p = start                                    # all sequences of length T, T + 1: difference of their entropies
+        # all sequences of length T, T + 1: difference of their entropies
+        p = start
         entropies = []
         for _ in range(8):
             entropies.append(-torch.special.xlogy(p, p).sum())
             p = (p.reshape(-1, K, 1) * P).reshape(-1)
-        assert abs(entropy_rate(P) - (entropies[-1] - entropies[-2])) < 1e-8, "enumeration of all sequences disagrees"
-        bigger = torch.block_diag(P, P).roll(K, 1)   # two copies that alternate: periodic, with the same rate
-        assert abs(entropy_rate(bigger) - entropy_rate(P)) < 1e-8, "a periodic chain: find π by solving, not by iterating"
-
+        assert abs(entropy_rate(P) - (entropies[-1] - entropies[-2])) < 1e-8, (
+            "enumeration of all sequences disagrees"
+        )
+        # two copies that alternate: periodic, with the same rate
+        bigger = torch.block_diag(P, P).roll(K, 1)
+        assert abs(entropy_rate(bigger) - entropy_rate(P)) < 1e-8, (
+            "a periodic chain: find π by solving, not by iterating"
+        )
 
 _ = self_check("density-rate", check_density_rate)
 
@@ -1622,7 +2012,6 @@ def expected_error(S, A, sigma):
     """Expected squared error, summed over pixels, after measuring A x + sigma noise; S (d, d), A (m, d). A scalar."""
     raise NotImplementedError("your code here")
 
-
 def best_pixels(S, sigma, k):
     """List of k different pixel numbers, in the order in which the greedy rule chooses them."""
     raise NotImplementedError("your code here")
@@ -1634,24 +2023,40 @@ def check_density_posterior():
     for d, m, sigma in ((1, 1, 0.5), (4, 2, 0.3), (5, 7, 2.0)):
         root, A = torch.randn(d, d, generator=g), torch.randn(m, d, generator=g)
         S = root @ root.T + 0.1 * torch.eye(d)
-        slow = torch.trace(torch.linalg.inv(torch.linalg.inv(S) + A.T @ A / sigma**2))        # precisions add
-        assert abs(expected_error(S, A, sigma) - slow) < 1e-6, "compare with the inverse of the sum of the precisions"
+        # precisions add
+        slow = torch.trace(
+            torch.linalg.inv(torch.linalg.inv(S) + A.T @ A / sigma**2)
+        )
+        assert abs(expected_error(S, A, sigma) - slow) < 1e-6, (
+            "compare with the inverse of the sum of the precisions"
+        )
     answer = expected_error(S, A, 1e6)
-    assert abs(answer - torch.trace(S)) < 1e-3, "a measurement drowned in noise leaves the prior variance"
+    assert abs(answer - torch.trace(S)) < 1e-3, (
+        "a measurement drowned in noise leaves the prior variance"
+    )
     # Pixel 0 varies most but stands alone; pixels 1, 2 and 3 vary less and go together.
     S = torch.zeros(5, 5)
     S[1:4, 1:4] = 0.9 * 0.8
     S = S + torch.diag(torch.tensor([1.0, 0.08, 0.08, 0.08, 0.5]))
     first = best_pixels(S, 0.1, 1)
-    assert first[0] in (1, 2, 3), "the first pixel should tell something about its neighbours too"
+    assert first[0] in (1, 2, 3), (
+        "the first pixel should tell something about its neighbours too"
+    )
     chosen = best_pixels(S, 0.1, 5)
-    assert sorted(chosen) == [0, 1, 2, 3, 4], "every pixel may be chosen once, and each call returns a list of k numbers"
+    assert sorted(chosen) == [0, 1, 2, 3, 4], (
+        "every pixel may be chosen once, and each call returns a list of k numbers"
+    )
     eye = torch.eye(5)
     for step in range(5):
-        options = [float(expected_error(S, eye[chosen[:step] + [j]], 0.1)) for j in range(5) if j not in chosen[:step]]
+        options = [
+            float(expected_error(S, eye[chosen[:step] + [j]], 0.1))
+            for j in range(5)
+            if j not in chosen[:step]
+        ]
         taken = float(expected_error(S, eye[chosen[: step + 1]], 0.1))
-        assert taken <= min(options) + 1e-12, "some other pixel would have lowered the expected error more"
-
+        assert taken <= min(options) + 1e-12, (
+            "some other pixel would have lowered the expected error more"
+        )
 
 _ = self_check("density-posterior", check_density_posterior)
 

@@ -40,9 +40,13 @@ torch.set_default_dtype(torch.float64)
 def kde_axes_log_density(x, centres, h):
     """Log density in nats, (m,), of the kernel estimate with bandwidths h (d,); x is (m, d), centres (n, d)."""
     ### BEGIN SOLUTION
-    scaled = (x[:, None] - centres) / h                                       # (m, n, d)
-    log_kernel = -0.5 * (scaled**2).sum(-1) - 0.5 * len(h) * math.log(2 * math.pi)
-    return torch.logsumexp(log_kernel, 1) - math.log(len(centres)) - h.log().sum()
+    scaled = (x[:, None] - centres) / h     # (m, n, d)
+    log_kernel = -0.5 * (scaled**2).sum(-1) - 0.5 * len(h) * math.log(
+        2 * math.pi
+    )
+    return (
+        torch.logsumexp(log_kernel, 1) - math.log(len(centres)) - h.log().sum()
+    )
     ### END SOLUTION
 
 
@@ -54,17 +58,26 @@ def check_density_kde():
         pick = torch.randint(7, (40_000,), generator=g)
         x = centres[pick] + 1.5 * h * torch.randn(40_000, d, generator=g)
         normal = torch.distributions.Normal(centres, 1.5 * h)
-        proposal = torch.logsumexp(normal.log_prob(x[:, None]).sum(-1), 1) - math.log(7)
+        proposal = torch.logsumexp(
+            normal.log_prob(x[:, None]).sum(-1), 1
+        ) - math.log(7)
         answer = kde_axes_log_density(x, centres, h)
-        assert answer.shape == (40_000,), f"expected shape (m,), got {tuple(answer.shape)}"
+        assert answer.shape == (40_000,), (
+            f"expected shape (m,), got {tuple(answer.shape)}"
+        )
         weight = (answer - proposal).exp()
         error = weight.std() / 200
-        assert abs(weight.mean() - 1) < 5 * error, f"in {d} dimension(s) your estimate does not integrate to one"
+        assert abs(weight.mean() - 1) < 5 * error, (
+            f"in {d} dimension(s) your estimate does not integrate to one"
+        )
     far = kde_axes_log_density(torch.full((1, 3), 1e3), centres, h)
-    assert bool(torch.isfinite(far).all()), "far from all examples the log density must stay finite"
+    assert bool(torch.isfinite(far).all()), (
+        "far from all examples the log density must stay finite"
+    )
     twice = kde_axes_log_density(x[:50], torch.cat([centres, centres]), h)
-    assert torch.allclose(twice, kde_axes_log_density(x[:50], centres, h)), "repeating every example must change nothing"
-
+    assert torch.allclose(twice, kde_axes_log_density(x[:50], centres, h)), (
+        "repeating every example must change nothing"
+    )
 
 self_check("density-kde", check_density_kde)
 
@@ -72,21 +85,29 @@ self_check("density-kde", check_density_kde)
 # %% ex={"id": "density-kde", "role": "wrong", "why": "divides by the mean bandwidth once, not by the product over the axes"}
 def kde_axes_log_density(x, centres, h):
     scaled = (x[:, None] - centres) / h
-    log_kernel = -0.5 * (scaled**2).sum(-1) - 0.5 * len(h) * math.log(2 * math.pi)
-    return torch.logsumexp(log_kernel, 1) - math.log(len(centres)) - h.mean().log()
+    log_kernel = -0.5 * (scaled**2).sum(-1) - 0.5 * len(h) * math.log(
+        2 * math.pi
+    )
+    return (
+        torch.logsumexp(log_kernel, 1) - math.log(len(centres)) - h.mean().log()
+    )
 
 
 # %% ex={"id": "density-kde", "role": "wrong", "why": "averages the logarithms of the kernels instead of the kernels"}
 def kde_axes_log_density(x, centres, h):
     scaled = (x[:, None] - centres) / h
-    log_kernel = -0.5 * (scaled**2).sum(-1) - 0.5 * len(h) * math.log(2 * math.pi)
+    log_kernel = -0.5 * (scaled**2).sum(-1) - 0.5 * len(h) * math.log(
+        2 * math.pi
+    )
     return log_kernel.mean(1) - h.log().sum()
 
 
 # %% ex={"id": "density-kde", "role": "wrong", "why": "takes the logarithm after the kernels have underflowed to zero"}
 def kde_axes_log_density(x, centres, h):
     scaled = (x[:, None] - centres) / h
-    kernel = torch.exp(-0.5 * (scaled**2).sum(-1)) / ((2 * math.pi) ** (len(h) / 2) * h.prod())
+    kernel = torch.exp(-0.5 * (scaled**2).sum(-1)) / (
+        (2 * math.pi) ** (len(h) / 2) * h.prod()
+    )
     return kernel.mean(1).log()
 
 
@@ -107,7 +128,10 @@ def leave_one_out(x, h):
     """Average leave-one-out log density, a scalar in nats, of the examples x (n, d) with bandwidth h."""
     ### BEGIN SOLUTION
     n, d = x.shape
-    log_kernel = -torch.cdist(x, x) ** 2 / (2 * h**2) - d * math.log(h * math.sqrt(2 * math.pi))   # (n, n)
+    # (n, n)
+    log_kernel = -(torch.cdist(x, x) ** 2) / (2 * h**2) - d * math.log(
+        h * math.sqrt(2 * math.pi)
+    )
     log_kernel.fill_diagonal_(-math.inf)
     return (torch.logsumexp(log_kernel, 1) - math.log(n - 1)).mean()
     ### END SOLUTION
@@ -119,15 +143,24 @@ def check_density_loo():
     for n, d, h in ((2, 1, 0.7), (9, 2, 0.3), (25, 5, 0.9)):
         x = torch.randn(n, d, generator=g)
         slow = 0.0
-        for i in range(n):                           # n separate estimates, one kernel at a time
-            others = [torch.distributions.Normal(x[j], h).log_prob(x[i]).sum().exp() for j in range(n) if j != i]
+        for i in range(n):  # n separate estimates, one kernel at a time
+            others = [
+                torch.distributions.Normal(x[j], h).log_prob(x[i]).sum().exp()
+                for j in range(n)
+                if j != i
+            ]
             slow += math.log(sum(others) / len(others)) / n
         answer = float(leave_one_out(x, h))
-        assert abs(answer - slow) < 1e-6, f"for n = {n}, d = {d} a slow loop over n estimates disagrees"
+        assert abs(answer - slow) < 1e-6, (
+            f"for n = {n}, d = {d} a slow loop over n estimates disagrees"
+        )
     x = torch.randn(300, 2, generator=g)
-    assert leave_one_out(x, 1e-3) < leave_one_out(x, 0.3), "needles must score badly when no point sits on its own"
-    assert leave_one_out(x, 30.0) < leave_one_out(x, 0.3), "a bump as broad as a house must score badly"
-
+    assert leave_one_out(x, 1e-3) < leave_one_out(x, 0.3), (
+        "needles must score badly when no point sits on its own"
+    )
+    assert leave_one_out(x, 30.0) < leave_one_out(x, 0.3), (
+        "a bump as broad as a house must score badly"
+    )
 
 self_check("density-loo", check_density_loo)
 
@@ -135,14 +168,18 @@ self_check("density-loo", check_density_loo)
 # %% ex={"id": "density-loo", "role": "wrong", "why": "keeps the diagonal, so that every example sits on its own bump"}
 def leave_one_out(x, h):
     n, d = x.shape
-    log_kernel = -torch.cdist(x, x) ** 2 / (2 * h**2) - d * math.log(h * math.sqrt(2 * math.pi))
+    log_kernel = -(torch.cdist(x, x) ** 2) / (2 * h**2) - d * math.log(
+        h * math.sqrt(2 * math.pi)
+    )
     return (torch.logsumexp(log_kernel, 1) - math.log(n)).mean()
 
 
 # %% ex={"id": "density-loo", "role": "wrong", "why": "divides by n although n - 1 bumps are left"}
 def leave_one_out(x, h):
     n, d = x.shape
-    log_kernel = -torch.cdist(x, x) ** 2 / (2 * h**2) - d * math.log(h * math.sqrt(2 * math.pi))
+    log_kernel = -(torch.cdist(x, x) ** 2) / (2 * h**2) - d * math.log(
+        h * math.sqrt(2 * math.pi)
+    )
     log_kernel.fill_diagonal_(-math.inf)
     return (torch.logsumexp(log_kernel, 1) - math.log(n)).mean()
 
@@ -150,7 +187,9 @@ def leave_one_out(x, h):
 # %% ex={"id": "density-loo", "role": "wrong", "why": "sets the kernel of a point with itself to one: zero in the logarithm"}
 def leave_one_out(x, h):
     n, d = x.shape
-    log_kernel = -torch.cdist(x, x) ** 2 / (2 * h**2) - d * math.log(h * math.sqrt(2 * math.pi))
+    log_kernel = -(torch.cdist(x, x) ** 2) / (2 * h**2) - d * math.log(
+        h * math.sqrt(2 * math.pi)
+    )
     log_kernel.fill_diagonal_(0.0)
     return (torch.logsumexp(log_kernel, 1) - math.log(n - 1)).mean()
 
@@ -166,9 +205,9 @@ def leave_one_out(x, h):
 def logit_normal_log_density(x, a, b):
     """Log density in nats, (n,), of x = sigmoid(a z + b) with z standard normal; x (n, d) inside (0, 1), a and b (d,)."""
     ### BEGIN SOLUTION
-    z = (torch.logit(x) - b) / a                                              # f⁻¹(x), (n, d)
+    z = (torch.logit(x) - b) / a            # f⁻¹(x), (n, d)
     log_base = -0.5 * z**2 - 0.5 * math.log(2 * math.pi)
-    log_det = -a.abs().log() - x.log() - torch.log1p(-x)                      # log |dz/dx|
+    log_det = -a.abs().log() - x.log() - torch.log1p(-x)  # log |dz/dx|
     return (log_base + log_det).sum(1)
     ### END SOLUTION
 
@@ -177,20 +216,41 @@ def logit_normal_log_density(x, a, b):
 def check_density_logit():
     for a, b in ((0.5, 0.0), (1.3, -0.7), (-2.0, 0.4)):
         cut = torch.linspace(1e-6, 1 - 1e-6, 100_001)
-        p = logit_normal_log_density(cut[:, None], torch.tensor([a]), torch.tensor([b])).exp()
-        assert p.shape == cut.shape, f"expected shape (n,), got {tuple(p.shape)}"
-        assert abs(torch.trapezoid(p, cut) - 1) < 1e-3, f"for a = {a}, b = {b} your density does not integrate to one"
-        half = torch.trapezoid(p[:50_001], cut[:50_001])                      # Pr(x < 1/2) = Pr(a z + b < 0)
+        p = logit_normal_log_density(
+            cut[:, None], torch.tensor([a]), torch.tensor([b])
+        ).exp()
+        assert p.shape == cut.shape, (
+            f"expected shape (n,), got {tuple(p.shape)}"
+        )
+        assert abs(torch.trapezoid(p, cut) - 1) < 1e-3, (
+            f"for a = {a}, b = {b} your density does not integrate to one"
+        )
+        # Pr(x < 1/2) = Pr(a z + b < 0)
+        half = torch.trapezoid(p[:50_001], cut[:50_001])
         truth = torch.special.ndtr(torch.tensor(-b / abs(a)))
-        assert abs(half - truth) < 1e-3, "the mass below one half is wrong: is f⁻¹ right?"
+        assert abs(half - truth) < 1e-3, (
+            "the mass below one half is wrong: is f⁻¹ right?"
+        )
     g = torch.Generator().manual_seed(2)
-    a, b, z = torch.tensor([0.5, -1.5, 2.0]), torch.tensor([0.1, 0.0, -1.0]), torch.randn(6, 3, generator=g)
+    a, b, z = (
+        torch.tensor([0.5, -1.5, 2.0]),
+        torch.tensor([0.1, 0.0, -1.0]),
+        torch.randn(6, 3, generator=g),
+    )
     for point in z:
-        jacobian = torch.autograd.functional.jacobian(lambda t: torch.sigmoid(a * t + b), point)
-        slow = torch.distributions.Normal(0.0, 1.0).log_prob(point).sum() - torch.linalg.slogdet(jacobian)[1]
-        fast = logit_normal_log_density(torch.sigmoid(a * point + b)[None], a, b)[0]
-        assert abs(slow - fast) < 1e-8, "in three dimensions the determinant from autograd disagrees"
-
+        jacobian = torch.autograd.functional.jacobian(
+            lambda t: torch.sigmoid(a * t + b), point
+        )
+        slow = (
+            torch.distributions.Normal(0.0, 1.0).log_prob(point).sum()
+            - torch.linalg.slogdet(jacobian)[1]
+        )
+        fast = logit_normal_log_density(
+            torch.sigmoid(a * point + b)[None], a, b
+        )[0]
+        assert abs(slow - fast) < 1e-8, (
+            "in three dimensions the determinant from autograd disagrees"
+        )
 
 self_check("density-logit", check_density_logit)
 
@@ -242,12 +302,12 @@ def rans_encode(symbols, counts):
     return s
     ### END SOLUTION
 
-
 def rans_decode(s, n, counts):
     """The n symbols that rans_encode put into the integer s, as a list, first symbol first."""
     ### BEGIN SOLUTION
     total, starts = sum(counts), [sum(counts[:k]) for k in range(len(counts))]
-    owner = [k for k, c in enumerate(counts) for _ in range(c)]               # slot -> symbol
+    # slot -> symbol
+    owner = [k for k, c in enumerate(counts) for _ in range(c)]
     symbols = []
     for _ in range(n):
         k = owner[s % total]
@@ -263,23 +323,31 @@ def check_density_rans():
     for counts in ([3, 1], [1, 1, 1, 1], [100, 20, 7, 1], [1, 499, 12]):
         total = sum(counts)
         weights = torch.tensor(counts, dtype=torch.float64)
-        symbols = torch.multinomial(weights, 2000, replacement=True, generator=g).tolist()
+        symbols = torch.multinomial(
+            weights, 2000, replacement=True, generator=g
+        ).tolist()
         s = rans_encode(list(symbols), list(counts))
         assert isinstance(s, int), "the message must be one Python integer"
-        assert rans_decode(s, 2000, list(counts)) == symbols, "decoding must give the symbols back, in their order"
+        assert rans_decode(s, 2000, list(counts)) == symbols, (
+            "decoding must give the symbols back, in their order"
+        )
         ideal = sum(-math.log2(counts[k] / total) for k in symbols)
-        assert s.bit_length() <= 1.01 * ideal + math.log2(total) + 2, "the message is much longer than the ideal code"
+        assert s.bit_length() <= 1.01 * ideal + math.log2(total) + 2, (
+            "the message is much longer than the ideal code"
+        )
         few = symbols[:25]
-        slots, state = [], rans_encode(list(few), list(counts))               # a decoder that looks at slots only
+        # a decoder that looks at slots only
+        slots, state = [], rans_encode(list(few), list(counts))
         for _ in few:
             slot, k = state % total, 0
             while slot >= sum(counts[: k + 1]):
                 k += 1
             state = counts[k] * (state // total) + slot - sum(counts[:k])
             slots.append(k)
-        assert slots == few and state == 1, "symbol k must own counts[k] slots, in order, and the stack must end at 1"
+        assert slots == few and state == 1, (
+            "symbol k must own counts[k] slots, in order, and the stack must end at 1"
+        )
     assert rans_encode([], [2, 3]) == 1, "nothing to say is the integer 1"
-
 
 self_check("density-rans", check_density_rans)
 
@@ -291,7 +359,6 @@ def rans_encode(symbols, counts):
     for k in symbols:
         s = (s // counts[k]) * total + starts[k] + s % counts[k]
     return s
-
 
 def rans_decode(s, n, counts):
     total, starts = sum(counts), [sum(counts[:k]) for k in range(len(counts))]
@@ -311,7 +378,6 @@ def rans_encode(symbols, counts):
         s = s * len(counts) + k
     return s
 
-
 def rans_decode(s, n, counts):
     symbols = []
     for _ in range(n):
@@ -327,7 +393,6 @@ def rans_encode(symbols, counts):
     for k in reversed(symbols):
         s = (s // counts[k]) * total + s % counts[k]
     return s
-
 
 def rans_decode(s, n, counts):
     total, starts = sum(counts), [sum(counts[:k]) for k in range(len(counts))]
@@ -352,9 +417,10 @@ def entropy_rate(P):
     """Entropy rate in nats per symbol, a scalar, of the irreducible transition matrix P (K, K) with rows adding to one."""
     ### BEGIN SOLUTION
     K = len(P)
-    equations = torch.cat([P.T - torch.eye(K), torch.ones(1, K)])             # π P = π and Σ π = 1
+    # π P = π and Σ π = 1
+    equations = torch.cat([P.T - torch.eye(K), torch.ones(1, K)])
     right = torch.cat([torch.zeros(K), torch.ones(1)])
-    pi = torch.linalg.lstsq(equations, right[:, None]).solution[:, 0]         # (K,)
+    pi = torch.linalg.lstsq(equations, right[:, None]).solution[:, 0]  # (K,)
     return -(pi @ torch.special.xlogy(P, P)).sum()
     ### END SOLUTION
 
@@ -363,24 +429,33 @@ def entropy_rate(P):
 def check_density_rate():
     g = torch.Generator().manual_seed(6)
     ring = torch.roll(torch.eye(4), 1, 1)
-    assert abs(float(entropy_rate(ring))) < 1e-9, "a chain that walks in a circle is perfectly predictable"
+    assert abs(float(entropy_rate(ring))) < 1e-9, (
+        "a chain that walks in a circle is perfectly predictable"
+    )
     row = torch.rand(5, generator=g)
     row = row / row.sum()
     memoryless = torch.distributions.Categorical(row).entropy()
-    assert abs(entropy_rate(row.repeat(5, 1)) - memoryless) < 1e-9, "equal rows: the rate is the entropy of a row"
+    assert abs(entropy_rate(row.repeat(5, 1)) - memoryless) < 1e-9, (
+        "equal rows: the rate is the entropy of a row"
+    )
     for K in (2, 3):
         P = torch.rand(K, K, generator=g) ** 2
         P = P / P.sum(1, keepdim=True)
         start = torch.linalg.matrix_power(P, 200)[0]
-        p = start                                    # all sequences of length T, T + 1: difference of their entropies
+        # all sequences of length T, T + 1: difference of their entropies
+        p = start
         entropies = []
         for _ in range(8):
             entropies.append(-torch.special.xlogy(p, p).sum())
             p = (p.reshape(-1, K, 1) * P).reshape(-1)
-        assert abs(entropy_rate(P) - (entropies[-1] - entropies[-2])) < 1e-8, "enumeration of all sequences disagrees"
-        bigger = torch.block_diag(P, P).roll(K, 1)   # two copies that alternate: periodic, with the same rate
-        assert abs(entropy_rate(bigger) - entropy_rate(P)) < 1e-8, "a periodic chain: find π by solving, not by iterating"
-
+        assert abs(entropy_rate(P) - (entropies[-1] - entropies[-2])) < 1e-8, (
+            "enumeration of all sequences disagrees"
+        )
+        # two copies that alternate: periodic, with the same rate
+        bigger = torch.block_diag(P, P).roll(K, 1)
+        assert abs(entropy_rate(bigger) - entropy_rate(P)) < 1e-8, (
+            "a periodic chain: find π by solving, not by iterating"
+        )
 
 self_check("density-rate", check_density_rate)
 
@@ -394,7 +469,9 @@ def entropy_rate(P):
 def entropy_rate(P):
     K = len(P)
     equations = torch.cat([P.T - torch.eye(K), torch.ones(1, K)])
-    pi = torch.linalg.lstsq(equations, torch.cat([torch.zeros(K), torch.ones(1)])[:, None]).solution[:, 0]
+    pi = torch.linalg.lstsq(
+        equations, torch.cat([torch.zeros(K), torch.ones(1)])[:, None]
+    ).solution[:, 0]
     return -torch.special.xlogy(pi, pi).sum()
 
 
@@ -402,7 +479,9 @@ def entropy_rate(P):
 def entropy_rate(P):
     K = len(P)
     equations = torch.cat([P.T - torch.eye(K), torch.ones(1, K)])
-    pi = torch.linalg.lstsq(equations, torch.cat([torch.zeros(K), torch.ones(1)])[:, None]).solution[:, 0]
+    pi = torch.linalg.lstsq(
+        equations, torch.cat([torch.zeros(K), torch.ones(1)])[:, None]
+    ).solution[:, 0]
     return -(pi @ (P * P.log())).sum()
 
 
@@ -410,7 +489,9 @@ def entropy_rate(P):
 def entropy_rate(P):
     K = len(P)
     equations = torch.cat([P.T - torch.eye(K), torch.ones(1, K)])
-    pi = torch.linalg.lstsq(equations, torch.cat([torch.zeros(K), torch.ones(1)])[:, None]).solution[:, 0]
+    pi = torch.linalg.lstsq(
+        equations, torch.cat([torch.zeros(K), torch.ones(1)])[:, None]
+    ).solution[:, 0]
     return -(pi @ torch.special.xlogy(P, P)).sum() / math.log(2)
 
 
@@ -430,14 +511,20 @@ def expected_error(S, A, sigma):
     return torch.trace(S - S @ A.T @ torch.linalg.solve(C, A @ S))
     ### END SOLUTION
 
-
 def best_pixels(S, sigma, k):
     """List of k different pixel numbers, in the order in which the greedy rule chooses them."""
     ### BEGIN SOLUTION
     chosen, eye = [], torch.eye(len(S))
     for _ in range(k):
         rest = [j for j in range(len(S)) if j not in chosen]
-        chosen.append(min(rest, key=lambda j: float(expected_error(S, eye[chosen + [j]], sigma))))
+        chosen.append(
+            min(
+                rest,
+                key=lambda j: float(
+                    expected_error(S, eye[chosen + [j]], sigma)
+                ),
+            )
+        )
     return chosen
     ### END SOLUTION
 
@@ -448,24 +535,40 @@ def check_density_posterior():
     for d, m, sigma in ((1, 1, 0.5), (4, 2, 0.3), (5, 7, 2.0)):
         root, A = torch.randn(d, d, generator=g), torch.randn(m, d, generator=g)
         S = root @ root.T + 0.1 * torch.eye(d)
-        slow = torch.trace(torch.linalg.inv(torch.linalg.inv(S) + A.T @ A / sigma**2))        # precisions add
-        assert abs(expected_error(S, A, sigma) - slow) < 1e-6, "compare with the inverse of the sum of the precisions"
+        # precisions add
+        slow = torch.trace(
+            torch.linalg.inv(torch.linalg.inv(S) + A.T @ A / sigma**2)
+        )
+        assert abs(expected_error(S, A, sigma) - slow) < 1e-6, (
+            "compare with the inverse of the sum of the precisions"
+        )
     answer = expected_error(S, A, 1e6)
-    assert abs(answer - torch.trace(S)) < 1e-3, "a measurement drowned in noise leaves the prior variance"
+    assert abs(answer - torch.trace(S)) < 1e-3, (
+        "a measurement drowned in noise leaves the prior variance"
+    )
     # Pixel 0 varies most but stands alone; pixels 1, 2 and 3 vary less and go together.
     S = torch.zeros(5, 5)
     S[1:4, 1:4] = 0.9 * 0.8
     S = S + torch.diag(torch.tensor([1.0, 0.08, 0.08, 0.08, 0.5]))
     first = best_pixels(S, 0.1, 1)
-    assert first[0] in (1, 2, 3), "the first pixel should tell something about its neighbours too"
+    assert first[0] in (1, 2, 3), (
+        "the first pixel should tell something about its neighbours too"
+    )
     chosen = best_pixels(S, 0.1, 5)
-    assert sorted(chosen) == [0, 1, 2, 3, 4], "every pixel may be chosen once, and each call returns a list of k numbers"
+    assert sorted(chosen) == [0, 1, 2, 3, 4], (
+        "every pixel may be chosen once, and each call returns a list of k numbers"
+    )
     eye = torch.eye(5)
     for step in range(5):
-        options = [float(expected_error(S, eye[chosen[:step] + [j]], 0.1)) for j in range(5) if j not in chosen[:step]]
+        options = [
+            float(expected_error(S, eye[chosen[:step] + [j]], 0.1))
+            for j in range(5)
+            if j not in chosen[:step]
+        ]
         taken = float(expected_error(S, eye[chosen[: step + 1]], 0.1))
-        assert taken <= min(options) + 1e-12, "some other pixel would have lowered the expected error more"
-
+        assert taken <= min(options) + 1e-12, (
+            "some other pixel would have lowered the expected error more"
+        )
 
 self_check("density-posterior", check_density_posterior)
 
@@ -475,12 +578,18 @@ def expected_error(S, A, sigma):
     C = A @ S @ A.T + sigma * torch.eye(len(A))
     return torch.trace(S - S @ A.T @ torch.linalg.solve(C, A @ S))
 
-
 def best_pixels(S, sigma, k):
     chosen, eye = [], torch.eye(len(S))
     for _ in range(k):
         rest = [j for j in range(len(S)) if j not in chosen]
-        chosen.append(min(rest, key=lambda j: float(expected_error(S, eye[chosen + [j]], sigma))))
+        chosen.append(
+            min(
+                rest,
+                key=lambda j: float(
+                    expected_error(S, eye[chosen + [j]], sigma)
+                ),
+            )
+        )
     return chosen
 
 
@@ -488,7 +597,6 @@ def best_pixels(S, sigma, k):
 def expected_error(S, A, sigma):
     C = A @ S @ A.T + sigma**2 * torch.eye(len(A))
     return torch.trace(S - S @ A.T @ torch.linalg.solve(C, A @ S))
-
 
 def best_pixels(S, sigma, k):
     return S.diagonal().argsort(descending=True)[:k].tolist()
@@ -499,7 +607,8 @@ def expected_error(S, A, sigma):
     C = A @ S @ A.T + sigma**2 * torch.eye(len(A))
     return torch.trace(S - S @ A.T @ torch.linalg.solve(C, A @ S))
 
-
 def best_pixels(S, sigma, k):
     eye = torch.eye(len(S))
-    return sorted(range(len(S)), key=lambda j: float(expected_error(S, eye[[j]], sigma)))[:k]
+    return sorted(
+        range(len(S)), key=lambda j: float(expected_error(S, eye[[j]], sigma))
+    )[:k]
