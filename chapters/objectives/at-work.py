@@ -33,6 +33,7 @@ import math
 import random
 import re
 from collections import Counter, defaultdict
+from pydoc_data.topics import topics
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -43,7 +44,7 @@ import torch.nn.functional as F
 from genkit.checks import agree, claim, monte_carlo, self_check
 from genkit.data import dequantise, digits
 from genkit.divergences import kl_quadrature, mmd2
-from genkit.metrics import c2st, frechet_distance, frechet_gaussian, perplexity
+from genkit.metrics import c2st, frechet_distance, perplexity
 from genkit.plot import colors, image_grid, style
 from genkit.train import fit, seed_everything
 
@@ -61,7 +62,13 @@ torch.set_default_dtype(torch.float64)
 
 # %%
 data = digits()
-levels = lambda y: (17 * y).floor().clamp(0, 16)             # [0,1) back to the grid 0 ... 16
+
+
+def levels(y):
+    """[0,1) back to the grid 0 ... 16."""
+    return (17 * y).floor().clamp(0, 16)
+
+
 train_y = dequantise(data.train.x, generator=gen)            # (1077, 64) in [0, 1)
 valid_y = dequantise(data.validation.x, generator=gen)
 
@@ -197,6 +204,7 @@ four = 4 * torch.eye(2)
 claim("at-work-frechet-wrong-no-root", "Wrong formula, root forgotten: a negative distance from 4I to itself",
       (four + four - 2 * four @ four).trace(), -48.0, item="S1.4", by="closed form 16 - 64", atol=1e-12)
 
+
 # %% [markdown]
 # :::{admonition} Erratum E1.7 · FID: whose distance, of what, squared or not
 # :class: erratum
@@ -210,7 +218,10 @@ claim("at-work-frechet-wrong-no-root", "Wrong formula, root forgotten: a negativ
 # :::
 
 # %%
-step = lambda t: frechet(o, torch.eye(2), torch.tensor([t, 0.0]), torch.eye(2))
+def step(t):
+    return frechet(o, torch.eye(2), torch.tensor([t, 0.0]), torch.eye(2))
+
+
 claim("at-work-fid-square", "Three Gaussians one unit apart: direct 'distance' minus the sum of the two legs",
       step(2.0) - 2 * step(1.0), 2.0, item="E1.7", by="closed form 4 - 2: the triangle inequality fails", atol=1e-12)
 claim("at-work-fid-root", "The same with the square root of each", (step(2.0).sqrt() - 2 * step(1.0).sqrt()).round(decimals=9), 0.0,
@@ -341,9 +352,20 @@ plt.show()
 
 # %%
 x = torch.linspace(-16, 16, 6001)
-log_normal = lambda x, m, s: -0.5 * ((x - m) / s) ** 2 - math.log(s) - 0.5 * math.log(2 * math.pi)
-two_modes = lambda x: torch.logaddexp(log_normal(x, -3, 1.0), log_normal(x, 3, 1.0)) - math.log(2)
-blob = lambda x: log_normal(x, 0, math.sqrt(10))
+
+
+def log_normal(x, m, s):
+    return -0.5 * ((x - m) / s) ** 2 - math.log(s) - 0.5 * math.log(2 * math.pi)
+
+
+def two_modes(x):
+    return torch.logaddexp(log_normal(x, -3, 1.0), log_normal(x, 3, 1.0)) - math.log(2)
+
+
+def blob(x):
+    return log_normal(x, 0, math.sqrt(10))
+
+
 variance = torch.trapezoid(x**2 * two_modes(x).exp(), x)
 claim("at-work-blind-moments", "Variance of one coordinate of the four-mode law, by quadrature", variance.round(decimals=6),
       10.0, item="Q1.2", by="closed form 1 + 3^2: that of the single Gaussian", atol=1e-6)
@@ -366,13 +388,21 @@ claim("at-work-blind-c2st", "A classifier tells the two laws apart: held-out acc
 
 # %%
 fresh = torch.cat([data.validation.x, data.test.x])                # 720 digits that no generator has seen
-memoriser = lambda n: data.train.x[torch.randint(len(data.train.x), (n,), generator=gen)]
-pixels = lambda x: x / 16
+
+
+def memoriser(n):
+    return data.train.x[torch.randint(len(data.train.x), (n,), generator=gen)]
+
+
+def pixels(x):
+    return x / 16
 
 
 def copy_rate(generated, train, fresh):
     """Share of generated images (n, d) whose nearest neighbour is a training image; 1/2 for fresh draws."""
-    nearest = lambda pool: torch.cdist(generated, pool).min(1).values
+    def nearest(pool):
+        return torch.cdist(generated, pool).min(1).values
+
     return (nearest(train) < nearest(fresh)).double().mean()
 
 
@@ -520,6 +550,7 @@ claim("at-work-ppl-uniform", "Perplexity of 50 characters under the uniform law 
 claim("at-work-ppl-wrong-base", "Wrong formula, 2 to the power of nats", 2 ** (nats / 50), 27 ** math.log(2), item="S1.4",
       by="closed form 27^(log 2)", rtol=1e-12)
 
+
 # %% [markdown]
 # ### A model of English in twelve lines
 #
@@ -529,9 +560,10 @@ claim("at-work-ppl-wrong-base", "Wrong formula, 2 to the power of nats", 2 ** (n
 # split, and kept aside to see what they would have done.
 
 # %%
-from pydoc_data.topics import topics
+def clean(s):
+    return re.sub("[^a-z]+", " ", s.lower()).strip()
 
-clean = lambda s: re.sub("[^a-z]+", " ", s.lower()).strip()
+
 paragraphs = [p for k in sorted(topics) for p in map(clean, topics[k].split("\n\n")) if len(p) >= 40]
 count = Counter(paragraphs)
 unique = sorted(count)
@@ -582,7 +614,12 @@ def log_probs(text, N, order, alpha):
 
 
 N = count_contexts(train_text, 7)
-ppl = lambda text, order, alpha: perplexity(float(-log_probs(text, N, order, alpha).sum()), len(text))
+
+
+def ppl(text, order, alpha):
+    return perplexity(float(-log_probs(text, N, order, alpha).sum()), len(text))
+
+
 order, alpha = min(itertools.product((3, 4, 5, 6, 7), (3.0, 10.0)), key=lambda s: ppl(valid_text[:6000], *s))  # validation chooses
 ladder = [27.0] + [ppl(test_text, k, alpha) for k in (0, 1, 2, 3)] + [ppl(test_text, order, alpha)]
 
@@ -846,9 +883,22 @@ def fit_strings(context):
 states = {}                                                        # how many contexts each model has to learn
 memory = torch.zeros(4096)
 memory[known] = 1 / 80
-pad = lambda past, k: tuple(([2] * k + past)[-k:])                 # the last k symbols, 2 before the start
-eight = lambda past: pad(past, 7)
-state = lambda past: (sum(2 * c - 1 for c in past), len(past))     # how deep, how far
+
+
+def pad(past, k):
+    """The last k symbols, 2 before the start."""
+    return tuple(([2] * k + past)[-k:])
+
+
+def eight(past):
+    return pad(past, 7)
+
+
+def state(past):
+    """How deep, how far."""
+    return (sum(2 * c - 1 for c in past), len(past))
+
+
 laws = {
     "memoriser": memory,
     "3-gram": fit_strings(lambda past: pad(past, 2)),
@@ -950,7 +1000,9 @@ def frechet_gram(real, generated):
 # %% ex={"id": "at-work-gram", "role": "check"} tags=["hide-input"]
 def check_at_work_gram():
     g = torch.Generator().manual_seed(3)
-    draw = lambda n, d: torch.randn(n, d, generator=g, dtype=torch.float64)
+    def draw(n, d):
+        return torch.randn(n, d, generator=g, dtype=torch.float64)
+
     for n, m, d in ((40, 25, 7), (12, 30, 60)):
         a, b = draw(n, d) * torch.linspace(0.2, 3, d, dtype=torch.float64), draw(m, d) + 0.5
         assert torch.allclose(frechet_gram(a, b), frechet_distance(a, b), rtol=1e-6, atol=1e-6), "compare with covariances"
@@ -1020,7 +1072,9 @@ def corpus_perplexity(log_probs):
 
 # %% ex={"id": "at-work-perplexity", "role": "check"} tags=["hide-input"]
 def check_at_work_perplexity():
-    flat = lambda k, t: torch.full((t,), -math.log(k), dtype=torch.float64)
+    def flat(k, t):
+        return torch.full((t,), -math.log(k), dtype=torch.float64)
+
     assert abs(corpus_perplexity([flat(27, 3), flat(27, 500)]) - 27) < 1e-9, "a fair die of K sides has perplexity K"
     mine = corpus_perplexity([flat(2, 900), flat(50, 100)])
     assert abs(math.log(mine) - 0.9 * math.log(2) - 0.1 * math.log(50)) < 1e-9, "a long text must count more than a short one"

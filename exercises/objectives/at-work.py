@@ -24,6 +24,8 @@ import torch
 from genkit.checks import self_check
 from genkit.metrics import frechet_distance
 
+torch.set_default_dtype(torch.float64)
+
 
 # %% [markdown] ex={"id": "at-work-gram", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 3, "topic": "metrics"}
 # #### A Fréchet distance that never builds a covariance
@@ -54,7 +56,9 @@ def frechet_gram(real, generated):
 # %% ex={"id": "at-work-gram", "role": "check"}
 def check_at_work_gram():
     g = torch.Generator().manual_seed(3)
-    draw = lambda n, d: torch.randn(n, d, generator=g, dtype=torch.float64)
+    def draw(n, d):
+        return torch.randn(n, d, generator=g, dtype=torch.float64)
+
     for n, m, d in ((40, 25, 7), (12, 30, 60)):
         a, b = draw(n, d) * torch.linspace(0.2, 3, d, dtype=torch.float64), draw(m, d) + 0.5
         assert torch.allclose(frechet_gram(a, b), frechet_distance(a, b), rtol=1e-6, atol=1e-6), "compare with covariances"
@@ -167,7 +171,9 @@ def corpus_perplexity(log_probs):
 
 # %% ex={"id": "at-work-perplexity", "role": "check"}
 def check_at_work_perplexity():
-    flat = lambda k, t: torch.full((t,), -math.log(k), dtype=torch.float64)
+    def flat(k, t):
+        return torch.full((t,), -math.log(k), dtype=torch.float64)
+
     assert abs(corpus_perplexity([flat(27, 3), flat(27, 500)]) - 27) < 1e-9, "a fair die of K sides has perplexity K"
     mine = corpus_perplexity([flat(2, 900), flat(50, 100)])
     assert abs(math.log(mine) - 0.9 * math.log(2) - 0.1 * math.log(50)) < 1e-9, "a long text must count more than a short one"
