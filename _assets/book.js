@@ -27,6 +27,17 @@
     logo?.setAttribute("aria-label", "Book");
   }
 
+  // The bibliography's list has children of a deprecated role, and anchors between them.
+  function listReferences() {
+    all(".citation-list").forEach((list) => list.removeAttribute("role"));
+    all(".citation[role]").forEach((entry) => entry.removeAttribute("role"));
+  }
+
+  // A copy on disk has no copy of itself inside.
+  function hideDownload() {
+    if (location.protocol === "file:") all(".zip").forEach((e) => (e.hidden = true));
+  }
+
   // A box that scrolls sideways can be reached and scrolled by keyboard; one that fits is no stop.
   function focusScrollers() {
     all(".bd-article span.math").forEach((e) => {
@@ -89,6 +100,8 @@
     nameLandmarks();
     nameButtons();
     wholeTitles();
+    listReferences();
+    hideDownload();
     focusScrollers();
   });
   addEventListener("load", async () => {

@@ -26,21 +26,21 @@
 #
 # Begin with {doc}`how to read this book <conventions>`, or go straight to
 # {doc}`three objectives, one dataset <objectives/generation>`.
-# <span class="zip">Everything works offline: <a href="../how-generative-models-learn.zip">the site as one file</a>.</span>
+# <span class="zip">It all works offline: <a href="../how-generative-models-learn.zip">the site as one file</a>.</span>
 # ::::
 #
 # ::::{div} door
 # **Run**
 #
-# Each page is a notebook that runs in under a minute, without a GPU: the rocket above the page opens it in Colab.
-# {colab}`Try the first one <objectives/generation>`.
+# Every page is a notebook that runs in about a minute, without a GPU. The rocket above a page opens it in Colab:
+# {colab}`try the first <objectives/generation>`.
 # ::::
 #
 # ::::{div} door
 # **Teach**
 #
-# Lecture by page, with {doc}`every question of the source notes answered <appendix/questions>`, exercises that check
-# themselves, and a {doc}`ledger of all claims <appendix/claims>`.
+# A page is a lecture, with {doc}`questions and worked solutions <appendix/questions>`, exercises that check
+# themselves, and a {doc}`ledger of its claims <appendix/claims>`.
 # ::::
 #
 # :::::

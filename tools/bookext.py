@@ -21,6 +21,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import execute
+import icons
 
 CHAPTERS = execute.CHAPTERS
 PARTS = {
@@ -365,6 +366,11 @@ def dump_labels(app: Sphinx, exception: Exception | None) -> None:
     path.write_text(json.dumps(out, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
+def slim_icons(app: Sphinx, exception: Exception | None) -> None:
+    if not exception and app.builder.name == "html":
+        icons.slim_site(Path(app.outdir))
+
+
 def configure(app: Sphinx, config: Any) -> None:
     config.nb_execution_cache_path = str(execute.cache_path(Path(app.srcdir)))
     config.html_theme_options["navbar_persistent"] = []  # one search field, not two
@@ -385,4 +391,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-purge-doc", forget)
     app.connect("html-page-context", right_links, priority=900)
     app.connect("build-finished", dump_labels)
+    app.connect("build-finished", slim_icons)
     return {"version": "0.1", "parallel_read_safe": False, "parallel_write_safe": True}
