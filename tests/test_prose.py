@@ -204,7 +204,7 @@ def test_figure_names_are_unique_and_referred_to() -> None:
     assert [name for name, n in Counter(f.name for f in named).items() if n > 1] == []
     assert [f.name for f in named if not f.name.startswith("fig-")] == []
     lonely = []
-    for f in named:
+    for f in (f for f in named if f.page != "index"):  # the landing page's picture speaks for itself
         text = (CHAPTERS / f"{f.page}.md").read_text(encoding="utf-8")
         if not re.search(rf"\{{(numref|ref)\}}`(?:[^`<]*<)?{re.escape(f.name)}>?`", text):
             lonely.append(f"{f.page}: {f.name}")
