@@ -1487,8 +1487,8 @@ plt.show()
 
 
 # %% [markdown]
-# Without a prior, deblurring is hopeless: the inverse of the blur amplifies the noise until the error per pixel reaches tens of thousands, exactly as $\sigma^2\operatorname{tr}\big((A^\top A)^{-1}\big)/64$ predicts. The prior does not add information about *this* image; it says what images are like,
-# and that is enough to fill in rows that nobody observed. It also means that a wrong prior fills in wrongly, and with confidence: the mixture will turn anything into a digit.
+# Without a prior, deblurring is hopeless: the inverse of the blur amplifies the noise until the error per pixel reaches tens of thousands, as $\sigma^2\operatorname{tr}\big((A^\top A)^{-1}\big)/64$ predicts. The prior does not add information about *this* image; it says what images are like,
+# and that is enough to fill in rows that nobody observed. It also means that a wrong prior fills in wrongly, and with confidence: this one pulls whatever it is given towards a digit.
 #
 # (sec-density-questions)=
 # ## Questions from the notes
