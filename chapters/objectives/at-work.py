@@ -74,7 +74,8 @@ valid_y = dequantise(data.validation.x, generator=gen)
 
 
 def independent_pixels(n):
-    """Every pixel from its own histogram: column j is drawn from column j of the training set, (n, 64)."""
+    """Every pixel from its own histogram: column j is drawn from column j of the
+    training set, (n, 64)."""
     rows = torch.randint(len(data.train.x), (n, 64), generator=gen)
     return data.train.x.gather(0, rows)
 
@@ -89,7 +90,8 @@ def ppca(n, k=10):
 
 
 def fit_classes(y, label, shrink):
-    """Mean (10, 64) and Cholesky factor (10, 64, 64) of each class; the covariance is shrunk to its diagonal."""
+    """Mean (10, 64) and Cholesky factor (10, 64, 64) of each class; the covariance is
+    shrunk to its diagonal."""
     mean = torch.stack([y[label == c].mean(0) for c in range(10)])
     cov = torch.stack([y[label == c].T.cov() for c in range(10)])
     diag = torch.diag_embed(torch.diagonal(cov, dim1=1, dim2=2))
@@ -105,13 +107,23 @@ def class_log_prob(y, model):
 def class_gaussians(n, label=None):
     """Draw a class (unless one is asked for), then a digit of that class, (n, 64)."""
     c = torch.randint(10, (n,), generator=gen) if label is None else label
-    return levels(model[0][c] + torch.einsum("nij,nj->ni", model[1][c], torch.randn(n, 64, generator=gen)))
+    return levels(
+        model[0][c]
+        + torch.einsum("nij,nj->ni", model[1][c], torch.randn(n, 64, generator=gen))
+    )
 
 
 grid = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
-shrink = max(grid, key=lambda s: class_log_prob(valid_y, fit_classes(train_y, data.train.y, s)).mean())
+shrink = max(
+    grid,
+    key=lambda s: class_log_prob(valid_y, fit_classes(train_y, data.train.y, s)).mean(),
+)
 model = fit_classes(train_y, data.train.y, shrink)
-generators = {"independent pixels": independent_pixels, "pPCA, k = 10": ppca, "class Gaussians": class_gaussians}
+generators = {
+    "independent pixels": independent_pixels,
+    "pPCA, k = 10": ppca,
+    "class Gaussians": class_gaussians,
+}
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-three", "caption": "Real test digits and three generators. The eye ranks them at once; the page asks for numbers that do the same, and for the cases in which they do not."}, "image": {"alt": "Four rows of small grey digit images. The first row shows clear digits, the second scattered grey dots, the third noisy blobs, the fourth mostly readable digits with some noise."}}
 rows = [data.test.x[:12]] + [draw(12) for draw in generators.values()]
@@ -160,9 +172,15 @@ plt.show()
 def frechet(mean_r, cov_r, mean_g, cov_g):
     """Squared Fréchet distance of two Gaussians; means (d,), covariances (d, d)."""
     lam, U = torch.linalg.eigh(cov_r)
-    root = (U * lam.clamp(min=0).sqrt()) @ U.T                     # Sigma_r^{1/2}, (d, d)
-    nu = torch.linalg.eigvalsh(root @ cov_g @ root).clamp(min=0)   # eigenvalues of the symmetric product, (d,)
-    return (mean_r - mean_g).square().sum() + cov_r.trace() + cov_g.trace() - 2 * nu.sqrt().sum()
+    root = (U * lam.clamp(min=0).sqrt()) @ U.T  # Sigma_r^{1/2}, (d, d)
+    # eigenvalues of the symmetric product, (d,)
+    nu = torch.linalg.eigvalsh(root @ cov_g @ root).clamp(min=0)
+    return (
+        (mean_r - mean_g).square().sum()
+        + cov_r.trace()
+        + cov_g.trace()
+        - 2 * nu.sqrt().sum()
+    )
 
 
 def frechet_of(real, generated):
@@ -173,17 +191,23 @@ def frechet_of(real, generated):
 A, B = torch.randn(2, 100, 64, generator=gen)
 agree("at-work-frechet-twin", frechet_of(A, B), frechet_distance(A, B))
 root_of_product = scipy.linalg.sqrtm((A.T.cov() @ B.T.cov()).numpy()).real
-claim("at-work-frechet-scipy", "Fréchet distance of two 64-dimensional samples, eigenvalue form",
-      frechet_of(A, B), (A.mean(0) - B.mean(0)).square().sum() + A.T.cov().trace() + B.T.cov().trace()
-      - 2 * float(np.trace(root_of_product)),
-      item="S1.4 Q1.2", by="scipy's sqrtm of the product of the covariances", atol=1e-6)
+claim(
+    "at-work-frechet-scipy",
+    "Fréchet distance of two 64-dimensional samples, eigenvalue form", frechet_of(A, B),
+    (A.mean(0) - B.mean(0)).square().sum()
+    + A.T.cov().trace() + B.T.cov().trace() - 2 * float(np.trace(root_of_product)),
+    item="S1.4 Q1.2", by="scipy's sqrtm of the product of the covariances", atol=1e-6
+)
 
 lam, mu = torch.rand(2, 6, generator=gen) + 0.1
 Q = torch.linalg.qr(torch.randn(6, 6, generator=gen))[0]           # common eigenvectors
 zero = torch.zeros(6)
-claim("at-work-frechet-commuting", "Fréchet distance of two covariances that commute",
-      frechet(zero, (Q * lam) @ Q.T, zero, (Q * mu) @ Q.T), (lam.sqrt() - mu.sqrt()).square().sum(),
-      item="S1.4 Q1.2", by="closed form, sum of (sqrt(lambda) - sqrt(mu))^2", atol=1e-12)
+claim(
+    "at-work-frechet-commuting", "Fréchet distance of two covariances that commute",
+    frechet(zero, (Q * lam) @ Q.T, zero, (Q * mu) @ Q.T),
+    (lam.sqrt() - mu.sqrt()).square().sum(), item="S1.4 Q1.2",
+    by="closed form, sum of (sqrt(lambda) - sqrt(mu))^2", atol=1e-12
+)
 
 # %% [markdown]
 # In one dimension the formula reads $(\mu_r-\mu_g)^2+(\sigma_r-\sigma_g)^2$: the distance between the points
@@ -193,16 +217,31 @@ claim("at-work-frechet-commuting", "Fréchet distance of two covariances that co
 # Two slips are common: to multiply the two roots instead of taking the root of the product, and to forget the root.
 
 # %%
-S_r, S_g, o = torch.tensor([[9.0, 0], [0, 1]]), torch.tensor([[5.0, 4], [4, 5]]), torch.zeros(2)
-claim("at-work-frechet-turned", "Fréchet distance of a 2-d covariance and the same turned by 45 degrees",
-      frechet(o, S_r, o, S_g), 20 - 2 * math.sqrt(68), item="S1.4", by="closed form 20 - 2 sqrt(68)", atol=1e-12)
+S_r, S_g, o = (
+    torch.tensor([[9.0, 0], [0, 1]]),
+    torch.tensor([[5.0, 4], [4, 5]]),
+    torch.zeros(2),
+)
+claim(
+    "at-work-frechet-turned",
+    "Fréchet distance of a 2-d covariance and the same turned by 45 degrees",
+    frechet(o, S_r, o, S_g), 20 - 2 * math.sqrt(68), item="S1.4",
+    by="closed form 20 - 2 sqrt(68)", atol=1e-12
+)
 
 root_r, root_g = torch.tensor([[3.0, 0], [0, 1]]), torch.tensor([[2.0, 1], [1, 2]])
-claim("at-work-frechet-wrong-roots", "Wrong formula, product of the two roots: too far",
-      (S_r + S_g - 2 * root_r @ root_g).trace(), 4.0, item="S1.4", by="closed form 20 - 2 · 8", atol=1e-12)
+claim(
+    "at-work-frechet-wrong-roots", "Wrong formula, product of the two roots: too far",
+    (S_r + S_g - 2 * root_r @ root_g).trace(), 4.0, item="S1.4",
+    by="closed form 20 - 2 · 8", atol=1e-12
+)
 four = 4 * torch.eye(2)
-claim("at-work-frechet-wrong-no-root", "Wrong formula, root forgotten: a negative distance from 4I to itself",
-      (four + four - 2 * four @ four).trace(), -48.0, item="S1.4", by="closed form 16 - 64", atol=1e-12)
+claim(
+    "at-work-frechet-wrong-no-root",
+    "Wrong formula, root forgotten: a negative distance from 4I to itself",
+    (four + four - 2 * four @ four).trace(), -48.0, item="S1.4",
+    by="closed form 16 - 64", atol=1e-12
+)
 
 
 # %% [markdown]
@@ -222,10 +261,17 @@ def step(t):
     return frechet(o, torch.eye(2), torch.tensor([t, 0.0]), torch.eye(2))
 
 
-claim("at-work-fid-square", "Three Gaussians one unit apart: direct 'distance' minus the sum of the two legs",
-      step(2.0) - 2 * step(1.0), 2.0, item="E1.7", by="closed form 4 - 2: the triangle inequality fails", atol=1e-12)
-claim("at-work-fid-root", "The same with the square root of each", (step(2.0).sqrt() - 2 * step(1.0).sqrt()).round(decimals=9), 0.0,
-      item="E1.7", by="closed form 2 - 2")
+claim(
+    "at-work-fid-square",
+    "Three Gaussians one unit apart: direct 'distance' minus the sum of the two legs",
+    step(2.0) - 2 * step(1.0), 2.0, item="E1.7",
+    by="closed form 4 - 2: the triangle inequality fails", atol=1e-12
+)
+claim(
+    "at-work-fid-root", "The same with the square root of each",
+    (step(2.0).sqrt() - 2 * step(1.0).sqrt()).round(decimals=9), 0.0, item="E1.7",
+    by="closed form 2 - 2"
+)
 
 
 # %% [markdown]
@@ -269,13 +315,15 @@ claim("at-work-fid-root", "The same with the square root of each", (step(2.0).sq
 
 # %%
 def expected_bias(lam, n, m):
-    """First-order mean of the Fréchet distance between samples of size n and m of one Gaussian; lam (d,)."""
+    """First-order mean of the Fréchet distance between samples of size n and m of one
+    Gaussian; lam (d,)."""
     pair = lam[:, None] * lam / (lam[:, None] + lam)               # (d, d)
     return (1 / n + 1 / m) * (lam.sum() + 0.5 * (pair.sum() + pair.trace()))
 
 
 def scores(n, m, lam, shift=0.0, repeats=12):
-    """Fréchet distances between n real and m generated Gaussian features; the generated mean is off by `shift`."""
+    """Fréchet distances between n real and m generated Gaussian features; the generated
+    mean is off by `shift`."""
     d, values = len(lam), []
     for _ in range(repeats):
         real = torch.randn(n, d, generator=gen) * lam.sqrt()
@@ -286,20 +334,34 @@ def scores(n, m, lam, shift=0.0, repeats=12):
 
 
 one = torch.ones(64)
-claim("at-work-bias-closed", "Bias times n for 64 unit eigenvalues", 1000 * expected_bias(one, 1000, 1000), 2208,
-      item="X3.4 Q1.2", by="closed form 2d + d(d+1)/2", atol=1e-9)
+claim(
+    "at-work-bias-closed", "Bias times n for 64 unit eigenvalues",
+    1000 * expected_bias(one, 1000, 1000), 2208, item="X3.4 Q1.2",
+    by="closed form 2d + d(d+1)/2", atol=1e-9
+)
 sizes = [250, 500, 1000, 2500, 5000]
 equal = {n: monte_carlo(scores(n, n, one)) for n in sizes}
-claim("at-work-bias-identity", "n times the mean distance of two samples of one law, d = 64, n = 250 ... 5000",
-      [n * equal[n][0] for n in sizes], [2208.0] * 5, item="X3.4 Q1.2", by="first-order theory, 2208",
-      rtol=0.02, se=[n * equal[n][1] for n in sizes])
+claim(
+    "at-work-bias-identity",
+    "n times the mean distance of two samples of one law, d = 64, n = 250 ... 5000",
+    [n * equal[n][0] for n in sizes], [2208.0] * 5, item="X3.4 Q1.2",
+    by="first-order theory, 2208", rtol=0.02, se=[n * equal[n][1] for n in sizes]
+)
 
-decay = 1 / torch.arange(1, 65, dtype=torch.float64)               # a spectrum more like that of real features
+# a spectrum more like that of real features
+decay = 1 / torch.arange(1, 65, dtype=torch.float64)
 mean, se = monte_carlo(scores(1000, 1000, decay, repeats=40))
-claim("at-work-bias-decay", "Mean distance of two samples, eigenvalues 1/i, n = 1000",
-      mean, expected_bias(decay, 1000, 1000), item="X3.4 Q1.2", by="first-order theory, closed form", rtol=0.02, se=se)
-claim("at-work-bias-wrong", "Wrong law, the means' share only: part of the true bias that it explains",
-      2 * decay.sum() / 1000 / expected_bias(decay, 1000, 1000), item="X3.4", by="closed form", at_most=0.5)
+claim(
+    "at-work-bias-decay", "Mean distance of two samples, eigenvalues 1/i, n = 1000",
+    mean, expected_bias(decay, 1000, 1000), item="X3.4 Q1.2",
+    by="first-order theory, closed form", rtol=0.02, se=se
+)
+claim(
+    "at-work-bias-wrong",
+    "Wrong law, the means' share only: part of the true bias that it explains",
+    2 * decay.sum() / 1000 / expected_bias(decay, 1000, 1000), item="X3.4",
+    by="closed form", at_most=0.5
+)
 
 # %% [markdown]
 # ### The ranking flip
@@ -312,27 +374,60 @@ claim("at-work-bias-wrong", "Wrong law, the means' share only: part of the true 
 # %%
 perfect, se_p = monte_carlo(scores(5000, 500, one))
 wrong, se_w = monte_carlo(scores(5000, 5000, one, shift=1.0, repeats=6))
-claim("at-work-flip-perfect", "Score of the perfect generator with 500 samples", perfect,
-      expected_bias(one, 5000, 500), item="X3.5 Q1.2", by="first-order theory", rtol=0.02, se=se_p)
-claim("at-work-flip", "By how much the perfect generator looks worse than the wrong one", perfect - wrong,
-      item="X3.5 Q1.2", by="the truth is -1", at_least=0.5)
+claim(
+    "at-work-flip-perfect", "Score of the perfect generator with 500 samples", perfect,
+    expected_bias(one, 5000, 500), item="X3.5 Q1.2", by="first-order theory", rtol=0.02,
+    se=se_p
+)
+claim(
+    "at-work-flip", "By how much the perfect generator looks worse than the wrong one",
+    perfect - wrong, item="X3.5 Q1.2", by="the truth is -1", at_least=0.5
+)
 
 shifted = {n: monte_carlo(scores(n, n, one, shift=1.0, repeats=8))[0] for n in sizes}
-slope, intercept = np.polyfit([1 / n for n in sizes[1:]], [shifted[n] for n in sizes[1:]], 1)
-claim("at-work-infinity", "Straight line through the wrong generator's scores, read off at 1/n = 0", intercept, 1.0,
-      item="X3.4 Q1.2", by="true distance of the laws", atol=0.15)
-null = [float(mmd2(torch.randn(250, 64, generator=gen), torch.randn(250, 64, generator=gen), bandwidth=8.0)) for _ in range(20)]
+slope, intercept = np.polyfit(
+    [1 / n for n in sizes[1:]], [shifted[n] for n in sizes[1:]], 1
+)
+claim(
+    "at-work-infinity",
+    "Straight line through the wrong generator's scores, read off at 1/n = 0",
+    intercept, 1.0, item="X3.4 Q1.2", by="true distance of the laws", atol=0.15
+)
+null = [
+    float(
+        mmd2(
+            torch.randn(250, 64, generator=gen),
+            torch.randn(250, 64, generator=gen),
+            bandwidth=8.0,
+        )
+    )
+    for _ in range(20)
+]
 mean, se = monte_carlo(np.array(null))
-claim("at-work-mmd-null", "Unbiased squared MMD of two samples of one law, n = 250", mean, 0.0, item="X3.4 Q1.2",
-      by="unbiased at every n", se=se)
+claim(
+    "at-work-mmd-null", "Unbiased squared MMD of two samples of one law, n = 250", mean,
+    0.0, item="X3.4 Q1.2", by="unbiased at every n", se=se
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-bias", "caption": "Fr\u00e9chet distance against one over the sample size, 64 dimensions. The perfect generator (true value 0) with 500 samples lies above the wrong one (true value 1) with 5000; the intercepts tell the truth."}, "image": {"alt": "Two rising straight rows of points over one over n; one starts at zero, the other at one. A circled point of the lower row at large one over n stands higher than a circled point of the upper row near the axis."}}
 fig, ax = plt.subplots()
 inv = np.array([0, 1 / 240])
 ax.plot(inv, 2208 * inv, color=colors.model, lw=1, label="theory, 2208/n")
 ax.plot(inv, 1 + 2208 * inv, color=colors.bad, lw=1, ls="--", label="1 + 2208/n")
-ax.plot([1 / n for n in sizes], [equal[n][0] for n in sizes], "o", color=colors.model, label="perfect generator")
-ax.plot([1 / n for n in sizes], [shifted[n] for n in sizes], "s", color=colors.bad, label="mean off by one")
+ax.plot(
+    [1 / n for n in sizes],
+    [equal[n][0] for n in sizes],
+    "o",
+    color=colors.model,
+    label="perfect generator",
+)
+ax.plot(
+    [1 / n for n in sizes],
+    [shifted[n] for n in sizes],
+    "s",
+    color=colors.bad,
+    label="mean off by one",
+)
 for n, v in ((500, equal[500][0]), (5000, shifted[5000])):
     ax.plot(1 / n, v, "o", ms=16, mfc="none", mec=colors.truth)
 ax.set(xlabel="1/n", ylabel="estimated distance", xlim=(-0.0001, 0.0043), ylim=(0, 11))
@@ -367,18 +462,34 @@ def blob(x):
 
 
 variance = torch.trapezoid(x**2 * two_modes(x).exp(), x)
-claim("at-work-blind-moments", "Variance of one coordinate of the four-mode law, by quadrature", variance.round(decimals=6),
-      10.0, item="Q1.2", by="closed form 1 + 3^2: that of the single Gaussian", atol=1e-6)
-kl = 2 * kl_quadrature(two_modes(x), blob(x), x)                       # two independent coordinates
-sample = torch.randn(200_000, 2, generator=gen) + 3 * torch.sign(torch.randn(200_000, 2, generator=gen))
+claim(
+    "at-work-blind-moments",
+    "Variance of one coordinate of the four-mode law, by quadrature",
+    variance.round(decimals=6), 10.0, item="Q1.2",
+    by="closed form 1 + 3^2: that of the single Gaussian", atol=1e-6
+)
+kl = 2 * kl_quadrature(two_modes(x), blob(x), x)  # two independent coordinates
+sample = torch.randn(200_000, 2, generator=gen) + 3 * torch.sign(
+    torch.randn(200_000, 2, generator=gen)
+)
 mean, se = monte_carlo((two_modes(sample) - blob(sample)).sum(1))
-claim("at-work-blind-kl", "KL from the four-mode law to the Gaussian that the Fréchet distance cannot tell from it", kl,
-      mean, item="Q1.2", by="Monte Carlo over 200 000 draws", se=se, unit="nats")
-claim("at-work-blind-fid", "Fréchet distance of the two laws, from their exact moments",
-      frechet(o, variance * torch.eye(2), o, 10 * torch.eye(2)).round(decimals=6), 0.0, item="Q1.2", by="equal moments")
+claim(
+    "at-work-blind-kl",
+    ("KL from the four-mode law to the Gaussian that the Fréchet distance cannot tell "
+     "from it"),
+    kl, mean, item="Q1.2", by="Monte Carlo over 200 000 draws", se=se, unit="nats"
+)
+claim(
+    "at-work-blind-fid", "Fréchet distance of the two laws, from their exact moments",
+    frechet(o, variance * torch.eye(2), o, 10 * torch.eye(2)).round(decimals=6), 0.0,
+    item="Q1.2", by="equal moments"
+)
 fill = math.sqrt(10) * torch.randn(1000, 2, generator=gen)
-claim("at-work-blind-c2st", "A classifier tells the two laws apart: held-out accuracy", c2st(sample[:1000], fill, generator=gen),
-      item="Q1.2", by="one half if it could not", at_least=0.7, stable=False)
+claim(
+    "at-work-blind-c2st", "A classifier tells the two laws apart: held-out accuracy",
+    c2st(sample[:1000], fill, generator=gen), item="Q1.2",
+    by="one half if it could not", at_least=0.7, stable=False
+)
 
 # %% [markdown]
 # Nearly a whole nat of difference, and distance zero. Nor can a distance to the *data* tell a model from a copy of the
@@ -387,7 +498,8 @@ claim("at-work-blind-c2st", "A classifier tells the two laws apart: held-out acc
 # images would win half the time.
 
 # %%
-fresh = torch.cat([data.validation.x, data.test.x])                # 720 digits that no generator has seen
+# 720 digits that no generator has seen
+fresh = torch.cat([data.validation.x, data.test.x])
 
 
 def memoriser(n):
@@ -399,7 +511,8 @@ def pixels(x):
 
 
 def copy_rate(generated, train, fresh):
-    """Share of generated images (n, d) whose nearest neighbour is a training image; 1/2 for fresh draws."""
+    """Share of generated images (n, d) whose nearest neighbour is a training image; 1/2
+    for fresh draws."""
     def nearest(pool):
         return torch.cdist(generated, pool).min(1).values
 
@@ -409,13 +522,24 @@ def copy_rate(generated, train, fresh):
 equal_train = data.train.x[: len(fresh)]
 copied = equal_train[torch.randint(len(fresh), (1000,), generator=gen)]
 drawn = class_gaussians(1000)
-claim("at-work-copy-fid", "Fréchet distance to the test digits: memoriser minus class Gaussians",
-      frechet_of(pixels(data.test.x), pixels(copied)) - frechet_of(pixels(data.test.x), pixels(drawn)),
-      item="Q1.2", by="the copy looks better", at_most=0.0)
-claim("at-work-copy-memoriser", "Copy rate of the memoriser", copy_rate(copied, equal_train, fresh), 1.0, item="Q1.2",
-      by="a copy is at distance 0 from its original")
-claim("at-work-copy-model", "Copy rate of the class Gaussians", copy_rate(drawn, equal_train, fresh),
-      item="Q1.2", by="far from 1; above 1/2 because the model has seen the training half", at_least=0.5, at_most=0.85)
+claim(
+    "at-work-copy-fid",
+    "Fréchet distance to the test digits: memoriser minus class Gaussians",
+    frechet_of(pixels(data.test.x), pixels(copied))
+    - frechet_of(pixels(data.test.x), pixels(drawn)),
+    item="Q1.2", by="the copy looks better", at_most=0.0
+)
+claim(
+    "at-work-copy-memoriser", "Copy rate of the memoriser",
+    copy_rate(copied, equal_train, fresh), 1.0, item="Q1.2",
+    by="a copy is at distance 0 from its original"
+)
+claim(
+    "at-work-copy-model", "Copy rate of the class Gaussians",
+    copy_rate(drawn, equal_train, fresh), item="Q1.2",
+    by="far from 1; above 1/2 because the model has seen the training half",
+    at_least=0.5, at_most=0.85
+)
 
 # %% [markdown]
 # (sec-at-work-features)=
@@ -429,37 +553,86 @@ claim("at-work-copy-model", "Copy rate of the class Gaussians", copy_rate(drawn,
 # %%
 lam_p, U_p = torch.linalg.eigh(data.train.x.T.cov())
 filters = torch.randn(32, 1, 3, 3, generator=gen) / 3
-net = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 16), torch.nn.ReLU(),
-                          torch.nn.Linear(16, 10))
-fit(lambda batch: F.cross_entropy(net(batch[0] / 16), batch[1]), net.parameters(), (data.train.x, data.train.y),
-    steps=800, lr=2e-3, generator=gen)
+net = torch.nn.Sequential(
+    torch.nn.Linear(64, 64),
+    torch.nn.ReLU(),
+    torch.nn.Linear(64, 16),
+    torch.nn.ReLU(),
+    torch.nn.Linear(16, 10),
+)
+fit(
+    lambda batch: F.cross_entropy(net(batch[0] / 16), batch[1]),
+    net.parameters(),
+    (data.train.x, data.train.y),
+    steps=800,
+    lr=2e-3,
+    generator=gen,
+)
 feature_maps = {
     "pixels": pixels,
     "10 principal components": lambda x: x @ U_p[:, -10:] / 16,
-    "random convolutions, averaged": lambda x: F.relu(F.conv2d(x.view(-1, 1, 8, 8) / 16, filters, padding=1)).mean((2, 3)),
+    "random convolutions, averaged": lambda x: F.relu(
+        F.conv2d(x.view(-1, 1, 8, 8) / 16, filters, padding=1)
+    ).mean((2, 3)),
     "classifier's hidden layer": lambda x: net[:4](x / 16).detach(),
 }
 kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])[None, None] / 16
 candidates = {
     "memoriser": memoriser,
-    "+ pixel noise": lambda n: (memoriser(n) + 2 * torch.randn(n, 64, generator=gen)).round().clamp(0, 16),
-    "7, 8, 9 missing": lambda n: data.train.x[data.train.y < 7][torch.randint(int((data.train.y < 7).sum()), (n,), generator=gen)],
+    "+ pixel noise": lambda n: (
+        (memoriser(n) + 2 * torch.randn(n, 64, generator=gen)).round().clamp(0, 16)
+    ),
+    "7, 8, 9 missing": lambda n: data.train.x[data.train.y < 7][
+        torch.randint(int((data.train.y < 7).sum()), (n,), generator=gen)
+    ],
     "moved by 1 pixel": lambda n: memoriser(n).view(-1, 8, 8).roll(1, 2).flatten(1),
-    "blurred": lambda n: F.conv2d(memoriser(n).view(-1, 1, 8, 8), kernel, padding=1).flatten(1),
+    "blurred": lambda n: F.conv2d(
+        memoriser(n).view(-1, 1, 8, 8), kernel, padding=1
+    ).flatten(1),
     **generators,
 }
 drawn = {name: draw(1000) for name, draw in candidates.items()}
-table = {f: {name: float(frechet_of(phi(fresh), phi(x))) for name, x in drawn.items()} for f, phi in feature_maps.items()}
+table = {
+    f: {name: float(frechet_of(phi(fresh), phi(x))) for name, x in drawn.items()}
+    for f, phi in feature_maps.items()
+}
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-features", "caption": "The same generators, the same function, four feature maps. Each column is a ranking from best (top) to worst; lines that cross are verdicts that change with the features."}, "image": {"alt": "Bump chart with eight lines crossing each other between four columns of ranks. The line of moved digits climbs from the last rank under pixels to the middle under averaged convolutions; the line of missing digits rises to second place there and falls to fifth under the classifier."}}
 fig, ax = plt.subplots(figsize=(7, 3.8))
 order = {f: sorted(t, key=t.get) for f, t in table.items()}
-strong = {"moved by 1 pixel": colors.bad, "7, 8, 9 missing": colors.cycle[2], "+ pixel noise": colors.cycle[3], "class Gaussians": colors.model}
+strong = {
+    "moved by 1 pixel": colors.bad,
+    "7, 8, 9 missing": colors.cycle[2],
+    "+ pixel noise": colors.cycle[3],
+    "class Gaussians": colors.model,
+}
 for name in candidates:
     ranks = [order[f].index(name) + 1 for f in order]
-    ax.plot(range(4), ranks, "-o", color=strong.get(name, colors.muted), lw=2.4 if name in strong else 1.2)
-    ax.text(-0.08, ranks[0], name, ha="right", va="center", fontsize=9, color=strong.get(name, colors.data))
-ax.set_xticks(range(4), ["pixels", "10 principal\ncomponents", "random convolutions,\naveraged", "classifier's\nhidden layer"])
+    ax.plot(
+        range(4),
+        ranks,
+        "-o",
+        color=strong.get(name, colors.muted),
+        lw=2.4 if name in strong else 1.2,
+    )
+    ax.text(
+        -0.08,
+        ranks[0],
+        name,
+        ha="right",
+        va="center",
+        fontsize=9,
+        color=strong.get(name, colors.data),
+    )
+ax.set_xticks(
+    range(4),
+    [
+        "pixels",
+        "10 principal\ncomponents",
+        "random convolutions,\naveraged",
+        "classifier's\nhidden layer",
+    ],
+)
 ax.set_yticks(range(1, 9))
 ax.set(ylabel="rank (1 is best)", ylim=(8.4, 0.6), xlim=(-1.1, 3.2))
 ax.yaxis.set_label_position("right")
@@ -469,18 +642,31 @@ plt.show()
 
 # %%
 pix, pca, conv, cls = table.values()
-claim("at-work-features-noise", "Does adding pixel noise beat the class Gaussians? Under pixels, under 10 components",
-      [pix["+ pixel noise"] < pix["class Gaussians"], pca["+ pixel noise"] < pca["class Gaussians"]], [0, 1],
-      item="Q1.2", by="noise spreads over 64 directions, of which 10 are looked at")
-claim("at-work-features-moved", "Moved digits over blurred digits: ratio of distances under pixels and under averaged convolutions",
-      [pix["moved by 1 pixel"] / pix["blurred"] > 1, conv["moved by 1 pixel"] / conv["blurred"] > 1], [1, 0],
-      item="Q1.2", by="an average over the image hardly notices a shift")
-claim("at-work-features-missing", "Do digits without 7, 8, 9 beat the class Gaussians? Under averaged convolutions, under the classifier",
-      [conv["7, 8, 9 missing"] < conv["class Gaussians"], cls["7, 8, 9 missing"] < cls["class Gaussians"]], [1, 0],
-      item="Q1.2", by="the mix of strokes stays nearly the same, the mix of classes does not")
-claim("at-work-features-units", "Features multiplied by 10: factor on every distance",
-      frechet_of(10 * pixels(fresh), 10 * pixels(drawn["blurred"])) / pix["blurred"], 100.0, item="Q1.2 E1.7",
-      by="closed form, squared units", rtol=1e-9, digits=3)
+claim(
+    "at-work-features-noise",
+    "Does pixel noise beat the class Gaussians? Under pixels, 10 components",
+    [t["+ pixel noise"] < t["class Gaussians"] for t in (pix, pca)],
+    [0, 1], item="Q1.2",
+    by="noise spreads over 64 directions, of which 10 are looked at"
+)
+claim(
+    "at-work-features-moved",
+    "Are moved digits farther than blurred? Under pixels, averaged convolutions",
+    [t["moved by 1 pixel"] > t["blurred"] for t in (pix, conv)],
+    [1, 0], item="Q1.2", by="an average over the image hardly notices a shift"
+)
+claim(
+    "at-work-features-missing",
+    "Do digits without 7, 8, 9 beat them? Under averaged convolutions, classifier",
+    [t["7, 8, 9 missing"] < t["class Gaussians"] for t in (conv, cls)],
+    [1, 0], item="Q1.2",
+    by="the mix of strokes stays nearly the same, the mix of classes does not"
+)
+claim(
+    "at-work-features-units", "Features multiplied by 10: factor on every distance",
+    frechet_of(10 * pixels(fresh), 10 * pixels(drawn["blurred"])) / pix["blurred"],
+    100.0, item="Q1.2 E1.7", by="closed form, squared units", rtol=1e-9, digits=3
+)
 
 # %% [markdown]
 # The effect reproduces even on $8\times8$ digits, and each case has a reason. Ten principal components look at the ten
@@ -522,9 +708,20 @@ claim("at-work-features-units", "Features multiplied by 10: factor on every dist
 
 # %%
 second = frechet_of(pixels(data.test.x), pixels(data.validation.x))
-biases = [float(expected_bias(torch.linalg.eigvalsh(pixels(x).T.cov()).clamp(min=1e-12), 360, 360)) for x in (data.test.x, drawn["class Gaussians"])]
-claim("at-work-second-sample", "Fréchet distance, pixels, between two samples of 360 real digits", second,
-      biases[0], item="Q1.2 X3.4", by="first-order theory for a Gaussian with the digits' spectrum", rtol=0.25)
+biases = [
+    float(
+        expected_bias(
+            torch.linalg.eigvalsh(pixels(x).T.cov()).clamp(min=1e-12), 360, 360
+        )
+    )
+    for x in (data.test.x, drawn["class Gaussians"])
+]
+claim(
+    "at-work-second-sample",
+    "Fréchet distance, pixels, between two samples of 360 real digits", second,
+    biases[0], item="Q1.2 X3.4",
+    by="first-order theory for a Gaussian with the digits' spectrum", rtol=0.25
+)
 
 # %% [markdown]
 # :::{solution-end}
@@ -544,11 +741,17 @@ claim("at-work-second-sample", "Fréchet distance, pixels, between two samples o
 # raised to the mean number of characters per word, so only models over the same symbols can be compared.
 
 # %%
-nats = 50 * math.log(27)                                       # 50 characters, 27 equally likely symbols
-claim("at-work-ppl-uniform", "Perplexity of 50 characters under the uniform law on 27 symbols", perplexity(nats, 50), 27.0,
-      item="S1.4", by="closed form, number of symbols", rtol=1e-12)
-claim("at-work-ppl-wrong-base", "Wrong formula, 2 to the power of nats", 2 ** (nats / 50), 27 ** math.log(2), item="S1.4",
-      by="closed form 27^(log 2)", rtol=1e-12)
+nats = 50 * math.log(27)  # 50 characters, 27 equally likely symbols
+claim(
+    "at-work-ppl-uniform",
+    "Perplexity of 50 characters under the uniform law on 27 symbols",
+    perplexity(nats, 50), 27.0, item="S1.4", by="closed form, number of symbols",
+    rtol=1e-12
+)
+claim(
+    "at-work-ppl-wrong-base", "Wrong formula, 2 to the power of nats", 2 ** (nats / 50),
+    27 ** math.log(2), item="S1.4", by="closed form 27^(log 2)", rtol=1e-12
+)
 
 
 # %% [markdown]
@@ -564,15 +767,27 @@ def clean(s):
     return re.sub("[^a-z]+", " ", s.lower()).strip()
 
 
-paragraphs = [p for k in sorted(topics) for p in map(clean, topics[k].split("\n\n")) if len(p) >= 40]
+paragraphs = [
+    p
+    for k in sorted(topics)
+    for p in map(clean, topics[k].split("\n\n"))
+    if len(p) >= 40
+]
 count = Counter(paragraphs)
 unique = sorted(count)
 random.Random(0).shuffle(unique)
 tenth = len(unique) // 10
-test_text, valid_text, train_text = (" ".join(part) + " " for part in (unique[:tenth], unique[tenth : 2 * tenth], unique[2 * tenth :]))
-leaked_text = " ".join([p for p in unique[2 * tenth :] if count[p] > 1][:60]) + " "   # in the training part, and repeated
-claim("at-work-text-copies", "Share of the manual's paragraphs that occur more than once",
-      sum(c for c in count.values() if c > 1) / len(paragraphs), item="S1.5", by="count", at_least=0.05, stable=False)
+test_text, valid_text, train_text = (
+    " ".join(part) + " "
+    for part in (unique[:tenth], unique[tenth : 2 * tenth], unique[2 * tenth :])
+)
+# in the training part, and repeated
+leaked_text = " ".join([p for p in unique[2 * tenth :] if count[p] > 1][:60]) + " "
+claim(
+    "at-work-text-copies", "Share of the manual's paragraphs that occur more than once",
+    sum(c for c in count.values() if c > 1) / len(paragraphs), item="S1.5", by="count",
+    at_least=0.05, stable=False
+)
 
 # %% [markdown]
 # An **n-gram** model predicts the next character from the last $k$. Long contexts are informative and rare, short ones frequent and
@@ -598,19 +813,25 @@ def count_contexts(text, order):
 
 
 def prob(c, h, N, order, alpha):
-    """q(c | h), built up from the uniform law through the contexts of length 0 ... order."""
+    """q(c | h), built up from the uniform law through the contexts of length 0 ...
+    order."""
     q = 1 / 27
     for j in range(min(order, len(h)) + 1):
         cs, total = N[j].get(h[len(h) - j :], (None, 0))
         if not total:
-            break                                              # an unseen context leaves the estimate as it is
+            break  # an unseen context leaves the estimate as it is
         q = (cs[c] + alpha * q) / (total + alpha)
     return q
 
 
 def log_probs(text, N, order, alpha):
     """log q(w_t | w_<t) of every character, (T,)."""
-    return torch.tensor([math.log(prob(c, text[max(0, t - order) : t], N, order, alpha)) for t, c in enumerate(text)])
+    return torch.tensor(
+        [
+            math.log(prob(c, text[max(0, t - order) : t], N, order, alpha))
+            for t, c in enumerate(text)
+        ]
+    )
 
 
 N = count_contexts(train_text, 7)
@@ -620,24 +841,57 @@ def ppl(text, order, alpha):
     return perplexity(float(-log_probs(text, N, order, alpha).sum()), len(text))
 
 
-order, alpha = min(itertools.product((3, 4, 5, 6, 7), (3.0, 10.0)), key=lambda s: ppl(valid_text[:6000], *s))  # validation chooses
-ladder = [27.0] + [ppl(test_text, k, alpha) for k in (0, 1, 2, 3)] + [ppl(test_text, order, alpha)]
+# validation chooses
+order, alpha = min(
+    itertools.product((3, 4, 5, 6, 7), (3.0, 10.0)),
+    key=lambda s: ppl(valid_text[:6000], *s),
+)
+ladder = (
+    [27.0]
+    + [ppl(test_text, k, alpha) for k in (0, 1, 2, 3)]
+    + [ppl(test_text, order, alpha)]
+)
 
 every = sum(prob(c, "the functio", N, order, alpha) for c in ALPHABET)
-claim("at-work-text-sums", "Sum of q(c | 'the functio') over the 27 symbols", round(every, 9), 1.0, item="S1.5", by="a distribution sums to one")
-claim("at-work-text-unigram", "Held-out perplexity of letter frequencies alone (the baseline)", ladder[1], item="S1.5",
-      by="below the 27 of the uniform law", at_least=12.0, at_most=22.0, stable=False)
-claim("at-work-text-model", "Held-out perplexity of the n-gram model chosen on the validation text", ladder[-1], item="S1.5",
-      by="less than a third of the baseline's", at_most=ladder[1] / 3, stable=False)
-claim("at-work-text-ladder", "Every longer context lowers the held-out perplexity: largest ratio of neighbours, orders 0 to 3",
-      max(b / a for a, b in itertools.pairwise(ladder[:5])), item="S1.5", by="below 1", at_most=1.0, stable=False)
-claim("at-work-text-leak", "Perplexity of test paragraphs that also stand in the training text, over the clean one",
-      ppl(leaked_text, order, alpha) / ladder[-1], item="S1.5", by="a leak flatters", at_most=0.8, stable=False)
+claim(
+    "at-work-text-sums", "Sum of q(c | 'the functio') over the 27 symbols",
+    round(every, 9), 1.0, item="S1.5", by="a distribution sums to one"
+)
+claim(
+    "at-work-text-unigram",
+    "Held-out perplexity of letter frequencies alone (the baseline)", ladder[1],
+    item="S1.5", by="below the 27 of the uniform law", at_least=12.0, at_most=22.0,
+    stable=False
+)
+claim(
+    "at-work-text-model",
+    "Held-out perplexity of the n-gram model chosen on the validation text", ladder[-1],
+    item="S1.5", by="less than a third of the baseline's", at_most=ladder[1] / 3,
+    stable=False
+)
+claim(
+    "at-work-text-ladder",
+    ("Every longer context lowers the held-out perplexity: largest ratio of "
+     "neighbours, orders 0 to 3"),
+    max(b / a for a, b in itertools.pairwise(ladder[:5])), item="S1.5", by="below 1",
+    at_most=1.0, stable=False
+)
+claim(
+    "at-work-text-leak",
+    ("Perplexity of test paragraphs that also stand in the training text, over the "
+     "clean one"),
+    ppl(leaked_text, order, alpha) / ladder[-1], item="S1.5", by="a leak flatters",
+    at_most=0.8, stable=False
+)
 with contextlib.redirect_stdout(io.StringIO()):
     import this
 poem = clean("".join(this.d.get(c, c) for c in this.s)) + " "
-claim("at-work-text-poem", "Perplexity of a poem, the Zen of Python, over that of the manual's test text",
-      ppl(poem, order, alpha) / ladder[-1], item="S1.5", by="another law, a higher code length", at_least=1.3, stable=False)
+claim(
+    "at-work-text-poem",
+    "Perplexity of a poem, the Zen of Python, over that of the manual's test text",
+    ppl(poem, order, alpha) / ladder[-1], item="S1.5",
+    by="another law, a higher code length", at_least=1.3, stable=False
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-text", "caption": "Shannon's ladder, climbed with Python's manual. Left, held-out perplexity falls with the length of the context; right, what each model writes."}, "image": {"alt": "Bar chart of perplexity falling from twenty-seven for uniform letters to about three for the longest context, beside four lines of generated text that turn from random letters into almost English words."}}
 writer = random.Random(1)
@@ -647,7 +901,11 @@ def write(order, length=108):
     text = ""
     while len(text) < length:
         h = text[max(0, len(text) - order) :]
-        text += writer.choices(ALPHABET, [prob(c, h, N, order, alpha) for c in ALPHABET])[0] if order >= 0 else writer.choice(ALPHABET)
+        text += (
+            writer.choices(ALPHABET, [prob(c, h, N, order, alpha) for c in ALPHABET])[0]
+            if order >= 0
+            else writer.choice(ALPHABET)
+        )
     return text.strip()
 
 
@@ -659,8 +917,25 @@ ax.set(xlabel="held-out perplexity", xlim=(0, 29))
 tx.axis("off")
 for i, k in enumerate((-1, 0, 2, order)):
     line = write(k)
-    tx.text(0, 0.93 - 0.26 * i, ("uniform" if k < 0 else f"order {k}"), fontsize=9, color=colors.bad if k < 1 else colors.model, weight="bold", transform=tx.transAxes)
-    tx.text(0, 0.81 - 0.26 * i, line[:54] + "\n" + line[54:], fontsize=7.6, family="monospace", va="center", transform=tx.transAxes, linespacing=1.1)
+    tx.text(
+        0,
+        0.93 - 0.26 * i,
+        ("uniform" if k < 0 else f"order {k}"),
+        fontsize=9,
+        color=colors.bad if k < 1 else colors.model,
+        weight="bold",
+        transform=tx.transAxes,
+    )
+    tx.text(
+        0,
+        0.81 - 0.26 * i,
+        line[:54] + "\n" + line[54:],
+        fontsize=7.6,
+        family="monospace",
+        va="center",
+        transform=tx.transAxes,
+        linespacing=1.1,
+    )
 plt.show()
 
 # %% [markdown]
@@ -678,16 +953,40 @@ plt.show()
 # %%
 lp = log_probs(test_text, N, order, alpha)                     # (T,)
 lengths = [10, 100, 1000]
-never = -math.inf                                              # junk over other symbols: it never writes this text
-ratio = [math.exp((lp[:T].sum() - np.logaddexp(math.log(0.01) + float(lp[:T].sum()), math.log(0.99) + never)) / T) for T in lengths]
-claim("at-work-garbage", "Factor on the perplexity if 99 % of all samples are garbage, for texts of 10, 100, 1000 symbols",
-      ratio, [100 ** (1 / T) for T in lengths], item="E1.5", by="closed form 100^(1/T)", rtol=1e-9)
-windows = lp[: len(lp) // 100 * 100].view(-1, 100).sum(1)      # log p of every window of 100 characters
-mixed = torch.logaddexp(math.log(0.01) + windows, torch.tensor(math.log(0.99) - 100 * math.log(27)))
-claim("at-work-garbage-worst", "The worst window of 100 characters, junk uniform over the alphabet",
-      ((windows - mixed) / 100).exp().max(), item="E1.5", by="bound 100^(1/100)", at_most=100 ** (1 / 100) + 1e-12, stable=False)
-claim("at-work-garbage-loss", "Extra loss of the garbage model per text of 1000 symbols", 1000 * math.log(ratio[2]),
-      math.log(100), item="E1.5", by="closed form log 100, whatever the length", unit="nats", rtol=1e-6)
+never = -math.inf  # junk over other symbols: it never writes this text
+ratio = [
+    math.exp(
+        (
+            lp[:T].sum()
+            - np.logaddexp(math.log(0.01) + float(lp[:T].sum()), math.log(0.99) + never)
+        )
+        / T
+    )
+    for T in lengths
+]
+claim(
+    "at-work-garbage",
+    ("Factor on the perplexity if 99 % of all samples are garbage, for texts of 10, "
+     "100, 1000 symbols"),
+    ratio, [100 ** (1 / T) for T in lengths], item="E1.5", by="closed form 100^(1/T)",
+    rtol=1e-9
+)
+# log p of every window of 100 characters
+windows = lp[: len(lp) // 100 * 100].view(-1, 100).sum(1)
+mixed = torch.logaddexp(
+    math.log(0.01) + windows, torch.tensor(math.log(0.99) - 100 * math.log(27))
+)
+claim(
+    "at-work-garbage-worst",
+    "The worst window of 100 characters, junk uniform over the alphabet",
+    ((windows - mixed) / 100).exp().max(), item="E1.5", by="bound 100^(1/100)",
+    at_most=100 ** (1 / 100) + 1e-12, stable=False
+)
+claim(
+    "at-work-garbage-loss", "Extra loss of the garbage model per text of 1000 symbols",
+    1000 * math.log(ratio[2]), math.log(100), item="E1.5",
+    by="closed form log 100, whatever the length", unit="nats", rtol=1e-6
+)
 
 # %% [markdown]
 # ## Images: sampling on demand
@@ -701,24 +1000,56 @@ claim("at-work-garbage-loss", "Extra loss of the garbage model per text of 1000 
 # %%
 n = len(data.test.x)
 test_sets = {name: draw(n) for name, draw in generators.items()}
-fd = {name: float(frechet_of(pixels(data.test.x), pixels(x))) for name, x in test_sets.items()}
-two_sample = {name: np.mean([c2st(pixels(data.test.x), pixels(x), generator=gen) for _ in range(5)]) for name, x in test_sets.items()}
+fd = {
+    name: float(frechet_of(pixels(data.test.x), pixels(x)))
+    for name, x in test_sets.items()
+}
+two_sample = {
+    name: np.mean(
+        [c2st(pixels(data.test.x), pixels(x), generator=gen) for _ in range(5)]
+    )
+    for name, x in test_sets.items()
+}
 base, middle, best = fd.values()
-claim("at-work-images-fd", "Fréchet distance of the class Gaussians over that of independent pixels", best / base, item="S1.5",
-      by="the baseline is beaten by a factor of four", at_most=0.25)
-claim("at-work-images-order", "Class Gaussians before pPCA before independent pixels", best < middle < base, True, item="S1.5", by="order on the test digits")
+claim(
+    "at-work-images-fd",
+    "Fréchet distance of the class Gaussians over that of independent pixels",
+    best / base, item="S1.5", by="the baseline is beaten by a factor of four",
+    at_most=0.25
+)
+claim(
+    "at-work-images-order", "Class Gaussians before pPCA before independent pixels",
+    best < middle < base, True, item="S1.5", by="order on the test digits"
+)
 told = list(two_sample.values())
-claim("at-work-images-c2st-baseline", "Two-sample accuracy against independent pixels, mean of five splits", told[0], item="S1.5",
-      by="one half is perfect", at_least=0.75, stable=False)
-claim("at-work-images-c2st", "Two-sample accuracy: class Gaussians minus independent pixels", told[2] - told[0],
-      item="S1.5", by="the better generator is harder to tell from real digits", at_most=0.0, stable=False)
-claim("at-work-images-c2st-ppca", "Two-sample accuracy: pPCA minus independent pixels", told[1] - told[0],
-      item="S1.5", by="the two scores disagree: pPCA is nearer in Fréchet distance, but easier to tell", at_least=0.0, stable=False)
+claim(
+    "at-work-images-c2st-baseline",
+    "Two-sample accuracy against independent pixels, mean of five splits", told[0],
+    item="S1.5", by="one half is perfect", at_least=0.75, stable=False
+)
+claim(
+    "at-work-images-c2st",
+    "Two-sample accuracy: class Gaussians minus independent pixels", told[2] - told[0],
+    item="S1.5", by="the better generator is harder to tell from real digits",
+    at_most=0.0, stable=False
+)
+claim(
+    "at-work-images-c2st-ppca", "Two-sample accuracy: pPCA minus independent pixels",
+    told[1] - told[0], item="S1.5",
+    by=("the two scores disagree: pPCA is nearer in Fréchet distance, but easier to "
+        "tell"),
+    at_least=0.0, stable=False
+)
 
 asked = torch.arange(10).repeat(50)
-read = net(class_gaussians(500, asked) / 16).argmax(1)         # the classifier was trained on real training digits
-claim("at-work-images-asked", "Share of images that a classifier reads as the digit that was asked for", (read == asked).double().mean(),
-      item="S1.5", by="chance is 0.1", at_least=0.85, stable=False)
+# the classifier was trained on real training digits
+read = net(class_gaussians(500, asked) / 16).argmax(1)
+claim(
+    "at-work-images-asked",
+    "Share of images that a classifier reads as the digit that was asked for",
+    (read == asked).double().mean(), item="S1.5", by="chance is 0.1", at_least=0.85,
+    stable=False
+)
 
 # %% [markdown]
 # The class Gaussians win on both scores, and a digit ordered by class is read as such. But the scores quarrel over the other two.
@@ -738,27 +1069,41 @@ D = 8
 
 
 def legal(a, b, c):
-    """May note c follow a, b? A leap (2 or 3 degrees) is answered by a step the other way."""
+    """May note c follow a, b? A leap (2 or 3 degrees) is answered by a step the other
+    way."""
     first, second = b - a, c - b
     if not (1 <= abs(first) <= 3 and 1 <= abs(second) <= 3):
         return False
     return abs(first) == 1 or second == (-1 if first > 0 else 1)
 
 
-rule = torch.tensor([[[float(legal(a, b, c)) for c in range(D)] for b in range(D)] for a in range(D)])
-weight = torch.tensor([[[{1: 3.0 if c - b == b - a else 2.0, 2: 1.0, 3: 0.5}.get(abs(c - b), 0.0) for c in range(D)] for b in range(D)] for a in range(D)])
+rule = torch.tensor(
+    [[[float(legal(a, b, c)) for c in range(D)] for b in range(D)] for a in range(D)]
+)
+weight = torch.tensor(
+    [
+        [
+            [
+                {1: 3.0 if c - b == b - a else 2.0, 2: 1.0, 3: 0.5}.get(abs(c - b), 0.0)
+                for c in range(D)
+            ]
+            for b in range(D)
+        ]
+        for a in range(D)
+    ]
+)
 law = rule * weight
 law = law / law.sum(2, keepdim=True).clamp(min=1e-300)         # p(c | a, b), (8, 8, 8)
 
-move = torch.zeros(D, D, D, D)                                 # pair (a, b) -> pair (b, c)
+move = torch.zeros(D, D, D, D)  # pair (a, b) -> pair (b, c)
 for b in range(D):
     move[:, b, b, :] = law[:, b, :]
 move = move.view(D * D, D * D)
 pair = torch.zeros(D * D)
-pair[1] = 1.0                                                  # any legal start; half steps make the chain aperiodic
+pair[1] = 1.0  # any legal start; half steps make the chain aperiodic
 for _ in range(3000):
     pair = 0.5 * pair + 0.5 * pair @ move
-pair = pair.view(D, D)                                         # stationary law of two neighbouring notes
+pair = pair.view(D, D)  # stationary law of two neighbouring notes
 
 
 def entropy(p):
@@ -766,10 +1111,19 @@ def entropy(p):
     return -torch.xlogy(p, p).sum(-1)
 
 
-single = pair.sum(0)                                           # stationary law of one note
-H = torch.stack([entropy(single), (single * entropy(pair / single[:, None])).sum(), (pair * entropy(law)).sum()])
-claim("at-work-music-stationary", "Largest change of the pair law in one step", (pair.flatten() @ move - pair.flatten()).abs().max(),
-      item="S1.5", by="stationarity", at_most=1e-12, stable=False)
+single = pair.sum(0)  # stationary law of one note
+H = torch.stack(
+    [
+        entropy(single),
+        (single * entropy(pair / single[:, None])).sum(),
+        (pair * entropy(law)).sum(),
+    ]
+)
+claim(
+    "at-work-music-stationary", "Largest change of the pair law in one step",
+    (pair.flatten() @ move - pair.flatten()).abs().max(), item="S1.5",
+    by="stationarity", at_most=1e-12, stable=False
+)
 
 
 # %% [markdown]
@@ -780,22 +1134,32 @@ claim("at-work-music-stationary", "Largest change of the pair law in one step", 
 
 # %%
 def tunes(n, T, model):
-    """n tunes of T notes under p(c | a, b) = model[a, b, c]; the first two from the stationary law, (n, T)."""
+    """n tunes of T notes under p(c | a, b) = model[a, b, c]; the first two from the
+    stationary law, (n, T)."""
     first = torch.multinomial(pair.flatten(), n, True, generator=gen)
     notes = [first // D, first % D]
     for _ in range(T - 2):
-        notes.append(torch.multinomial(model[notes[-2], notes[-1]], 1, generator=gen)[:, 0])
+        notes.append(
+            torch.multinomial(model[notes[-2], notes[-1]], 1, generator=gen)[:, 0]
+        )
     return torch.stack(notes, 1)
 
 
 def fit_notes(x, order):
-    """Counts of (a, b, c) turned into p(c | the last `order` notes), as a table (8, 8, 8)."""
+    """Counts of (a, b, c) turned into p(c | the last `order` notes), as a table (8, 8,
+    8)."""
     N = torch.zeros(D, D, D)
-    N.index_put_((x[:, :-2].flatten(), x[:, 1:-1].flatten(), x[:, 2:].flatten()), torch.ones(x[:, 2:].numel()), accumulate=True)
+    N.index_put_(
+        (x[:, :-2].flatten(), x[:, 1:-1].flatten(), x[:, 2:].flatten()),
+        torch.ones(x[:, 2:].numel()),
+        accumulate=True,
+    )
     for axis in range(2 - order):
         N = N.sum(axis, keepdim=True)                          # forget the older notes
     N = N.expand(D, D, D)
-    return torch.where(N.sum(2, keepdim=True) > 0, N / N.sum(2, keepdim=True).clamp(min=1), 1 / D)
+    return torch.where(
+        N.sum(2, keepdim=True) > 0, N / N.sum(2, keepdim=True).clamp(min=1), 1 / D
+    )
 
 
 def loss_per_tune(x, model):
@@ -815,26 +1179,57 @@ train_tunes, test_tunes = tunes(200, 32, law), tunes(500, 32, law)
 models = [fit_notes(train_tunes, k) for k in (0, 1, 2)]
 held_out = [monte_carlo(loss_per_tune(test_tunes, m)) for m in models]
 mean, se = monte_carlo(loss_per_tune(test_tunes, law))
-claim("at-work-music-rate", "Cross-entropy of the true law on 500 tunes", mean, float(H[2]), item="S1.5", by="entropy rate, closed form", se=se, unit="nats/note")
-claim("at-work-music-models", "Held-out cross-entropy of the models that see 0, 1, 2 notes", [m for m, _ in held_out], H.tolist(),
-      item="S1.5", by="exact conditional entropies H0, H1, H2", atol=0.01, se=[s for _, s in held_out], unit="nats/note")
+claim(
+    "at-work-music-rate", "Cross-entropy of the true law on 500 tunes", mean,
+    float(H[2]), item="S1.5", by="entropy rate, closed form", se=se, unit="nats/note"
+)
+claim(
+    "at-work-music-models",
+    "Held-out cross-entropy of the models that see 0, 1, 2 notes",
+    [m for m, _ in held_out], H.tolist(), item="S1.5",
+    by="exact conditional entropies H0, H1, H2", atol=0.01, se=[s for _, s in held_out],
+    unit="nats/note"
+)
 excess = (pair[..., None] * torch.xlogy(law, law / models[2].clamp(min=1e-12))).sum()
-claim("at-work-music-excess", "Exact KL rate of the fitted order-2 model", excess, item="S1.5",
-      by="theory: free parameters / (2 · notes), within a factor 2.5", at_least=0.0, at_most=2.5 * float(((law > 0).sum(2) - 1).clamp(min=0).sum() / (2 * 6000)), unit="nats/note")
+claim(
+    "at-work-music-excess", "Exact KL rate of the fitted order-2 model", excess,
+    item="S1.5", by="theory: free parameters / (2 · notes), within a factor 2.5",
+    at_least=0.0,
+    at_most=2.5 * float(((law > 0).sum(2) - 1).clamp(min=0).sum() / (2 * 6000)),
+    unit="nats/note"
+)
 exact = [float(validity(m, 32)) for m in models]
-claim("at-work-music-valid", "Share of valid tunes, order-2 model", round(exact[2], 9), 1.0, item="S1.5", by="it only makes moves that it has heard")
+claim(
+    "at-work-music-valid", "Share of valid tunes, order-2 model", round(exact[2], 9),
+    1.0, item="S1.5", by="it only makes moves that it has heard"
+)
 obey = rule[(s := tunes(2000, 32, models[1]))[:, :-2], s[:, 1:-1], s[:, 2:]].prod(1)
-claim("at-work-music-valid-one", "Share of valid tunes among 2000 of the order-1 model", obey.mean(), exact[1], item="S1.5",
-      by="transfer matrix", se=float((exact[1] * (1 - exact[1]) / 2000) ** 0.5))
-claim("at-work-music-valid-baseline", "Valid tunes of the baseline, independent notes", exact[0], item="S1.5", by="transfer matrix", at_most=1e-8)
+claim(
+    "at-work-music-valid-one", "Share of valid tunes among 2000 of the order-1 model",
+    obey.mean(), exact[1], item="S1.5", by="transfer matrix",
+    se=float((exact[1] * (1 - exact[1]) / 2000) ** 0.5)
+)
+claim(
+    "at-work-music-valid-baseline", "Valid tunes of the baseline, independent notes",
+    exact[0], item="S1.5", by="transfer matrix", at_most=1e-8
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-music", "caption": "One tune of each model as a piano roll; crosses mark notes that break a rule. With one note of memory the steps sound right and the leaps go unanswered; with two the rules hold."}, "image": {"alt": "Four piano rolls of thirty-two notes. The roll of independent notes jumps everywhere and is full of orange crosses, the one of order one has a few crosses, the order two model and the true law have none."}}
 fig, axes = plt.subplots(4, 1, figsize=(7, 5), sharex=True, sharey=True)
-for ax, (name, m) in zip(axes, {"independent notes": models[0], "order 1": models[1], "order 2": models[2], "the law": law}.items(), strict=True):
+rolls = zip(["independent notes", "order 1", "order 2", "the law"], [*models, law], strict=True)
+for ax, (name, m) in zip(axes, rolls, strict=True):
     tune = tunes(1, 32, m)[0]
     broken = [t for t in range(2, 32) if not legal(*tune[t - 2 : t + 1].tolist())]
-    ax.barh(tune + 1, 0.92, left=torch.arange(32), height=0.8, color=colors.model if name != "the law" else colors.data)
-    ax.plot([t + 0.46 for t in broken], tune[broken] + 1, "x", color=colors.bad, ms=6, mew=2)
+    ax.barh(
+        tune + 1,
+        0.92,
+        left=torch.arange(32),
+        height=0.8,
+        color=colors.model if name != "the law" else colors.data,
+    )
+    ax.plot(
+        [t + 0.46 for t in broken], tune[broken] + 1, "x", color=colors.bad, ms=6, mew=2
+    )
     ax.set_ylabel("degree")
     ax.set_yticks([1, 3, 5, 8])
     ax.set_title(name, loc="left")
@@ -855,16 +1250,21 @@ plt.show()
 
 # %%
 L = 12
-strings = torch.tensor(list(itertools.product((0, 1), repeat=L)))  # 1 opens, 0 closes, (4096, 12)
+# 1 opens, 0 closes, (4096, 12)
+strings = torch.tensor(list(itertools.product((0, 1), repeat=L)))
 depth = (2 * strings - 1).cumsum(1)
 valid = (depth.min(1).values >= 0) & (depth[:, -1] == 0)
-claim("at-work-catalan", "Valid strings among the 4096", valid.sum(), math.comb(12, 6) // 7, item="S1.5", by="Catalan number C6")
+claim(
+    "at-work-catalan", "Valid strings among the 4096", valid.sum(),
+    math.comb(12, 6) // 7, item="S1.5", by="Catalan number C6"
+)
 order_ = torch.randperm(132, generator=gen)
 known, unknown = valid.nonzero()[:, 0][order_[:80]], valid.nonzero()[:, 0][order_[80:]]
 
 
 def fit_strings(context):
-    """Count how often '(' follows each context in the known strings; return p of all 4096 strings, (4096,)."""
+    """Count how often '(' follows each context in the known strings; return p of all
+    4096 strings, (4096,)."""
     N = defaultdict(lambda: [0, 0])
     for s in strings[known].tolist():
         for t, c in enumerate(s):
@@ -873,14 +1273,14 @@ def fit_strings(context):
     for s in strings.tolist():
         q = 1.0
         for t, c in enumerate(s):
-            n0, n1 = N.get(context(s[:t]), (1, 1))                 # an unseen context: a fair coin
+            n0, n1 = N.get(context(s[:t]), (1, 1))  # an unseen context: a fair coin
             q *= (n0, n1)[c] / (n0 + n1)
         p.append(q)
     states[context] = len(N)
     return torch.tensor(p)
 
 
-states = {}                                                        # how many contexts each model has to learn
+states = {}  # how many contexts each model has to learn
 memory = torch.zeros(4096)
 memory[known] = 1 / 80
 
@@ -911,21 +1311,44 @@ draws = 500
 report = {}
 for name, p in laws.items():
     ok = p[valid].sum()
-    report[name] = [round(float(v), 9) for v in (ok, 1 - p[known].sum() / ok, (1 - (1 - p[unknown]) ** draws).mean())]
+    report[name] = [
+        round(float(v), 9)
+        for v in (ok, 1 - p[known].sum() / ok, (1 - (1 - p[unknown]) ** draws).mean())
+    ]
 
-claim("at-work-dyck-sums", "Total probability of each law", torch.stack([p.sum() for p in laws.values()]).round(decimals=9), [1.0] * 6, item="S1.5", by="enumeration")
-claim("at-work-dyck-memoriser", "Memoriser: validity, novelty, coverage of the unknown", report["memoriser"], [1.0, 0.0, 0.0], item="S1.5", by="enumeration", atol=1e-12)
-claim("at-work-dyck-truth", "Truth: novelty, and coverage of the unknown by 500 draws", report["uniform over valid (truth)"][1:],
-      [52 / 132, 1 - (1 - 1 / 132) ** 500], item="S1.5", by="closed forms 52/132 and 1 - (1 - 1/132)^500", atol=1e-8)
-claim("at-work-dyck-ngram", "Validity of the 3-gram model", report["3-gram"][0], item="S1.5", by="two symbols cannot count", at_most=0.25)
-claim("at-work-dyck-counter", "Validity of the model that knows depth and position", report["depth and position"][0], 1.0, item="S1.5",
-      by="no known string ever leaves the valid states")
-claim("at-work-dyck-coverage", "Its coverage of the unknown strings in 500 draws", report["depth and position"][2], item="S1.5",
-      by="ceiling: that of the true law", at_least=0.8, at_most=1 - (1 - 1 / 132) ** 500)
+claim(
+    "at-work-dyck-sums", "Total probability of each law",
+    torch.stack([p.sum() for p in laws.values()]).round(decimals=9), [1.0] * 6,
+    item="S1.5", by="enumeration"
+)
+claim(
+    "at-work-dyck-memoriser", "Memoriser: validity, novelty, coverage of the unknown",
+    report["memoriser"], [1.0, 0.0, 0.0], item="S1.5", by="enumeration", atol=1e-12
+)
+claim(
+    "at-work-dyck-truth", "Truth: novelty, and coverage of the unknown by 500 draws",
+    report["uniform over valid (truth)"][1:], [52 / 132, 1 - (1 - 1 / 132) ** 500],
+    item="S1.5", by="closed forms 52/132 and 1 - (1 - 1/132)^500", atol=1e-8
+)
+claim(
+    "at-work-dyck-ngram", "Validity of the 3-gram model", report["3-gram"][0],
+    item="S1.5", by="two symbols cannot count", at_most=0.25
+)
+claim(
+    "at-work-dyck-counter", "Validity of the model that knows depth and position",
+    report["depth and position"][0], 1.0, item="S1.5",
+    by="no known string ever leaves the valid states"
+)
+claim(
+    "at-work-dyck-coverage", "Its coverage of the unknown strings in 500 draws",
+    report["depth and position"][2], item="S1.5", by="ceiling: that of the true law",
+    at_least=0.8, at_most=1 - (1 - 1 / 132) ** 500
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-molecules", "caption": "Validity, novelty (share of valid strings that are new) and coverage (share of the unknown strings found in 500 draws), all exact. No column alone can name the best model."}, "image": {"alt": "Dot plot of six models in three panels. The memoriser is at one for validity and at zero for novelty and coverage; the n-gram models are low in validity; depth and position lies close to the truth in all three."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.5), sharey=True)
-for i, (ax, title) in enumerate(zip(axes, ("validity", "novelty", "coverage in 500 draws"), strict=True)):
+heads = ("validity", "novelty", "coverage in 500 draws")
+for i, (ax, title) in enumerate(zip(axes, heads, strict=True)):
     values = [r[i] for r in report.values()]
     ax.hlines(range(6), 0, values, color=colors.muted, lw=1)
     ax.plot(values, range(6), "o", color=colors.model)
@@ -943,15 +1366,27 @@ plt.show()
 
 # %%
 reachable = sum(1 for t in range(L) for h in range(t % 2, min(t, L - t) + 1, 2))
-claim("at-work-dyck-states", "States that the model with depth and position has learned", states[state], item="S1.5",
-      by="pairs (depth, position) that a valid string can pass, by enumeration", at_most=reachable)
-claim("at-work-dyck-contexts", "Contexts of the 8-gram, from the same 80 strings", states[eight], item="S1.5",
-      by="more than twice as many", at_least=2 * reachable)
-found = torch.multinomial(laws["depth and position"], 200 * draws, True, generator=gen).view(200, draws)
-hit = (found[:, :, None] == unknown).any(1).double().mean(1)       # share of the unknown found, in 200 campaigns
+claim(
+    "at-work-dyck-states", "States that the model with depth and position has learned",
+    states[state], item="S1.5",
+    by="pairs (depth, position) that a valid string can pass, by enumeration",
+    at_most=reachable
+)
+claim(
+    "at-work-dyck-contexts", "Contexts of the 8-gram, from the same 80 strings",
+    states[eight], item="S1.5", by="more than twice as many", at_least=2 * reachable
+)
+found = torch.multinomial(
+    laws["depth and position"], 200 * draws, True, generator=gen
+).view(200, draws)
+# share of the unknown found, in 200 campaigns
+hit = (found[:, :, None] == unknown).any(1).double().mean(1)
 mean, se = monte_carlo(hit)
-claim("at-work-dyck-simulated", "Coverage in 200 simulated campaigns of 500 draws", mean, report["depth and position"][2], item="S1.5",
-      by="expectation 1 - (1 - p)^500, averaged over the unknown strings", se=se)
+claim(
+    "at-work-dyck-simulated", "Coverage in 200 simulated campaigns of 500 draws", mean,
+    report["depth and position"][2], item="S1.5",
+    by="expectation 1 - (1 - p)^500, averaged over the unknown strings", se=se
+)
 
 
 # %% [markdown]
@@ -993,7 +1428,8 @@ claim("at-work-dyck-simulated", "Coverage in 200 simulated campaigns of 500 draw
 
 # %% ex={"id": "at-work-gram", "role": "stub"}
 def frechet_gram(real, generated):
-    """Squared Fréchet distance of features (n, d) and (m, d), through the (n, m) matrix of inner products; a scalar."""
+    """Squared Fréchet distance of features (n, d) and (m, d), through the (n, m) matrix
+    of inner products; a scalar."""
     raise NotImplementedError("your code here")
 
 
@@ -1004,14 +1440,27 @@ def check_at_work_gram():
         return torch.randn(n, d, generator=g, dtype=torch.float64)
 
     for n, m, d in ((40, 25, 7), (12, 30, 60)):
-        a, b = draw(n, d) * torch.linspace(0.2, 3, d, dtype=torch.float64), draw(m, d) + 0.5
-        assert torch.allclose(frechet_gram(a, b), frechet_distance(a, b), rtol=1e-6, atol=1e-6), "compare with covariances"
-        assert torch.allclose(frechet_gram(a, b), frechet_gram(b, a)), "the distance must be symmetric"
-        assert abs(float(frechet_gram(a, a))) < 1e-8, "a sample is at distance zero from itself"
+        a, b = (
+            draw(n, d) * torch.linspace(0.2, 3, d, dtype=torch.float64),
+            draw(m, d) + 0.5,
+        )
+        assert torch.allclose(
+            frechet_gram(a, b), frechet_distance(a, b), rtol=1e-6, atol=1e-6
+        ), "compare with covariances"
+        assert torch.allclose(frechet_gram(a, b), frechet_gram(b, a)), (
+            "the distance must be symmetric"
+        )
+        assert abs(float(frechet_gram(a, a))) < 1e-8, (
+            "a sample is at distance zero from itself"
+        )
         shift = torch.arange(d, dtype=torch.float64)
         gap = frechet_gram(a, a + shift) - shift.square().sum()
-        assert abs(float(gap)) < 1e-6, "moving a sample by t must cost exactly the squared length of t"
-        assert torch.allclose(frechet_gram(3 * a, 3 * b), 9 * frechet_gram(a, b)), "the units are squared"
+        assert abs(float(gap)) < 1e-6, (
+            "moving a sample by t must cost exactly the squared length of t"
+        )
+        assert torch.allclose(frechet_gram(3 * a, 3 * b), 9 * frechet_gram(a, b)), (
+            "the units are squared"
+        )
     wide = frechet_gram(draw(20, 20000), draw(20, 20000))
     assert bool(torch.isfinite(wide)), "20 000 features must be no problem"
 
@@ -1032,7 +1481,8 @@ _ = self_check("at-work-gram", check_at_work_gram)
 
 # %% ex={"id": "at-work-extrapolate", "role": "stub"}
 def score_at_infinity(sizes, scores):
-    """Least-squares estimate of the limit of scores (k,) measured with sizes (k,) samples; a float."""
+    """Least-squares estimate of the limit of scores (k,) measured with sizes (k,)
+    samples; a float."""
     raise NotImplementedError("your code here")
 
 
@@ -1041,13 +1491,21 @@ def check_at_work_extrapolate():
     rng = np.random.default_rng(5)
     sizes = np.array([100, 200, 350, 900])
     for limit, b in ((0.0, 12.0), (3.5, 40.0), (1.25, 0.0)):
-        assert abs(score_at_infinity(sizes, limit + b / sizes) - limit) < 1e-9, "noiseless scores must give the limit back"
+        assert abs(score_at_infinity(sizes, limit + b / sizes) - limit) < 1e-9, (
+            "noiseless scores must give the limit back"
+        )
     noise = rng.normal(size=4)
     mine, base = score_at_infinity(sizes, 2 + noise), score_at_infinity(sizes, noise)
-    assert abs(mine - base - 2) < 1e-9, "adding 2 to every score must add 2 to the limit"
+    assert abs(mine - base - 2) < 1e-9, (
+        "adding 2 to every score must add 2 to the limit"
+    )
     a, b = np.linalg.lstsq(np.stack([np.ones(4), 1 / sizes], 1), noise, rcond=None)[0]
-    assert abs(base - a) < 1e-9, "with noise the fit must be the least-squares line in 1/n"
-    assert abs(score_at_infinity(list(sizes), list(7 * noise)) - 7 * base) < 1e-9, "the estimate is linear in the scores"
+    assert abs(base - a) < 1e-9, (
+        "with noise the fit must be the least-squares line in 1/n"
+    )
+    assert abs(score_at_infinity(list(sizes), list(7 * noise)) - 7 * base) < 1e-9, (
+        "the estimate is linear in the scores"
+    )
 
 
 _ = self_check("at-work-extrapolate", check_at_work_extrapolate)
@@ -1066,7 +1524,8 @@ _ = self_check("at-work-extrapolate", check_at_work_extrapolate)
 
 # %% ex={"id": "at-work-perplexity", "role": "stub"}
 def corpus_perplexity(log_probs):
-    """Perplexity per symbol of a list of tensors (T_i,) of log-probabilities in nats; a float."""
+    """Perplexity per symbol of a list of tensors (T_i,) of log-probabilities in nats; a
+    float."""
     raise NotImplementedError("your code here")
 
 
@@ -1075,14 +1534,20 @@ def check_at_work_perplexity():
     def flat(k, t):
         return torch.full((t,), -math.log(k), dtype=torch.float64)
 
-    assert abs(corpus_perplexity([flat(27, 3), flat(27, 500)]) - 27) < 1e-9, "a fair die of K sides has perplexity K"
+    assert abs(corpus_perplexity([flat(27, 3), flat(27, 500)]) - 27) < 1e-9, (
+        "a fair die of K sides has perplexity K"
+    )
     mine = corpus_perplexity([flat(2, 900), flat(50, 100)])
-    assert abs(math.log(mine) - 0.9 * math.log(2) - 0.1 * math.log(50)) < 1e-9, "a long text must count more than a short one"
+    assert abs(math.log(mine) - 0.9 * math.log(2) - 0.1 * math.log(50)) < 1e-9, (
+        "a long text must count more than a short one"
+    )
     g = torch.Generator().manual_seed(1)
     p = torch.rand(40, generator=g, dtype=torch.float64).log()
     whole = corpus_perplexity([p])
     for cut in (1, 7, 33):
-        assert abs(corpus_perplexity([p[:cut], p[cut:]]) - whole) < 1e-9, "cutting a text in two must not change anything"
+        assert abs(corpus_perplexity([p[:cut], p[cut:]]) - whole) < 1e-9, (
+            "cutting a text in two must not change anything"
+        )
     assert whole >= 1, "a perplexity is at least 1"
 
 
@@ -1102,7 +1567,8 @@ _ = self_check("at-work-perplexity", check_at_work_perplexity)
 
 # %% ex={"id": "at-work-dyck", "role": "stub"}
 def prob_open(h, r):
-    """P(next symbol opens | h brackets open, r symbols remain) under the uniform law on valid strings; a float."""
+    """P(next symbol opens | h brackets open, r symbols remain) under the uniform law on
+    valid strings; a float."""
     raise NotImplementedError("your code here")
 
 
@@ -1122,7 +1588,9 @@ def check_at_work_dyck():
             total += q
             probabilities.append(q)
         assert abs(total - 1) < 1e-9, "all mass must lie on the valid strings"
-        assert max(probabilities) - min(probabilities) < 1e-9, "every valid string must be equally likely"
+        assert max(probabilities) - min(probabilities) < 1e-9, (
+            "every valid string must be equally likely"
+        )
     assert prob_open(3, 3) == 0 and prob_open(0, 6) == 1, "sometimes there is no choice"
 
 
@@ -1142,7 +1610,8 @@ _ = self_check("at-work-dyck", check_at_work_dyck)
 
 # %% ex={"id": "at-work-validity", "role": "stub"}
 def prob_valid(start, P, allowed, T):
-    """P(all T - 1 steps are allowed): start (K,), P (K, K), allowed (K, K) of zeros and ones; a float."""
+    """P(all T - 1 steps are allowed): start (K,), P (K, K), allowed (K, K) of zeros and
+    ones; a float."""
     raise NotImplementedError("your code here")
 
 
@@ -1150,7 +1619,10 @@ def prob_valid(start, P, allowed, T):
 def check_at_work_validity():
     g = torch.Generator().manual_seed(2)
     P = torch.rand(3, 3, generator=g, dtype=torch.float64)
-    P, start = P / P.sum(1, keepdim=True), torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
+    P, start = (
+        P / P.sum(1, keepdim=True),
+        torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64),
+    )
     allowed = torch.tensor([[0, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=torch.float64)
     for T in (1, 2, 5):
         slow = 0.0
@@ -1158,11 +1630,17 @@ def check_at_work_validity():
             steps = list(itertools.pairwise(s))
             if all(allowed[a, b] for a, b in steps):
                 slow += float(start[s[0]]) * math.prod(float(P[a, b]) for a, b in steps)
-        assert abs(prob_valid(start, P, allowed, T) - slow) < 1e-9, f"enumeration disagrees for T = {T}"
-    assert abs(prob_valid(start, P, torch.ones(3, 3, dtype=torch.float64), 40) - 1) < 1e-9, "without rules all is valid"
+        assert abs(prob_valid(start, P, allowed, T) - slow) < 1e-9, (
+            f"enumeration disagrees for T = {T}"
+        )
+    assert (
+        abs(prob_valid(start, P, torch.ones(3, 3, dtype=torch.float64), 40) - 1) < 1e-9
+    ), "without rules all is valid"
     ratio = prob_valid(start, P, allowed, 81) / prob_valid(start, P, allowed, 80)
     top = float(torch.linalg.eigvals(P * allowed).abs().max())
-    assert abs(ratio - top) < 1e-6, "in the long run each step must cost the same factor"
+    assert abs(ratio - top) < 1e-6, (
+        "in the long run each step must cost the same factor"
+    )
 
 
 _ = self_check("at-work-validity", check_at_work_validity)

@@ -19,7 +19,7 @@
 #
 # - use a generative model where labels are scarce: five ways to do it, and one of them, semi-supervised EM, written out whole;
 # - say when unlabelled data help and when they *hurt*, and guard against it;
-# - put eight models on one scoreboard, density, samples, representation, on the same scale and with every choice made on
+# - put seven models on one scoreboard, density, samples, representation, on the same scale and with every choice made on
 #   validation data;
 # - design one model for all three objectives and say what each part is for.
 #
@@ -69,12 +69,15 @@ y_train, y_valid, y_test = data.train.y, data.validation.y, data.test.y
 # %%
 mean_x = data.train.x.mean(0)
 lam, U = torch.linalg.eigh(data.train.x.T.cov())
-U20 = U[:, -20:] / lam[-20:].mean().sqrt()                       # (64, 20), one common scale
-z_train, z_valid, z_test = ((part.x - mean_x) @ U20 for part in (data.train, data.validation, data.test))
+U20 = U[:, -20:] / lam[-20:].mean().sqrt()  # (64, 20), one common scale
+z_train, z_valid, z_test = (
+    (part.x - mean_x) @ U20 for part in (data.train, data.validation, data.test)
+)
 
 
 def pick(y, per_class, seed):
-    """Indices of `per_class` labelled examples of every class, and of the others, from a seed."""
+    """Indices of `per_class` labelled examples of every class, and of the others, from
+    a seed."""
     g = torch.Generator().manual_seed(seed)
     chosen = []
     for c in y.unique():
@@ -89,10 +92,27 @@ def pick(y, per_class, seed):
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-crowd", "caption": "Training digits on their last two of the 20 components used. Fifty have labels (coloured numbers), a thousand have none (grey). The clusters are there before the labels are."}, "image": {"alt": "Scatter plot of about a thousand grey points forming overlapping clouds, with fifty coloured digits from zero to nine printed among them, equal digits lying close together."}}
 labelled, unlabelled = pick(y_train, 5, 0)
 fig, ax = plt.subplots(figsize=(7, 3.6))
-ax.scatter(-z_train[unlabelled, -1], z_train[unlabelled, -2], s=7, color=colors.muted, alpha=0.5, linewidths=0, rasterized=True)
+ax.scatter(
+    -z_train[unlabelled, -1],
+    z_train[unlabelled, -2],
+    s=7,
+    color=colors.muted,
+    alpha=0.5,
+    linewidths=0,
+    rasterized=True,
+)
 shades = plt.get_cmap("tab10")
 for i in labelled:
-    ax.text(-z_train[i, -1], z_train[i, -2], str(int(y_train[i])), color=shades(int(y_train[i])), weight="bold", fontsize=10, ha="center", va="center")
+    ax.text(
+        -z_train[i, -1],
+        z_train[i, -2],
+        str(int(y_train[i])),
+        color=shades(int(y_train[i])),
+        weight="bold",
+        fontsize=10,
+        ha="center",
+        va="center",
+    )
 ax.set(xlabel="first component (scaled)", ylabel="second component (scaled)")
 plt.show()
 
@@ -133,15 +153,24 @@ plt.show()
 # %%
 def log_joint(z, theta):
     """log p(z, y=k) of the Gaussian classes: z (n, d) gives (n, K)."""
-    m, S, pi = theta                                             # (K, d), (K, d, d), (K,)
+    m, S, pi = theta  # (K, d), (K, d, d), (K,)
     L = torch.linalg.cholesky(S)
-    white = torch.linalg.solve_triangular(L, (z[None] - m[:, None]).mT, upper=False)      # (K, d, n)
-    log_det = torch.diagonal(L, dim1=1, dim2=2).log().sum(1)     # half the log determinant, (K,)
-    return (-0.5 * white.square().sum(1) - log_det[:, None]).T - 0.5 * z.shape[1] * math.log(2 * math.pi) + pi.log()
+    # (K, d, n)
+    white = torch.linalg.solve_triangular(L, (z[None] - m[:, None]).mT, upper=False)
+    # half the log determinant, (K,)
+    log_det = torch.diagonal(L, dim1=1, dim2=2).log().sum(1)
+    return (
+        (-0.5 * white.square().sum(1) - log_det[:, None]).T
+        - 0.5 * z.shape[1] * math.log(2 * math.pi)
+        + pi.log()
+    )
 
 
-def semi_supervised_em(z_l, y_l, z_u, K, *, w=1.0, nu=20.0, shrink=0.3, steps=30, trace=None):
-    """Fit K Gaussian classes to labelled (z_l, y_l) and unlabelled z_u; returns theta = (m, S, pi)."""
+def semi_supervised_em(
+    z_l, y_l, z_u, K, *, w=1.0, nu=20.0, shrink=0.3, steps=30, trace=None
+):
+    """Fit K Gaussian classes to labelled (z_l, y_l) and unlabelled z_u; returns theta =
+    (m, S, pi)."""
     z = torch.cat([z_l, z_u])                                    # (n, d)
     weight = torch.cat([torch.ones(len(z_l)), torch.full((len(z_u),), w)])[:, None]
     Psi = shrink * z.T.cov()
@@ -155,37 +184,74 @@ def semi_supervised_em(z_l, y_l, z_u, K, *, w=1.0, nu=20.0, shrink=0.3, steps=30
         pi = (N + 1) / (N + 1).sum()
         each = log_joint(z, (m, S, pi))
         if trace is not None:
-            prior = pi.log().sum() - 0.5 * nu * (torch.logdet(S) + (torch.linalg.inv(S) * Psi).sum((1, 2))).sum()
+            prior = (
+                pi.log().sum()
+                - 0.5
+                * nu
+                * (torch.logdet(S) + (torch.linalg.inv(S) * Psi).sum((1, 2))).sum()
+            )
             labelled = each[: len(z_l)].gather(1, y_l[:, None]).sum()
-            trace.append(float(labelled + w * each[len(z_l) :].logsumexp(1).sum() + prior))
-        r_u = each[len(z_l) :].softmax(1)                        # E-step; the labelled keep their label
+            trace.append(
+                float(labelled + w * each[len(z_l) :].logsumexp(1).sum() + prior)
+            )
+        r_u = each[len(z_l) :].softmax(1)  # E-step; the labelled keep their label
     return m, S, pi
 
 
 def accuracy(theta, z, y):
-    """Share of examples that the generative classifier argmax_k p(z, y=k) gets right."""
+    """Share of examples that the classifier argmax_k p(z, y=k) gets right."""
     return (log_joint(z, theta).argmax(1) == y).double().mean().item()
 
 
 trace = []
-theta = semi_supervised_em(z_train[labelled], y_train[labelled], z_train[unlabelled], 10, trace=trace)
-claim("transfer-em-monotone", "Smallest change of the objective in 30 rounds of EM", min(np.diff(trace)), item="Q1.9",
-      by="EM never lowers its objective", at_least=-1e-6, stable=False)
-each = torch.stack([torch.distributions.MultivariateNormal(m, S).log_prob(z_test) for m, S in zip(*theta[:2], strict=True)], 1)
-claim("transfer-em-density", "Largest difference of log p(z, y) from torch's own Gaussians", (log_joint(z_test, theta) - each - theta[2].log()).abs().max(),
-      item="Q1.9", by="torch.distributions", at_most=1e-8, stable=False)
+theta = semi_supervised_em(
+    z_train[labelled], y_train[labelled], z_train[unlabelled], 10, trace=trace
+)
+claim(
+    "transfer-em-monotone", "Smallest change of the objective in 30 rounds of EM",
+    min(np.diff(trace)), item="Q1.9", by="EM never lowers its objective",
+    at_least=-1e-6, stable=False
+)
+each = torch.stack(
+    [
+        torch.distributions.MultivariateNormal(m, S).log_prob(z_test)
+        for m, S in zip(*theta[:2], strict=True)
+    ],
+    1,
+)
+claim(
+    "transfer-em-density",
+    "Largest difference of log p(z, y) from torch's own Gaussians",
+    (log_joint(z_test, theta) - each - theta[2].log()).abs().max(), item="Q1.9",
+    by="torch.distributions", at_most=1e-8, stable=False
+)
 alone = semi_supervised_em(z_train[labelled], y_train[labelled], z_train[:0], 10)
-zero = semi_supervised_em(z_train[labelled], y_train[labelled], z_train[unlabelled], 10, w=0.0, nu=1e-9)
-claim("transfer-em-weight-zero", "With weight 0 and no prior: largest difference of the class means from the labelled ones",
-      (zero[0] - alone[0]).abs().max(), item="Q1.9", by="the unlabelled examples must not count", at_most=1e-9, stable=False)
+zero = semi_supervised_em(
+    z_train[labelled], y_train[labelled], z_train[unlabelled], 10, w=0.0, nu=1e-9
+)
+claim(
+    "transfer-em-weight-zero",
+    ("With weight 0 and no prior: largest difference of the class means from the "
+     "labelled ones"),
+    (zero[0] - alone[0]).abs().max(), item="Q1.9",
+    by="the unlabelled examples must not count", at_most=1e-9, stable=False
+)
 
 full = semi_supervised_em(z_train, y_train, z_train[:0], 10, steps=0)
 logistic = LogisticRegression(max_iter=5000).fit(z_train.numpy(), y_train.numpy())
-claim("transfer-generative-classifier", "Test accuracy with all labels, generative classifier (way d)", accuracy(full, z_test, y_test), item="Q1.9",
-      by="far above chance, 0.1", at_least=0.95, digits=3)
-claim("transfer-generative-vs-logistic", "All labels: generative classifier minus logistic regression",
-      accuracy(full, z_test, y_test) - logistic.score(z_test.numpy(), y_test.numpy()), item="Q1.9",
-      by="curved borders fit digits better than straight ones", at_least=0.0, digits=2)
+claim(
+    "transfer-generative-classifier",
+    "Test accuracy with all labels, generative classifier (way d)",
+    accuracy(full, z_test, y_test), item="Q1.9", by="far above chance, 0.1",
+    at_least=0.95, digits=3
+)
+claim(
+    "transfer-generative-vs-logistic",
+    "All labels: generative classifier minus logistic regression",
+    accuracy(full, z_test, y_test) - logistic.score(z_test.numpy(), y_test.numpy()),
+    item="Q1.9", by="curved borders fit digits better than straight ones", at_least=0.0,
+    digits=2
+)
 
 # %% [markdown]
 # ### What the crowd is worth
@@ -196,33 +262,74 @@ claim("transfer-generative-vs-logistic", "All labels: generative classifier minu
 
 # %%
 budgets, seeds = (1, 2, 5, 10, 20), range(10)
-score = {name: np.zeros((len(budgets), len(seeds))) for name in ("logistic regression", "Gaussian classes, labels only", "Gaussian classes, semi-supervised")}
+score = {
+    name: np.zeros((len(budgets), len(seeds)))
+    for name in (
+        "logistic regression",
+        "Gaussian classes, labels only",
+        "Gaussian classes, semi-supervised",
+    )
+}
 for b, per_class in enumerate(budgets):
     for s in seeds:
         i, u = pick(y_train, per_class, s)
-        supervised = LogisticRegression(max_iter=5000).fit(z_train[i].numpy(), y_train[i].numpy())
-        score["logistic regression"][b, s] = supervised.score(z_test.numpy(), y_test.numpy())
-        labels_only = semi_supervised_em(z_train[i], y_train[i], z_train[u], 10, w=0.0, steps=0)
-        score["Gaussian classes, labels only"][b, s] = accuracy(labels_only, z_test, y_test)
+        supervised = LogisticRegression(max_iter=5000).fit(
+            z_train[i].numpy(), y_train[i].numpy()
+        )
+        score["logistic regression"][b, s] = supervised.score(
+            z_test.numpy(), y_test.numpy()
+        )
+        labels_only = semi_supervised_em(
+            z_train[i], y_train[i], z_train[u], 10, w=0.0, steps=0
+        )
+        score["Gaussian classes, labels only"][b, s] = accuracy(
+            labels_only, z_test, y_test
+        )
         semi = semi_supervised_em(z_train[i], y_train[i], z_train[u], 10)
-        score["Gaussian classes, semi-supervised"][b, s] = accuracy(semi, z_test, y_test)
+        score["Gaussian classes, semi-supervised"][b, s] = accuracy(
+            semi, z_test, y_test
+        )
 
 lr, only, semi_score = score.values()
 gain = [monte_carlo(semi_score[b] - lr[b]) for b in range(len(budgets))]
-claim("transfer-gain", "Gain in accuracy over logistic regression at 1, 2, 5, 10 labels per class, mean of 10 draws",
-      [m for m, _ in gain[:4]], item="Q1.9", by="at least three points at each budget", at_least=0.03, digits=2)
-claim("transfer-gain-same-model", "Gain over the same model without the crowd, at 1 ... 10 labels per class",
-      (semi_score - only).mean(1)[:4], item="Q1.9", by="what the unlabelled images contribute", at_least=0.02, digits=2)
-claim("transfer-gain-significant", "Gain at 5 labels per class, in standard errors over the draws", gain[2][0] / gain[2][1], item="Q1.9",
-      by="paired over ten draws", at_least=3.0, digits=2)
-claim("transfer-more-labels", "Do more labels help? Smallest rise of the supervised curve between budgets", np.diff(lr.mean(1)).min(), item="Q1.9",
-      by="sanity", at_least=0.0, digits=1)
+claim(
+    "transfer-gain",
+    ("Gain in accuracy over logistic regression at 1, 2, 5, 10 labels per class, mean "
+     "of 10 draws"),
+    [m for m, _ in gain[:4]], item="Q1.9", by="at least three points at each budget",
+    at_least=0.03, digits=2
+)
+claim(
+    "transfer-gain-same-model",
+    "Gain over the same model without the crowd, at 1 ... 10 labels per class",
+    (semi_score - only).mean(1)[:4], item="Q1.9",
+    by="what the unlabelled images contribute", at_least=0.02, digits=2
+)
+claim(
+    "transfer-gain-significant",
+    "Gain at 5 labels per class, in standard errors over the draws",
+    gain[2][0] / gain[2][1], item="Q1.9", by="paired over ten draws", at_least=3.0,
+    digits=2
+)
+claim(
+    "transfer-more-labels",
+    "Do more labels help? Smallest rise of the supervised curve between budgets",
+    np.diff(lr.mean(1)).min(), item="Q1.9", by="sanity", at_least=0.0, digits=1
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-curve", "caption": "Test accuracy against the number of labels per class, mean and spread (one standard deviation) over ten draws of the labels. The distance between the solid curve and the dotted one is the work of the unlabelled images."}, "image": {"alt": "Three rising curves. The semi-supervised one is highest everywhere, at about four fifths for a single label; logistic regression lies below it; the same Gaussian model without unlabelled data starts lowest."}}
 fig, ax = plt.subplots(figsize=(7, 3.4))
-for (name, acc), look in zip(score.items(), (("--s", colors.bad), (":^", colors.muted), ("-o", colors.model)), strict=True):
+looks = (("--s", colors.bad), (":^", colors.muted), ("-o", colors.model))
+for (name, acc), look in zip(score.items(), looks, strict=True):
     ax.plot(budgets, acc.mean(1), look[0], color=look[1], label=name)
-    ax.fill_between(budgets, acc.mean(1) - acc.std(1), acc.mean(1) + acc.std(1), color=look[1], alpha=0.12, lw=0)
+    ax.fill_between(
+        budgets,
+        acc.mean(1) - acc.std(1),
+        acc.mean(1) + acc.std(1),
+        color=look[1],
+        alpha=0.12,
+        lw=0,
+    )
 ax.set(xscale="log", xlabel="labels per class", ylabel="test accuracy", ylim=(0.4, 1))
 ax.set_xticks(budgets, [str(b) for b in budgets])
 ax.minorticks_off()
@@ -247,21 +354,46 @@ harm = {w: [] for w in weights}
 chosen = []
 for s in range(5):
     i, u = pick(odd_train, 100, s)
-    fits = {w: semi_supervised_em(z_train[i], odd_train[i], z_train[u], 2, w=w, steps=20) for w in weights}
+    fits = {
+        w: semi_supervised_em(z_train[i], odd_train[i], z_train[u], 2, w=w, steps=20)
+        for w in weights
+    }
     for w, theta in fits.items():
         harm[w].append(accuracy(theta, z_test, odd_test))
-    best_w = max(weights, key=lambda w: accuracy(fits[w], z_valid, odd_valid))               # validation, not test
+    # validation, not test
+    best_w = max(weights, key=lambda w: accuracy(fits[w], z_valid, odd_valid))
     chosen.append(harm[best_w][-1])
 mean_harm = {w: float(np.mean(v)) for w, v in harm.items()}
-claim("transfer-harm", "Odd or even, 100 labels per class: loss of accuracy when 877 unlabelled images are added at full weight",
-      mean_harm[0.0] - mean_harm[1.0], item="Q1.9", by="the model is wrong, so more data make it worse", at_least=0.03, digits=2)
-claim("transfer-harm-guard", "Loss against the supervised model when validation chooses the weight", mean_harm[0.0] - float(np.mean(chosen)),
-      item="Q1.9", by="the guard limits the harm", at_most=0.01, stable=False)
+claim(
+    "transfer-harm",
+    ("Odd or even, 100 labels per class: loss of accuracy when 877 unlabelled images "
+     "are added at full weight"),
+    mean_harm[0.0] - mean_harm[1.0], item="Q1.9",
+    by="the model is wrong, so more data make it worse", at_least=0.03, digits=2
+)
+claim(
+    "transfer-harm-guard",
+    "Loss against the supervised model when validation chooses the weight",
+    mean_harm[0.0] - float(np.mean(chosen)), item="Q1.9",
+    by="the guard limits the harm", at_most=0.01, stable=False
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-harm", "caption": "Odd or even with one Gaussian per answer, 100 labels per class. The more weight the unlabelled images get, the worse the classifier; the dashed line is what a validated weight achieves."}, "image": {"alt": "Curve of test accuracy that stays level for small weights of the unlabelled data and then falls steadily as the weight grows to one, ending clearly below the dashed horizontal line."}}
 fig, ax = plt.subplots(figsize=(7, 2.8))
-ax.errorbar(range(len(weights)), list(mean_harm.values()), [np.std(v) for v in harm.values()], fmt="-o", color=colors.bad, capsize=3)
-ax.axhline(np.mean(chosen), color=colors.model, ls="--", label="weight chosen on validation data")
+ax.errorbar(
+    range(len(weights)),
+    list(mean_harm.values()),
+    [np.std(v) for v in harm.values()],
+    fmt="-o",
+    color=colors.bad,
+    capsize=3,
+)
+ax.axhline(
+    np.mean(chosen),
+    color=colors.model,
+    ls="--",
+    label="weight chosen on validation data",
+)
 ax.set_xticks(range(len(weights)), [f"{w:g}" for w in weights])
 ax.set(xlabel="weight w of the unlabelled images", ylabel="test accuracy")
 ax.legend(loc="lower left")
@@ -282,26 +414,47 @@ plt.show()
 
 # %%
 def draw_labelled(theta, per_class, generator):
-    """Draw `per_class` points from every class of theta = (m, S, pi); returns z (n, d) and y (n,)."""
+    """Draw `per_class` points from every class of theta = (m, S, pi); returns z (n, d)
+    and y (n,)."""
     y = torch.arange(len(theta[0])).repeat_interleave(per_class)
     L = torch.linalg.cholesky(theta[1])
-    eps = torch.randn(len(y), theta[0].shape[1], generator=generator, dtype=theta[0].dtype)
+    eps = torch.randn(
+        len(y), theta[0].shape[1], generator=generator, dtype=theta[0].dtype
+    )
     return theta[0][y] + torch.einsum("nij,nj->ni", L[y], eps), y
 
 
 augmented = {"labels only": [], "semi-supervised": []}
 for s in range(5):
     i, u = pick(y_train, 5, s)
-    base = LogisticRegression(max_iter=5000).fit(z_train[i].numpy(), y_train[i].numpy()).score(z_test.numpy(), y_test.numpy())
+    base = (
+        LogisticRegression(max_iter=5000)
+        .fit(z_train[i].numpy(), y_train[i].numpy())
+        .score(z_test.numpy(), y_test.numpy())
+    )
     for name, w in (("labels only", 0.0), ("semi-supervised", 1.0)):
-        theta = semi_supervised_em(z_train[i], y_train[i], z_train[u], 10, w=w, steps=0 if w == 0 else 30)
+        theta = semi_supervised_em(
+            z_train[i], y_train[i], z_train[u], 10, w=w, steps=0 if w == 0 else 30
+        )
         z_new, y_new = draw_labelled(theta, 50, gen)
-        both = LogisticRegression(max_iter=5000).fit(torch.cat([z_train[i], z_new]).numpy(), torch.cat([y_train[i], y_new]).numpy())
+        both = LogisticRegression(max_iter=5000).fit(
+            torch.cat([z_train[i], z_new]).numpy(),
+            torch.cat([y_train[i], y_new]).numpy(),
+        )
         augmented[name].append(both.score(z_test.numpy(), y_test.numpy()) - base)
-claim("transfer-augment-semi", "Gain of logistic regression from samples of the semi-supervised model, 5 labels per class",
-      np.mean(augmented["semi-supervised"]), item="Q1.9", by="the crowd, passed on through samples", at_least=0.02, digits=2)
-claim("transfer-augment-only", "Gain from the labels-only model's samples, minus that", np.mean(augmented["labels only"]) - np.mean(augmented["semi-supervised"]),
-      item="Q1.9", by="a model that saw only the labels has little to teach", at_most=-0.01, digits=2)
+claim(
+    "transfer-augment-semi",
+    ("Gain of logistic regression from samples of the semi-supervised model, 5 labels "
+     "per class"),
+    np.mean(augmented["semi-supervised"]), item="Q1.9",
+    by="the crowd, passed on through samples", at_least=0.02, digits=2
+)
+claim(
+    "transfer-augment-only", "Gain from the labels-only model's samples, minus that",
+    np.mean(augmented["labels only"]) - np.mean(augmented["semi-supervised"]),
+    item="Q1.9", by="a model that saw only the labels has little to teach",
+    at_most=-0.01, digits=2
+)
 
 # %% [markdown]
 # :::{exercise-start} Q1.9 · A generative model for a small labelled task
@@ -334,7 +487,7 @@ claim("transfer-augment-only", "Gain from the labels-only model's samples, minus
 # :::{solution-end}
 # :::
 #
-# ## Eight models, three questions
+# ## Seven models, three questions
 #
 # {item}`X1.9` Time for the comparison that Part I has been preparing. Three columns, one per objective:
 #
@@ -355,7 +508,10 @@ claim("transfer-augment-only", "Gain from the labels-only model's samples, minus
 
 # %%
 x_train, x_valid, x_test = data.train.x, data.validation.x, data.test.x
-q_train, q_valid, q_test = (dequantise(x, generator=gen) for x in (x_train, x_valid, x_test))     # in [0, 1)
+# in [0, 1)
+q_train, q_valid, q_test = (
+    dequantise(x, generator=gen) for x in (x_train, x_valid, x_test)
+)
 board = {}
 
 
@@ -365,39 +521,68 @@ def levels(q):
 
 
 def bits(log_p, continuous):
-    """Mean bits per dimension of log-likelihoods (n,) in nats, of levels or of dequantised data."""
+    """Mean bits per dimension of log-likelihoods (n,) in nats, of levels or of
+    dequantised data."""
     return float(bits_per_dim(-log_p.mean(), 64, levels=17 if continuous else None))
 
 
 def enter(name, log_p, continuous, samples, features):
-    """One row of the board; features: (train, test) arrays, or None if the model offers none."""
-    told = np.mean([c2st(x_test / 16, samples.double() / 16, generator=gen) for _ in range(3)])
+    """One row of the board; features: (train, test) arrays, or None if the model offers
+    none."""
+    told = np.mean(
+        [c2st(x_test / 16, samples.double() / 16, generator=gen) for _ in range(3)]
+    )
     probe = math.nan
     if features is not None:
         draws = (pick(y_train, 5, s)[0] for s in range(10))
-        probe = np.mean([linear_probe(features[0][i], y_train[i], features[1], y_test) for i in draws])
+        probe = np.mean(
+            [
+                linear_probe(features[0][i], y_train[i], features[1], y_test)
+                for i in draws
+            ]
+        )
     board[name] = (bits(log_p, continuous), float(told), float(probe))
 
 
-claim("transfer-bpd-uniform", "Bits per dimension of the uniform density on the cube", bits(torch.zeros(5), True), math.log2(17), item="X1.9",
-      by="closed form log2 17", atol=1e-12)
-cell = torch.log(torch.rand(9, 17, generator=gen).softmax(1))                   # a law of 17 levels, 9 times
-claim("transfer-bpd-scale", "A law of levels, scored as a probability and as a density on cells: largest difference in bits",
-      max(abs(bits(64 * cell[:, k], False) - bits(64 * (cell[:, k] + math.log(17)), True)) for k in range(17)), item="X1.9",
-      by="the two forms of the equation are one scale", at_most=1e-9, stable=False)
-claim("transfer-bpd-wrong", "Wrong scale, log2 17 forgotten: 'bits' of a Gaussian on the test digits", bits(
-      torch.distributions.MultivariateNormal(q_train.mean(0), q_train.T.cov()).log_prob(q_test), False), item="X1.9",
-      by="negative code lengths do not exist", at_most=0.0, digits=3)
+claim(
+    "transfer-bpd-uniform", "Bits per dimension of the uniform density on the cube",
+    bits(torch.zeros(5), True), math.log2(17), item="X1.9", by="closed form log2 17",
+    atol=1e-12
+)
+# a law of 17 levels, 9 times
+cell = torch.log(torch.rand(9, 17, generator=gen).softmax(1))
+claim(
+    "transfer-bpd-scale",
+    "A law of levels as probability and as density on cells: largest difference",
+    max(
+        abs(bits(64 * row, False) - bits(64 * (row + math.log(17)), True)) for row in cell.T
+    ),
+    item="X1.9", by="the two forms of the equation are one scale", at_most=1e-9,
+    stable=False
+)
+one_gaussian = torch.distributions.MultivariateNormal(q_train.mean(0), q_train.T.cov())
+claim(
+    "transfer-bpd-wrong",
+    "Wrong scale, log2 17 forgotten: 'bits' of a Gaussian on the test digits",
+    bits(one_gaussian.log_prob(q_test), False),
+    item="X1.9", by="negative code lengths do not exist", at_most=0.0, digits=3
+)
 
 # %% [markdown]
 # **Two without training.** Independent pixels (a histogram each, the baseline) and probabilistic PCA in closed form.
 
 # %%
-hist = torch.stack([torch.bincount(x_train[:, j].long(), minlength=17) for j in range(64)]) + 0.5
+hist = (
+    torch.stack([torch.bincount(x_train[:, j].long(), minlength=17) for j in range(64)])
+    + 0.5
+)
 log_hist = (hist / hist.sum(1, keepdim=True)).log()              # (64, 17)
 log_p = sum(log_hist[j][x_test[:, j].long()] for j in range(64))
-samples = torch.stack([torch.multinomial(hist[j], 360, True, generator=gen) for j in range(64)], 1)
-enter("independent pixels", log_p, False, samples, (x_train, x_test))           # features: the raw pixels
+samples = torch.stack(
+    [torch.multinomial(hist[j], 360, True, generator=gen) for j in range(64)], 1
+)
+# features: the raw pixels
+enter("independent pixels", log_p, False, samples, (x_train, x_test))
 
 q_mean, (lam_q, U_q) = q_train.mean(0), torch.linalg.eigh(q_train.T.cov())
 
@@ -409,35 +594,79 @@ def ppca(k):
 
 
 def ppca_log_p(q, W, s2):
-    return torch.distributions.MultivariateNormal(q_mean, W @ W.T + s2 * torch.eye(64)).log_prob(q)
+    return torch.distributions.MultivariateNormal(
+        q_mean, W @ W.T + s2 * torch.eye(64)
+    ).log_prob(q)
 
 
-k_best = min((5, 10, 20, 30, 40, 50, 60), key=lambda k: bits(ppca_log_p(q_valid, *ppca(k)), True))
+k_best = min(
+    (5, 10, 20, 30, 40, 50, 60), key=lambda k: bits(ppca_log_p(q_valid, *ppca(k)), True)
+)
 W, s2 = ppca(k_best)
 n = len(q_train)
-closed = -0.5 * (64 * math.log(2 * math.pi) + lam_q[-k_best:].log().sum() + (64 - k_best) * s2.log() + 64 * (n - 1) / n)
-claim("transfer-ppca-closed", "Training log-likelihood per digit of the fitted pPCA", ppca_log_p(q_train, W, s2).mean(), closed, item="X1.9",
-      by="closed form in the eigenvalues", rtol=1e-9, unit="nats")
+closed = -0.5 * (
+    64 * math.log(2 * math.pi)
+    + lam_q[-k_best:].log().sum()
+    + (64 - k_best) * s2.log()
+    + 64 * (n - 1) / n
+)
+claim(
+    "transfer-ppca-closed", "Training log-likelihood per digit of the fitted pPCA",
+    ppca_log_p(q_train, W, s2).mean(), closed, item="X1.9",
+    by="closed form in the eigenvalues", rtol=1e-9, unit="nats"
+)
 turn = torch.linalg.qr(torch.randn(k_best, k_best, generator=gen))[0]
-claim("transfer-rotation", "pPCA with its latent space turned at random: largest change of a test log-likelihood",
-      (ppca_log_p(q_test, W @ turn, s2) - ppca_log_p(q_test, W, s2)).abs().max(), item="Q1.8 X1.9", by="W R (W R)^T = W W^T",
-      at_most=1e-7, stable=False)
-project = torch.linalg.solve(W.T @ W + s2 * torch.eye(k_best), W.T)             # posterior mean of z, (k, 64)
-latent, eps = torch.randn(360, k_best, generator=gen), torch.randn(360, 64, generator=gen)
-enter("pPCA", ppca_log_p(q_test, W, s2), True, levels(q_mean + latent @ W.T + s2.sqrt() * eps),
-      ((q_train - q_mean) @ project.T, (q_test - q_mean) @ project.T))
+claim(
+    "transfer-rotation",
+    ("pPCA with its latent space turned at random: largest change of a test "
+     "log-likelihood"),
+    (ppca_log_p(q_test, W @ turn, s2) - ppca_log_p(q_test, W, s2)).abs().max(),
+    item="Q1.8 X1.9", by="W R (W R)^T = W W^T", at_most=1e-7, stable=False
+)
+# posterior mean of z, (k, 64)
+project = torch.linalg.solve(W.T @ W + s2 * torch.eye(k_best), W.T)
+latent, eps = (
+    torch.randn(360, k_best, generator=gen),
+    torch.randn(360, 64, generator=gen),
+)
+enter(
+    "pPCA",
+    ppca_log_p(q_test, W, s2),
+    True,
+    levels(q_mean + latent @ W.T + s2.sqrt() * eps),
+    ((q_train - q_mean) @ project.T, (q_test - q_mean) @ project.T),
+)
 
 # %% [markdown]
 # The likelihood did not notice the random rotation, to the last digit. That is why it cannot, by itself, choose a representation. It even chooses a
 # poor one: the validation digits prefer {value}`transfer-ppca-size` components, because each one buys density; the linear probe prefers ten.
 
 # %%
-claim("transfer-ppca-size", "Components of pPCA that validation bits per dimension choose", k_best, item="Q1.8 X1.9", by="most of the 64", at_least=40)
-few = torch.linalg.solve(ppca(10)[0].T @ ppca(10)[0] + ppca(10)[1] * torch.eye(10), ppca(10)[0].T)
+claim(
+    "transfer-ppca-size",
+    "Components of pPCA that validation bits per dimension choose", k_best,
+    item="Q1.8 X1.9", by="most of the 64", at_least=40
+)
+few = torch.linalg.solve(
+    ppca(10)[0].T @ ppca(10)[0] + ppca(10)[1] * torch.eye(10), ppca(10)[0].T
+)
 picks = [pick(y_train, 5, s)[0] for s in range(10)]
-ten = np.mean([linear_probe((q_train[i] - q_mean) @ few.T, y_train[i], (q_test - q_mean) @ few.T, y_test) for i in picks])
-claim("transfer-ppca-probe", "Linear probe, 5 labels per class: pPCA with 10 components minus the one that density chooses", ten - board["pPCA"][2],
-      item="Q1.8 X1.9", by="density and representation disagree within one model family", at_least=0.1, digits=2)
+ten = np.mean(
+    [
+        linear_probe(
+            (q_train[i] - q_mean) @ few.T, y_train[i], (q_test - q_mean) @ few.T, y_test
+        )
+        for i in picks
+    ]
+)
+claim(
+    "transfer-ppca-probe",
+    ("Linear probe, 5 labels per class: pPCA with 10 components minus the one that "
+     "density chooses"),
+    ten - board["pPCA"][2], item="Q1.8 X1.9",
+    by="density and representation disagree within one model family", at_least=0.1,
+    digits=2
+)
 
 
 # %% [markdown]
@@ -452,17 +681,28 @@ def fit_mixture(q, K):
 
 
 mixtures = [fit_mixture(q_train, K) for K in (2, 5, 10, 20)]
-mixture = min(mixtures, key=lambda theta: bits(log_joint(q_valid, theta).logsumexp(1), True))
+mixture = min(
+    mixtures, key=lambda theta: bits(log_joint(q_valid, theta).logsumexp(1), True)
+)
 
 
 def draw_mixture(theta, n):
     k = torch.multinomial(theta[2], n, True, generator=gen)
     eps = torch.randn(n, theta[0].shape[1], generator=gen, dtype=theta[0].dtype)
-    return theta[0][k] + torch.einsum("nij,nj->ni", torch.linalg.cholesky(theta[1])[k], eps)
+    return theta[0][k] + torch.einsum(
+        "nij,nj->ni", torch.linalg.cholesky(theta[1])[k], eps
+    )
 
 
-enter("mixture of Gaussians", log_joint(q_test, mixture).logsumexp(1), True, levels(draw_mixture(mixture, 360)),
-      tuple(log_joint(q, mixture).log_softmax(1).clamp(min=-30) for q in (q_train, q_test)))
+enter(
+    "mixture of Gaussians",
+    log_joint(q_test, mixture).logsumexp(1),
+    True,
+    levels(draw_mixture(mixture, 360)),
+    tuple(
+        log_joint(q, mixture).log_softmax(1).clamp(min=-30) for q in (q_train, q_test)
+    ),
+)
 
 
 # %% [markdown]
@@ -476,36 +716,68 @@ class Autoregressive(nn.Module):
     def __init__(self, hidden=256):
         super().__init__()
         pixel, degree = torch.arange(1, 65), torch.arange(hidden) % 63 + 1
-        self.register_buffer("see", (pixel <= degree[:, None]).float())                              # (hidden, 64)
-        self.register_buffer("read", (degree < pixel[:, None]).float().repeat_interleave(17, 0))     # (64 * 17, hidden)
+        self.register_buffer("see", (pixel <= degree[:, None]).float())  # (hidden, 64)
+        # (64 * 17, hidden)
+        self.register_buffer(
+            "read", (degree < pixel[:, None]).float().repeat_interleave(17, 0)
+        )
         self.inner, self.outer = nn.Linear(64, hidden), nn.Linear(hidden, 64 * 17)
 
     def hidden(self, x):
-        return F.relu(F.linear(x / 8 - 1, self.see * self.inner.weight, self.inner.bias))
+        return F.relu(
+            F.linear(x / 8 - 1, self.see * self.inner.weight, self.inner.bias)
+        )
 
     def forward(self, x):
-        return F.linear(self.hidden(x), self.read * self.outer.weight, self.outer.bias).view(-1, 64, 17)
+        return F.linear(
+            self.hidden(x), self.read * self.outer.weight, self.outer.bias
+        ).view(-1, 64, 17)
 
     def log_prob(self, x):
-        return -F.cross_entropy(self(x).transpose(1, 2), x.long(), reduction="none").sum(1)
+        return -F.cross_entropy(
+            self(x).transpose(1, 2), x.long(), reduction="none"
+        ).sum(1)
 
     def sample(self, n):
         x = torch.zeros(n, 64)
         for i in range(64):                                      # one pixel at a time
-            x[:, i] = torch.multinomial(self(x)[:, i].softmax(1), 1, generator=gen)[:, 0]
+            x[:, i] = torch.multinomial(self(x)[:, i].softmax(1), 1, generator=gen)[
+                :, 0
+            ]
         return x
 
 
-torch.set_default_dtype(torch.float32)                           # networks train in single precision
+torch.set_default_dtype(torch.float32)  # networks train in single precision
 f_train, f_valid, f_test = x_train.float(), x_valid.float(), x_test.float()
 ar = Autoregressive()
-fit(lambda x: -ar.log_prob(x).mean(), ar.parameters(), f_train, steps=500, lr=5e-3, generator=gen,
-    validate=lambda: -ar.log_prob(f_valid).mean().item(), every=25, patience=3)
-jacobian = torch.autograd.functional.jacobian(lambda x: ar(x[None])[0].sum(1), f_test[0])           # (64, 64): output pixel, input pixel
-claim("transfer-ar-order", "Largest influence of a pixel on its own or an earlier conditional", torch.triu(jacobian).abs().max(), 0.0,
-      item="X1.9", by="the chain rule allows none")
+fit(
+    lambda x: -ar.log_prob(x).mean(),
+    ar.parameters(),
+    f_train,
+    steps=500,
+    lr=5e-3,
+    generator=gen,
+    validate=lambda: -ar.log_prob(f_valid).mean().item(),
+    every=25,
+    patience=3,
+)
+# (64, 64): output pixel, input pixel
+jacobian = torch.autograd.functional.jacobian(
+    lambda x: ar(x[None])[0].sum(1), f_test[0]
+)
+claim(
+    "transfer-ar-order",
+    "Largest influence of a pixel on its own or an earlier conditional",
+    torch.triu(jacobian).abs().max(), 0.0, item="X1.9", by="the chain rule allows none"
+)
 with torch.no_grad():
-    enter("autoregressive", ar.log_prob(f_test), False, ar.sample(360), (ar.hidden(f_train), ar.hidden(f_test)))
+    enter(
+        "autoregressive",
+        ar.log_prob(f_test),
+        False,
+        ar.sample(360),
+        (ar.hidden(f_train), ar.hidden(f_test)),
+    )
 
 
 # %% [markdown]
@@ -513,12 +785,19 @@ with torch.no_grad():
 
 # %%
 class Coupling(nn.Module):
-    """Keep the pixels of the mask; move the others by an affine map computed from those kept."""
+    """Keep the pixels of the mask; move the others by an affine map computed from those
+    kept."""
 
     def __init__(self, mask, hidden=128):
         super().__init__()
         self.register_buffer("mask", mask)
-        self.net = nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 128))
+        self.net = nn.Sequential(
+            nn.Linear(64, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, 128),
+        )
         nn.init.zeros_(self.net[-1].weight)
         nn.init.zeros_(self.net[-1].bias)
 
@@ -528,7 +807,7 @@ class Coupling(nn.Module):
 
     def forward(self, x):
         a, t = self.affine(x)
-        return x * a.exp() + t, a.sum(1)                         # log |det| is the sum of the log scales
+        return x * a.exp() + t, a.sum(1)  # log |det| is the sum of the log scales
 
     def inverse(self, y):
         a, t = self.affine(y)
@@ -541,8 +820,11 @@ class Flow(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
         i = torch.arange(64)
-        halves = [((i // 8 + i) % 2).float(), ((i // 8) % 2).float(), (i % 2).float()]           # checkerboard, rows, columns
-        self.layers = nn.ModuleList(Coupling(mask) for half in halves for mask in (half, 1 - half))
+        # checkerboard, rows, columns
+        halves = [((i // 8 + i) % 2).float(), ((i // 8) % 2).float(), (i % 2).float()]
+        self.layers = nn.ModuleList(
+            Coupling(mask) for half in halves for mask in (half, 1 - half)
+        )
 
     def forward(self, x):
         z, log_det = (x - self.mean) / self.std, -self.std.log().sum().expand(len(x))
@@ -563,14 +845,33 @@ class Flow(nn.Module):
 
 
 flow = Flow(q_train.mean(0).float(), q_train.std(0).float())
-fit(lambda x: -flow.log_prob(dequantise(x, generator=gen)).mean(), flow.parameters(), f_train, steps=400, generator=gen,
-    validate=lambda: -flow.log_prob(q_valid.float()).mean().item(), every=25, patience=3)
+fit(
+    lambda x: -flow.log_prob(dequantise(x, generator=gen)).mean(),
+    flow.parameters(),
+    f_train,
+    steps=400,
+    generator=gen,
+    validate=lambda: -flow.log_prob(q_valid.float()).mean().item(),
+    every=25,
+    patience=3,
+)
 one = q_test[:1].float()
-J = torch.autograd.functional.jacobian(lambda x: flow(x)[0][0], one)[:, 0].double()                  # (64, 64)
-claim("transfer-flow-logdet", "log |det| of the flow minus that of its Jacobian by automatic differentiation", flow(one)[1].item() - J.slogdet()[1].item(),
-      item="X1.9", by="autograd and slogdet", at_least=-0.01, at_most=0.01, stable=False)
+# (64, 64)
+J = torch.autograd.functional.jacobian(lambda x: flow(x)[0][0], one)[:, 0].double()
+claim(
+    "transfer-flow-logdet",
+    "log |det| of the flow minus that of its Jacobian by automatic differentiation",
+    flow(one)[1].item() - J.slogdet()[1].item(), item="X1.9", by="autograd and slogdet",
+    at_least=-0.01, at_most=0.01, stable=False
+)
 with torch.no_grad():
-    enter("flow", flow.log_prob(q_test.float()), True, levels(flow.sample(360)), (flow(q_train.float())[0], flow(q_test.float())[0]))
+    enter(
+        "flow",
+        flow.log_prob(q_test.float()),
+        True,
+        levels(flow.sample(360)),
+        (flow(q_train.float())[0], flow(q_test.float())[0]),
+    )
 
 
 # %% [markdown]
@@ -582,15 +883,22 @@ with torch.no_grad():
 class VAE(nn.Module):
     def __init__(self, k=16, hidden=128):
         super().__init__()
-        self.encoder = nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, 2 * k))
-        self.decoder = nn.Sequential(nn.Linear(k, hidden), nn.ReLU(), nn.Linear(hidden, 64 * 17))
+        self.encoder = nn.Sequential(
+            nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, 2 * k)
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(k, hidden), nn.ReLU(), nn.Linear(hidden, 64 * 17)
+        )
 
     def encode(self, x):
-        return self.encoder(x / 8 - 1).chunk(2, -1)              # mean and log standard deviation of q(z | x)
+        # mean and log standard deviation of q(z | x)
+        return self.encoder(x / 8 - 1).chunk(2, -1)
 
     def log_likelihood(self, x, z):
         log_p = self.decoder(z).view(*z.shape[:-1], 64, 17).log_softmax(-1)
-        return log_p.gather(-1, x.long()[..., None].expand(*z.shape[:-1], 64, 1)).sum((-1, -2))
+        return log_p.gather(-1, x.long()[..., None].expand(*z.shape[:-1], 64, 1)).sum(
+            (-1, -2)
+        )
 
 
 def standard_normal(z):
@@ -599,11 +907,16 @@ def standard_normal(z):
 
 
 def log_weights(model, x, K, log_prior):
-    """log p(x|z) + log p(z) - log q(z|x) for K draws of z from q: x (n, 64) gives (K, n)."""
+    """log p(x|z) + log p(z) - log q(z|x) for K draws of z from q: x (n, 64) gives (K,
+    n)."""
     mu, log_s = model.encode(x)
     eps = torch.randn(K, *mu.shape, generator=gen)
     z = mu + log_s.exp() * eps
-    return model.log_likelihood(x, z) + log_prior(z) - (standard_normal(eps) - log_s.sum(-1))
+    return (
+        model.log_likelihood(x, z)
+        + log_prior(z)
+        - (standard_normal(eps) - log_s.sum(-1))
+    )
 
 
 def iw_bound(log_w):
@@ -612,8 +925,17 @@ def iw_bound(log_w):
 
 
 vae = VAE()
-fit(lambda x: -log_weights(vae, x, 1, standard_normal).mean(), vae.parameters(), f_train, steps=900, lr=2e-3, schedule="cosine", generator=gen,
-    validate=lambda: -log_weights(vae, f_valid, 4, standard_normal).mean().item(), every=50)
+fit(
+    lambda x: -log_weights(vae, x, 1, standard_normal).mean(),
+    vae.parameters(),
+    f_train,
+    steps=900,
+    lr=2e-3,
+    schedule="cosine",
+    generator=gen,
+    validate=lambda: -log_weights(vae, f_valid, 4, standard_normal).mean().item(),
+    every=50,
+)
 
 
 def decode(z):
@@ -623,7 +945,9 @@ def decode(z):
 
 
 def iw_test(log_prior, K=100):
-    return torch.cat([iw_bound(log_weights(vae, x, K, log_prior)) for x in f_test.split(60)])
+    return torch.cat(
+        [iw_bound(log_weights(vae, x, K, log_prior)) for x in f_test.split(60)]
+    )
 
 
 with torch.no_grad():
@@ -631,8 +955,12 @@ with torch.no_grad():
     bound = iw_test(standard_normal)
     means = [vae.encode(x)[0] for x in (f_train, f_test)]
     enter("VAE", bound, False, decode(torch.randn(360, 16, generator=gen)), means)
-claim("transfer-iw-elbo", "Importance-weighted bound minus ELBO on the test digits", (bound - elbo).mean().item(), item="X1.9", by="Jensen: never negative, here clearly positive",
-      at_least=1.0, stable=False, unit="nats")
+claim(
+    "transfer-iw-elbo", "Importance-weighted bound minus ELBO on the test digits",
+    (bound - elbo).mean().item(), item="X1.9",
+    by="Jensen: never negative, here clearly positive", at_least=1.0, stable=False,
+    unit="nats"
+)
 
 # %% [markdown]
 # Is the bound computed correctly? There is a model for which it is exact: pPCA, whose posterior is a known Gaussian. With $q(z\mid x)=p(z\mid x)$ every weight equals $p(x)$,
@@ -640,15 +968,31 @@ claim("transfer-iw-elbo", "Importance-weighted bound minus ELBO on the test digi
 
 # %%
 post_cov = s2 * torch.linalg.inv(W.T @ W + s2 * torch.eye(k_best))
-q_z = torch.distributions.MultivariateNormal((q_test[:20] - q_mean) @ project.T, post_cov)
+q_z = torch.distributions.MultivariateNormal(
+    (q_test[:20] - q_mean) @ project.T, post_cov
+)
 z = q_z.sample((7,))                                             # (K, 20, k)
-noise = torch.distributions.Normal(q_mean + z @ W.T, s2.sqrt()).log_prob(q_test[:20]).sum(-1)
+noise = (
+    torch.distributions.Normal(q_mean + z @ W.T, s2.sqrt())
+    .log_prob(q_test[:20])
+    .sum(-1)
+)
 log_w = noise + standard_normal(z) - q_z.log_prob(z)
 exact = ppca_log_p(q_test[:20], W, s2)
-claim("transfer-iw-exact", "pPCA with its exact posterior: largest error of the importance-weighted bound, K = 7", (iw_bound(log_w) - exact).abs().max(),
-      item="X1.9", by="every weight is p(x)", at_most=1e-5, stable=False)
-claim("transfer-iw-wrong", "Wrong bound, sum of the weights instead of their mean: excess over the exact value", (log_w.logsumexp(0) - exact).mean(),
-      math.log(7), item="X1.9", by="closed form log K", atol=1e-6, unit="nats")
+claim(
+    "transfer-iw-exact",
+    ("pPCA with its exact posterior: largest error of the importance-weighted bound, "
+     "K = 7"),
+    (iw_bound(log_w) - exact).abs().max(), item="X1.9", by="every weight is p(x)",
+    at_most=1e-5, stable=False
+)
+claim(
+    "transfer-iw-wrong",
+    ("Wrong bound, sum of the weights instead of their mean: excess over the exact "
+     "value"),
+    (log_w.logsumexp(0) - exact).mean(), math.log(7), item="X1.9",
+    by="closed form log K", atol=1e-6, unit="nats"
+)
 
 # %% [markdown]
 # (sec-transfer-design)=
@@ -686,14 +1030,21 @@ i, u = pick(y_train, 5, 0)
 with torch.no_grad():
     mu, log_s = (t.double() for t in vae.encode(f_train))
     mu_test = vae.encode(f_test)[0].double()
-codes = mu + log_s.exp() * torch.randn(mu.shape, generator=gen)                  # one draw from q(z | x) per image
-prior = semi_supervised_em(codes[i], y_train[i], codes[u], 10)                   # p(z) = sum_k pi_k N(z; m_k, S_k)
-reader = semi_supervised_em(mu[i], y_train[i], mu[u], 10)                        # p(y | mean of z)
+# one draw from q(z | x) per image
+codes = mu + log_s.exp() * torch.randn(mu.shape, generator=gen)
+# p(z) = sum_k pi_k N(z; m_k, S_k)
+prior = semi_supervised_em(codes[i], y_train[i], codes[u], 10)
+reader = semi_supervised_em(mu[i], y_train[i], mu[u], 10)  # p(y | mean of z)
 
 
 def log_mixture(theta):
     """The mixture's log-density as a prior for log_weights."""
-    return lambda z: log_joint(z.double().flatten(0, 1), theta).logsumexp(1).view(z.shape[:-1]).float()
+    return lambda z: (
+        log_joint(z.double().flatten(0, 1), theta)
+        .logsumexp(1)
+        .view(z.shape[:-1])
+        .float()
+    )
 
 
 with torch.no_grad():
@@ -701,23 +1052,47 @@ with torch.no_grad():
     designed = iw_test(log_mixture(prior))
     enter("VAE, mixture prior", designed, False, drawn, means)
     misused = iw_test(log_mixture(reader))
-claim("transfer-design-density", "Gain of the mixture prior over N(0, I) in the test bound", (designed - bound).mean().item(), item="Q1.8 X1.9",
-      by="KL(q(z) || p(z)) falls", at_least=0.3, stable=False, unit="nats")
-claim("transfer-design-samples", "Fall of the two-sample accuracy with the mixture prior", board["VAE"][1] - board["VAE, mixture prior"][1], item="Q1.8 X1.9",
-      by="samples start where the decoder was trained", at_least=0.02, stable=False)
-claim("transfer-design-conflict", "Loss in the test bound if the reader is used as the prior", (designed - misused).mean().item(), item="Q1.8",
-      by="clean means are narrower than the codes", at_least=0.5, stable=False, unit="nats")
+claim(
+    "transfer-design-density",
+    "Gain of the mixture prior over N(0, I) in the test bound",
+    (designed - bound).mean().item(), item="Q1.8 X1.9", by="KL(q(z) || p(z)) falls",
+    at_least=0.3, stable=False, unit="nats"
+)
+claim(
+    "transfer-design-samples", "Fall of the two-sample accuracy with the mixture prior",
+    board["VAE"][1] - board["VAE, mixture prior"][1], item="Q1.8 X1.9",
+    by="samples start where the decoder was trained", at_least=0.02, stable=False
+)
+claim(
+    "transfer-design-conflict",
+    "Loss in the test bound if the reader is used as the prior",
+    (designed - misused).mean().item(), item="Q1.8",
+    by="clean means are narrower than the codes", at_least=0.5, stable=False,
+    unit="nats"
+)
 
 read, read_pca = [], []
 for s in range(5):
     i, u = pick(y_train, 5, s)
-    read.append(accuracy(semi_supervised_em(mu[i], y_train[i], mu[u], 10), mu_test, y_test))
+    read.append(
+        accuracy(semi_supervised_em(mu[i], y_train[i], mu[u], 10), mu_test, y_test)
+    )
     read_pca.append(semi_score[2, s])
 pixels_probe = board["independent pixels"][2]
-claim("transfer-design-reader", "Accuracy with 5 labels per class, reader on the VAE's means, minus a linear probe on pixels", np.mean(read) - pixels_probe,
-      item="Q1.8 Q1.9", by="mean of five draws", at_least=0.03, stable=False)
-claim("transfer-design-honest", "The same reader on 20 principal components, minus that on the VAE's means", np.mean(read_pca) - np.mean(read), item="Q1.8 Q1.9",
-      by="equal within a few points: the gain is the reader's, not the network's", at_least=-0.04, at_most=0.06, stable=False)
+claim(
+    "transfer-design-reader",
+    ("Accuracy with 5 labels per class, reader on the VAE's means, minus a linear "
+     "probe on pixels"),
+    np.mean(read) - pixels_probe, item="Q1.8 Q1.9", by="mean of five draws",
+    at_least=0.03, stable=False
+)
+claim(
+    "transfer-design-honest",
+    "The same reader on 20 principal components, minus that on the VAE's means",
+    np.mean(read_pca) - np.mean(read), item="Q1.8 Q1.9",
+    by="equal within a few points: the gain is the reader's, not the network's",
+    at_least=-0.04, at_most=0.06, stable=False
+)
 
 # %% [markdown]
 # :::{solution-end}
@@ -735,39 +1110,77 @@ plt.show()
 # ### The scoreboard
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-board", "caption": "The scoreboard on test digits. Arrows show the good direction; the filled marker is the best of its column, and the dotted line the ideal or the trivial value. The three columns order the models in three ways."}, "image": {"alt": "Three panels of dots for seven models. In bits per dimension the discrete models lead and pPCA is last; in two-sample accuracy the VAE with mixture prior is nearest to one half; in the linear probe raw pixels and the autoregressive features lead and the flow and the mixture are far behind."}}
-fig, axes = plt.subplots(1, 3, figsize=(7, 3.1), sharey=True)
-heads = ("density\nbits/dim, lower is better", "samples\ntwo-sample accuracy, 0.5 is best", "representation\nprobe accuracy, higher is better")
+fig, axes = plt.subplots(1, 3, figsize=(7, 3.4), sharey=True)
+heads = (
+    "density:\nbits/dim, lower is better",
+    "samples: two-sample\naccuracy, 0.5 is best",
+    "representation: probe\naccuracy, higher is better",
+)
 names = list(board)
 for c, (ax, head) in enumerate(zip(axes, heads, strict=True)):
     values = np.array([board[name][c] for name in names])
     best = np.nanargmax(values) if c == 2 else np.nanargmin(values)
-    ax.hlines(range(len(names)), ax.get_xlim()[0], values, color="#e3e3e3", lw=1)
-    ax.scatter(values, range(len(names)), s=42, facecolors=[colors.model if k == best else "white" for k in range(len(names))], edgecolors=colors.model, zorder=3)
+    ax.plot(values, range(len(names)), "o", ms=7, mfc="white", mec=colors.model, zorder=3)
+    ax.plot(values[best], best, "o", ms=7, color=colors.model, zorder=4)
     for k, v in enumerate(values):
-        ax.annotate(f"{v:.2f}", (v, k), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=8)
-    ax.set_title(head, fontsize=9)
-    ax.set_xlim(*((1.8, 4.3), (0.45, 1.05), (0.1, 1.0))[c])
+        offset = {"textcoords": "offset points", "xytext": (0, 7), "ha": "center"}
+        ax.annotate(f"{v:.2f}", (v, k), fontsize=8, **offset)
+    ax.set_title(head, fontsize=9, pad=14)
+    ax.set_xlim(*((1.8, 4.3), (0.45, 1.0), (0, 1))[c])
+    ax.grid(axis="y", color="#e3e3e3", lw=0.8)
     ax.axvline((math.log2(17), 0.5, 0.1)[c], color=colors.truth, lw=0.8, ls=":")
 axes[0].set_yticks(range(len(names)), names)
 axes[0].invert_yaxis()
 plt.show()
 
 # %%
-density, fooled, probe = ({name: row[c] for name, row in board.items()} for c in range(3))
-claim("transfer-board-uniform", "Worst of the seven models in bits per dimension", max(density.values()), item="X1.9", by="log2 17 of the uniform law",
-      at_most=math.log2(17), stable=False)
-claim("transfer-board-grid", "Bits per dimension: independent pixels minus pPCA", density["independent pixels"] - density["pPCA"], item="X1.9",
-      by="a model that knows the grid beats one that knows the correlations", at_most=0.0, stable=False)
-claim("transfer-board-density", "Bits per dimension: VAE with mixture prior minus autoregressive", density["VAE, mixture prior"] - density["autoregressive"], item="X1.9 Q1.8",
-      by="the design is not worse", at_most=0.03, stable=False)
-claim("transfer-board-samples", "Two-sample accuracy: VAE with mixture prior minus the best of the rest", fooled["VAE, mixture prior"] - min(v for k, v in fooled.items() if k != "VAE, mixture prior"),
-      item="X1.9 Q1.8", by="the design is hardest to tell from real digits", at_most=0.0, stable=False)
-claim("transfer-board-flow", "Linear probe: flow minus raw pixels", probe["flow"] - probe["independent pixels"], item="X1.9",
-      by="an exact density need not give useful features", at_most=-0.1, stable=False)
-claim("transfer-board-pixels", "Linear probe: best model minus raw pixels", max(probe.values()) - probe["independent pixels"], item="X1.9",
-      by="on clean digits no model's features are much better than the pixels", at_least=0.0, at_most=0.06, stable=False)
-orders = [sorted(board, key=column.get) for column in (density, fooled)] + [sorted(board, key=lambda k: -probe[k])]
-claim("transfer-board-orders", "Number of different orders among the three columns", len({tuple(o) for o in orders}), 3, item="X1.9 S1.17", by="no objective implies another")
+density, fooled, probe = (
+    {name: row[c] for name, row in board.items()} for c in range(3)
+)
+claim(
+    "transfer-board-uniform", "Worst of the seven models in bits per dimension",
+    max(density.values()), item="X1.9", by="log2 17 of the uniform law",
+    at_most=math.log2(17), stable=False
+)
+claim(
+    "transfer-board-grid", "Bits per dimension: independent pixels minus pPCA",
+    density["independent pixels"] - density["pPCA"], item="X1.9",
+    by="a model that knows the grid beats one that knows the correlations", at_most=0.0,
+    stable=False
+)
+claim(
+    "transfer-board-density",
+    "Bits per dimension: VAE with mixture prior minus autoregressive",
+    density["VAE, mixture prior"] - density["autoregressive"], item="X1.9 Q1.8",
+    by="the design is not worse", at_most=0.03, stable=False
+)
+claim(
+    "transfer-board-samples",
+    "Two-sample accuracy: VAE with mixture prior minus the best of the rest",
+    fooled["VAE, mixture prior"]
+    - min(v for k, v in fooled.items() if k != "VAE, mixture prior"),
+    item="X1.9 Q1.8", by="the design is hardest to tell from real digits", at_most=0.0,
+    stable=False
+)
+claim(
+    "transfer-board-flow", "Linear probe: flow minus raw pixels",
+    probe["flow"] - probe["independent pixels"], item="X1.9",
+    by="an exact density need not give useful features", at_most=-0.1, stable=False
+)
+claim(
+    "transfer-board-pixels", "Linear probe: best model minus raw pixels",
+    max(probe.values()) - probe["independent pixels"], item="X1.9",
+    by="on clean digits no model's features are much better than the pixels",
+    at_least=0.0, at_most=0.06, stable=False
+)
+orders = [sorted(board, key=column.get) for column in (density, fooled)] + [
+    sorted(board, key=lambda k: -probe[k])
+]
+claim(
+    "transfer-board-orders", "Number of different orders among the three columns",
+    len({tuple(o) for o in orders}), 3, item="X1.9 S1.17",
+    by="no objective implies another"
+)
 
 
 # %% [markdown]
@@ -806,7 +1219,8 @@ claim("transfer-board-orders", "Number of different orders among the three colum
 
 # %% ex={"id": "transfer-estep", "role": "stub"}
 def responsibilities(log_joint, y):
-    """Responsibilities (n, K) from log p(x, y=k) (n, K) and labels (n,), -1 where unknown."""
+    """Responsibilities (n, K) from log p(x, y=k) (n, K) and labels (n,), -1 where
+    unknown."""
     raise NotImplementedError("your code here")
 
 
@@ -816,12 +1230,18 @@ def check_transfer_estep():
     joint = torch.rand(6, 3, generator=g, dtype=torch.float64)
     y = torch.tensor([2, -1, 0, -1, -1, 1])
     r = responsibilities(joint.log(), y)
-    assert r.shape == (6, 3) and torch.allclose(r.sum(1), torch.ones(6, dtype=r.dtype)), "every row must sum to one"
+    assert r.shape == (6, 3) and torch.allclose(
+        r.sum(1), torch.ones(6, dtype=r.dtype)
+    ), "every row must sum to one"
     for i in range(6):
         for k in range(3):
             slow = float(y[i] == k) if y[i] >= 0 else float(joint[i, k] / sum(joint[i]))
-            assert abs(float(r[i, k]) - slow) < 1e-9, "labelled rows keep their label, the others get Bayes' rule"
-    assert torch.allclose(responsibilities(joint.log() - 1e4, y), r), "a common factor of p(x, y) must cancel, even a tiny one"
+            assert abs(float(r[i, k]) - slow) < 1e-9, (
+                "labelled rows keep their label, the others get Bayes' rule"
+            )
+    assert torch.allclose(responsibilities(joint.log() - 1e4, y), r), (
+        "a common factor of p(x, y) must cancel, even a tiny one"
+    )
 
 
 _ = self_check("transfer-estep", check_transfer_estep)
@@ -840,22 +1260,35 @@ _ = self_check("transfer-estep", check_transfer_estep)
 
 # %% ex={"id": "transfer-mstep", "role": "stub"}
 def weighted_gaussian(z, r, nu, Psi):
-    """MAP mean (d,) and covariance (d, d) of features (n, d) with weights (n,) and prior strength nu, matrix Psi (d, d)."""
+    """MAP mean (d,) and covariance (d, d) of features (n, d) with weights (n,) and
+    prior strength nu, matrix Psi (d, d)."""
     raise NotImplementedError("your code here")
 
 
 # %% ex={"id": "transfer-mstep", "role": "check"} tags=["hide-input"]
 def check_transfer_mstep():
     g = torch.Generator().manual_seed(6)
-    z, r = torch.randn(30, 3, generator=g, dtype=torch.float64) + 2, torch.rand(30, generator=g, dtype=torch.float64)
+    z, r = (
+        torch.randn(30, 3, generator=g, dtype=torch.float64) + 2,
+        torch.rand(30, generator=g, dtype=torch.float64),
+    )
     Psi = torch.diag(torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64))
     for nu in (0.0, 4.0):
-        m, S = (t.detach().clone().requires_grad_() for t in weighted_gaussian(z, r, nu, Psi))
+        m, S = (
+            t.detach().clone().requires_grad_()
+            for t in weighted_gaussian(z, r, nu, Psi)
+        )
         normal = torch.distributions.MultivariateNormal(m, (S + S.T) / 2)
-        value = (r * normal.log_prob(z)).sum() - 0.5 * nu * (torch.logdet(S) + torch.trace(torch.linalg.solve(S, Psi)))
+        value = (r * normal.log_prob(z)).sum() - 0.5 * nu * (
+            torch.logdet(S) + torch.trace(torch.linalg.solve(S, Psi))
+        )
         slope_m, slope_S = torch.autograd.grad(value, (m, S))
-        assert slope_m.abs().max() < 1e-8, "the objective still rises if the mean is moved"
-        assert (slope_S + slope_S.T).abs().max() < 1e-8, f"the objective still rises if the covariance is changed (nu = {nu})"
+        assert slope_m.abs().max() < 1e-8, (
+            "the objective still rises if the mean is moved"
+        )
+        assert (slope_S + slope_S.T).abs().max() < 1e-8, (
+            f"the objective still rises if the covariance is changed (nu = {nu})"
+        )
     m, S = weighted_gaussian(z, r, 1e9, Psi)
     assert torch.allclose(S, Psi, atol=1e-5), "an overwhelming prior must win"
 
@@ -886,11 +1319,18 @@ def check_transfer_iw():
     log_w = torch.randn(12, 5, generator=g, dtype=torch.float64)
     bound = importance_bound(log_w)
     assert bound.shape == (5,), "one value per example"
-    slow = torch.tensor([math.log(sum(math.exp(float(v)) for v in log_w[:, i]) / 12) for i in range(5)], dtype=torch.float64)
+    slow = torch.tensor(
+        [math.log(sum(math.exp(float(v)) for v in log_w[:, i]) / 12) for i in range(5)],
+        dtype=torch.float64,
+    )
     assert torch.allclose(bound, slow), "compare with the sum written out"
-    assert torch.allclose(importance_bound(torch.full((7, 2), -3.0)), torch.full((2,), -3.0)), "equal weights: nothing to average"
+    assert torch.allclose(
+        importance_bound(torch.full((7, 2), -3.0)), torch.full((2,), -3.0)
+    ), "equal weights: nothing to average"
     assert bool((bound >= log_w.mean(0)).all()), "the bound must not lie below the ELBO"
-    assert torch.allclose(importance_bound(log_w - 5000), bound - 5000), "log-weights of -5000 are common; no underflow"
+    assert torch.allclose(importance_bound(log_w - 5000), bound - 5000), (
+        "log-weights of -5000 are common; no underflow"
+    )
 
 
 _ = self_check("transfer-iw", check_transfer_iw)
@@ -916,17 +1356,27 @@ def code_length(log_p, dims, width=None):
 # %% ex={"id": "transfer-bpd", "role": "check"} tags=["hide-input"]
 def check_transfer_bpd():
     for levels in (2, 17, 256):
-        flat = torch.zeros(4, dtype=torch.float64)                     # the uniform density on the unit cube
-        assert abs(code_length(flat, 9, width=1 / levels) - math.log2(levels)) < 1e-9, "uniform: log2 of the number of levels"
+        # the uniform density on the unit cube
+        flat = torch.zeros(4, dtype=torch.float64)
+        assert abs(code_length(flat, 9, width=1 / levels) - math.log2(levels)) < 1e-9, (
+            "uniform: log2 of the number of levels"
+        )
         pmf = torch.full((4,), -9 * math.log(levels), dtype=torch.float64)
-        assert abs(code_length(pmf, 9) - math.log2(levels)) < 1e-9, "the same law as a probability of levels"
+        assert abs(code_length(pmf, 9) - math.log2(levels)) < 1e-9, (
+            "the same law as a probability of levels"
+        )
     g = torch.Generator().manual_seed(1)
     log_p = torch.randn(50, generator=g, dtype=torch.float64) - 40
     wide = code_length(log_p, 16, width=1.0)
-    squeezed = code_length(log_p + 16 * math.log(17), 16, width=1 / 17)   # the density of the same data, divided by 17
+    # the density of the same data, divided by 17
+    squeezed = code_length(log_p + 16 * math.log(17), 16, width=1 / 17)
     assert abs(wide - squeezed) < 1e-9, "a change of units must not change the code"
-    assert abs(code_length(log_p, 16, width=1.0) - code_length(log_p, 16)) < 1e-9, "cells of volume one: density is probability"
-    assert code_length(log_p - 1, 16) > code_length(log_p, 16), "a less likely image costs more bits"
+    assert abs(code_length(log_p, 16, width=1.0) - code_length(log_p, 16)) < 1e-9, (
+        "cells of volume one: density is probability"
+    )
+    assert code_length(log_p - 1, 16) > code_length(log_p, 16), (
+        "a less likely image costs more bits"
+    )
 
 
 _ = self_check("transfer-bpd", check_transfer_bpd)
@@ -945,7 +1395,8 @@ _ = self_check("transfer-bpd", check_transfer_bpd)
 
 # %% ex={"id": "transfer-subclasses", "role": "stub"}
 def class_log_posterior(log_joint, owner, classes):
-    """log p(y | x) (n, classes) from log p(x, c) (n, C) and the class owner (C,) of every cluster."""
+    """log p(y | x) (n, classes) from log p(x, c) (n, C) and the class owner (C,) of
+    every cluster."""
     raise NotImplementedError("your code here")
 
 
@@ -955,13 +1406,23 @@ def check_transfer_subclasses():
     joint = torch.rand(8, 5, generator=g, dtype=torch.float64)
     owner = torch.tensor([0, 1, 1, 0, 1])
     out = class_log_posterior(joint.log(), owner, 2)
-    assert out.shape == (8, 2) and torch.allclose(out.exp().sum(1), torch.ones(8, dtype=out.dtype)), "p(y | x) must sum to one"
+    assert out.shape == (8, 2) and torch.allclose(
+        out.exp().sum(1), torch.ones(8, dtype=out.dtype)
+    ), "p(y | x) must sum to one"
     for i in range(8):
-        slow = sum(float(joint[i, c]) for c in range(5) if owner[c] == 1) / float(joint[i].sum())
-        assert abs(float(out[i, 1].exp()) - slow) < 1e-9, "a class has the probability of all its clusters together"
+        slow = sum(float(joint[i, c]) for c in range(5) if owner[c] == 1) / float(
+            joint[i].sum()
+        )
+        assert abs(float(out[i, 1].exp()) - slow) < 1e-9, (
+            "a class has the probability of all its clusters together"
+        )
     same = class_log_posterior(joint.log(), torch.arange(5), 5)
-    assert torch.allclose(same, joint.log().log_softmax(1)), "one cluster per class is the usual posterior"
-    assert torch.allclose(class_log_posterior(joint.log() - 3000, owner, 2), out), "tiny probabilities must not underflow"
+    assert torch.allclose(same, joint.log().log_softmax(1)), (
+        "one cluster per class is the usual posterior"
+    )
+    assert torch.allclose(class_log_posterior(joint.log() - 3000, owner, 2), out), (
+        "tiny probabilities must not underflow"
+    )
 
 
 _ = self_check("transfer-subclasses", check_transfer_subclasses)

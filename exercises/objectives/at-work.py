@@ -43,7 +43,8 @@ torch.set_default_dtype(torch.float64)
 
 # %% ex={"id": "at-work-gram", "role": "solution"}
 def frechet_gram(real, generated):
-    """Squared Fréchet distance of features (n, d) and (m, d), through the (n, m) matrix of inner products; a scalar."""
+    """Squared Fréchet distance of features (n, d) and (m, d), through the (n, m) matrix
+    of inner products; a scalar."""
     ### BEGIN SOLUTION
     n, m = len(real), len(generated)
     x, y = real - real.mean(0), generated - generated.mean(0)
@@ -60,14 +61,27 @@ def check_at_work_gram():
         return torch.randn(n, d, generator=g, dtype=torch.float64)
 
     for n, m, d in ((40, 25, 7), (12, 30, 60)):
-        a, b = draw(n, d) * torch.linspace(0.2, 3, d, dtype=torch.float64), draw(m, d) + 0.5
-        assert torch.allclose(frechet_gram(a, b), frechet_distance(a, b), rtol=1e-6, atol=1e-6), "compare with covariances"
-        assert torch.allclose(frechet_gram(a, b), frechet_gram(b, a)), "the distance must be symmetric"
-        assert abs(float(frechet_gram(a, a))) < 1e-8, "a sample is at distance zero from itself"
+        a, b = (
+            draw(n, d) * torch.linspace(0.2, 3, d, dtype=torch.float64),
+            draw(m, d) + 0.5,
+        )
+        assert torch.allclose(
+            frechet_gram(a, b), frechet_distance(a, b), rtol=1e-6, atol=1e-6
+        ), "compare with covariances"
+        assert torch.allclose(frechet_gram(a, b), frechet_gram(b, a)), (
+            "the distance must be symmetric"
+        )
+        assert abs(float(frechet_gram(a, a))) < 1e-8, (
+            "a sample is at distance zero from itself"
+        )
         shift = torch.arange(d, dtype=torch.float64)
         gap = frechet_gram(a, a + shift) - shift.square().sum()
-        assert abs(float(gap)) < 1e-6, "moving a sample by t must cost exactly the squared length of t"
-        assert torch.allclose(frechet_gram(3 * a, 3 * b), 9 * frechet_gram(a, b)), "the units are squared"
+        assert abs(float(gap)) < 1e-6, (
+            "moving a sample by t must cost exactly the squared length of t"
+        )
+        assert torch.allclose(frechet_gram(3 * a, 3 * b), 9 * frechet_gram(a, b)), (
+            "the units are squared"
+        )
     wide = frechet_gram(draw(20, 20000), draw(20, 20000))
     assert bool(torch.isfinite(wide)), "20 000 features must be no problem"
 
@@ -79,7 +93,9 @@ self_check("at-work-gram", check_at_work_gram)
 def frechet_gram(real, generated):
     n, m = len(real), len(generated)
     x, y = real - real.mean(0), generated - generated.mean(0)
-    cross = torch.linalg.svdvals(real @ generated.T).sum() / math.sqrt((n - 1) * (m - 1))
+    cross = torch.linalg.svdvals(real @ generated.T).sum() / math.sqrt(
+        (n - 1) * (m - 1)
+    )
     traces = x.square().sum() / (n - 1) + y.square().sum() / (m - 1)
     return (real.mean(0) - generated.mean(0)).square().sum() + traces - 2 * cross
 
@@ -99,7 +115,11 @@ def frechet_gram(real, generated):
     x, y = real - real.mean(0), generated - generated.mean(0)
     cross = torch.linalg.svdvals(x @ y.T).sum() / math.sqrt((n - 1) * (m - 1))
     traces = x.square().sum() / (n - 1) + y.square().sum() / (m - 1)
-    return ((real.mean(0) - generated.mean(0)).square().sum() + traces - 2 * cross).clamp(min=0).sqrt()
+    return (
+        ((real.mean(0) - generated.mean(0)).square().sum() + traces - 2 * cross)
+        .clamp(min=0)
+        .sqrt()
+    )
 
 
 # %% [markdown] ex={"id": "at-work-extrapolate", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 2, "topic": "metrics"}
@@ -111,7 +131,8 @@ def frechet_gram(real, generated):
 
 # %% ex={"id": "at-work-extrapolate", "role": "solution"}
 def score_at_infinity(sizes, scores):
-    """Least-squares estimate of the limit of scores (k,) measured with sizes (k,) samples; a float."""
+    """Least-squares estimate of the limit of scores (k,) measured with sizes (k,)
+    samples; a float."""
     ### BEGIN SOLUTION
     inverse = 1 / np.asarray(sizes, dtype=float)
     scores = np.asarray(scores, dtype=float)
@@ -126,13 +147,21 @@ def check_at_work_extrapolate():
     rng = np.random.default_rng(5)
     sizes = np.array([100, 200, 350, 900])
     for limit, b in ((0.0, 12.0), (3.5, 40.0), (1.25, 0.0)):
-        assert abs(score_at_infinity(sizes, limit + b / sizes) - limit) < 1e-9, "noiseless scores must give the limit back"
+        assert abs(score_at_infinity(sizes, limit + b / sizes) - limit) < 1e-9, (
+            "noiseless scores must give the limit back"
+        )
     noise = rng.normal(size=4)
     mine, base = score_at_infinity(sizes, 2 + noise), score_at_infinity(sizes, noise)
-    assert abs(mine - base - 2) < 1e-9, "adding 2 to every score must add 2 to the limit"
+    assert abs(mine - base - 2) < 1e-9, (
+        "adding 2 to every score must add 2 to the limit"
+    )
     a, b = np.linalg.lstsq(np.stack([np.ones(4), 1 / sizes], 1), noise, rcond=None)[0]
-    assert abs(base - a) < 1e-9, "with noise the fit must be the least-squares line in 1/n"
-    assert abs(score_at_infinity(list(sizes), list(7 * noise)) - 7 * base) < 1e-9, "the estimate is linear in the scores"
+    assert abs(base - a) < 1e-9, (
+        "with noise the fit must be the least-squares line in 1/n"
+    )
+    assert abs(score_at_infinity(list(sizes), list(7 * noise)) - 7 * base) < 1e-9, (
+        "the estimate is linear in the scores"
+    )
 
 
 self_check("at-work-extrapolate", check_at_work_extrapolate)
@@ -140,7 +169,11 @@ self_check("at-work-extrapolate", check_at_work_extrapolate)
 
 # %% ex={"id": "at-work-extrapolate", "role": "wrong", "why": "fits a line in n and reads it off at n = 0"}
 def score_at_infinity(sizes, scores):
-    return float(np.polyfit(np.asarray(sizes, dtype=float), np.asarray(scores, dtype=float), 1)[1])
+    return float(
+        np.polyfit(np.asarray(sizes, dtype=float), np.asarray(scores, dtype=float), 1)[
+            1
+        ]
+    )
 
 
 # %% ex={"id": "at-work-extrapolate", "role": "wrong", "why": "returns the score of the largest sample"}
@@ -150,7 +183,11 @@ def score_at_infinity(sizes, scores):
 
 # %% ex={"id": "at-work-extrapolate", "role": "wrong", "why": "fits a line in the square root of 1/n"}
 def score_at_infinity(sizes, scores):
-    return float(np.polyfit(np.asarray(sizes, dtype=float) ** -0.5, np.asarray(scores, dtype=float), 1)[1])
+    return float(
+        np.polyfit(
+            np.asarray(sizes, dtype=float) ** -0.5, np.asarray(scores, dtype=float), 1
+        )[1]
+    )
 
 
 # %% [markdown] ex={"id": "at-work-perplexity", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 2, "topic": "text"}
@@ -162,7 +199,8 @@ def score_at_infinity(sizes, scores):
 
 # %% ex={"id": "at-work-perplexity", "role": "solution"}
 def corpus_perplexity(log_probs):
-    """Perplexity per symbol of a list of tensors (T_i,) of log-probabilities in nats; a float."""
+    """Perplexity per symbol of a list of tensors (T_i,) of log-probabilities in nats; a
+    float."""
     ### BEGIN SOLUTION
     every = torch.cat(list(log_probs))
     return math.exp(-float(every.mean()))
@@ -174,14 +212,20 @@ def check_at_work_perplexity():
     def flat(k, t):
         return torch.full((t,), -math.log(k), dtype=torch.float64)
 
-    assert abs(corpus_perplexity([flat(27, 3), flat(27, 500)]) - 27) < 1e-9, "a fair die of K sides has perplexity K"
+    assert abs(corpus_perplexity([flat(27, 3), flat(27, 500)]) - 27) < 1e-9, (
+        "a fair die of K sides has perplexity K"
+    )
     mine = corpus_perplexity([flat(2, 900), flat(50, 100)])
-    assert abs(math.log(mine) - 0.9 * math.log(2) - 0.1 * math.log(50)) < 1e-9, "a long text must count more than a short one"
+    assert abs(math.log(mine) - 0.9 * math.log(2) - 0.1 * math.log(50)) < 1e-9, (
+        "a long text must count more than a short one"
+    )
     g = torch.Generator().manual_seed(1)
     p = torch.rand(40, generator=g, dtype=torch.float64).log()
     whole = corpus_perplexity([p])
     for cut in (1, 7, 33):
-        assert abs(corpus_perplexity([p[:cut], p[cut:]]) - whole) < 1e-9, "cutting a text in two must not change anything"
+        assert abs(corpus_perplexity([p[:cut], p[cut:]]) - whole) < 1e-9, (
+            "cutting a text in two must not change anything"
+        )
     assert whole >= 1, "a perplexity is at least 1"
 
 
@@ -212,7 +256,8 @@ def corpus_perplexity(log_probs):
 
 # %% ex={"id": "at-work-dyck", "role": "solution"}
 def prob_open(h, r):
-    """P(next symbol opens | h brackets open, r symbols remain) under the uniform law on valid strings; a float."""
+    """P(next symbol opens | h brackets open, r symbols remain) under the uniform law on
+    valid strings; a float."""
     ### BEGIN SOLUTION
     def ways(h, r):
         if h < 0 or h > r:
@@ -239,7 +284,9 @@ def check_at_work_dyck():
             total += q
             probabilities.append(q)
         assert abs(total - 1) < 1e-9, "all mass must lie on the valid strings"
-        assert max(probabilities) - min(probabilities) < 1e-9, "every valid string must be equally likely"
+        assert max(probabilities) - min(probabilities) < 1e-9, (
+            "every valid string must be equally likely"
+        )
     assert prob_open(3, 3) == 0 and prob_open(0, 6) == 1, "sometimes there is no choice"
 
 
@@ -265,11 +312,13 @@ def prob_open(h, r):
 
 # %% ex={"id": "at-work-validity", "role": "solution"}
 def prob_valid(start, P, allowed, T):
-    """P(all T - 1 steps are allowed): start (K,), P (K, K), allowed (K, K) of zeros and ones; a float."""
+    """P(all T - 1 steps are allowed): start (K,), P (K, K), allowed (K, K) of zeros and
+    ones; a float."""
     ### BEGIN SOLUTION
     mass = start
     for _ in range(T - 1):
-        mass = mass @ (P * allowed)  # (K,): probability of being here with no fault so far
+        # (K,): probability of being here with no fault so far
+        mass = mass @ (P * allowed)
     return float(mass.sum())
     ### END SOLUTION
 
@@ -278,7 +327,10 @@ def prob_valid(start, P, allowed, T):
 def check_at_work_validity():
     g = torch.Generator().manual_seed(2)
     P = torch.rand(3, 3, generator=g, dtype=torch.float64)
-    P, start = P / P.sum(1, keepdim=True), torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
+    P, start = (
+        P / P.sum(1, keepdim=True),
+        torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64),
+    )
     allowed = torch.tensor([[0, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=torch.float64)
     for T in (1, 2, 5):
         slow = 0.0
@@ -286,11 +338,17 @@ def check_at_work_validity():
             steps = list(itertools.pairwise(s))
             if all(allowed[a, b] for a, b in steps):
                 slow += float(start[s[0]]) * math.prod(float(P[a, b]) for a, b in steps)
-        assert abs(prob_valid(start, P, allowed, T) - slow) < 1e-9, f"enumeration disagrees for T = {T}"
-    assert abs(prob_valid(start, P, torch.ones(3, 3, dtype=torch.float64), 40) - 1) < 1e-9, "without rules all is valid"
+        assert abs(prob_valid(start, P, allowed, T) - slow) < 1e-9, (
+            f"enumeration disagrees for T = {T}"
+        )
+    assert (
+        abs(prob_valid(start, P, torch.ones(3, 3, dtype=torch.float64), 40) - 1) < 1e-9
+    ), "without rules all is valid"
     ratio = prob_valid(start, P, allowed, 81) / prob_valid(start, P, allowed, 80)
     top = float(torch.linalg.eigvals(P * allowed).abs().max())
-    assert abs(ratio - top) < 1e-6, "in the long run each step must cost the same factor"
+    assert abs(ratio - top) < 1e-6, (
+        "in the long run each step must cost the same factor"
+    )
 
 
 self_check("at-work-validity", check_at_work_validity)

@@ -34,7 +34,8 @@ torch.set_default_dtype(torch.float32)
 
 # %% ex={"id": "transfer-estep", "role": "solution"}
 def responsibilities(log_joint, y):
-    """Responsibilities (n, K) from log p(x, y=k) (n, K) and labels (n,), -1 where unknown."""
+    """Responsibilities (n, K) from log p(x, y=k) (n, K) and labels (n,), -1 where
+    unknown."""
     ### BEGIN SOLUTION
     r = log_joint.softmax(1)
     known = y >= 0
@@ -49,12 +50,18 @@ def check_transfer_estep():
     joint = torch.rand(6, 3, generator=g, dtype=torch.float64)
     y = torch.tensor([2, -1, 0, -1, -1, 1])
     r = responsibilities(joint.log(), y)
-    assert r.shape == (6, 3) and torch.allclose(r.sum(1), torch.ones(6, dtype=r.dtype)), "every row must sum to one"
+    assert r.shape == (6, 3) and torch.allclose(
+        r.sum(1), torch.ones(6, dtype=r.dtype)
+    ), "every row must sum to one"
     for i in range(6):
         for k in range(3):
             slow = float(y[i] == k) if y[i] >= 0 else float(joint[i, k] / sum(joint[i]))
-            assert abs(float(r[i, k]) - slow) < 1e-9, "labelled rows keep their label, the others get Bayes' rule"
-    assert torch.allclose(responsibilities(joint.log() - 1e4, y), r), "a common factor of p(x, y) must cancel, even a tiny one"
+            assert abs(float(r[i, k]) - slow) < 1e-9, (
+                "labelled rows keep their label, the others get Bayes' rule"
+            )
+    assert torch.allclose(responsibilities(joint.log() - 1e4, y), r), (
+        "a common factor of p(x, y) must cancel, even a tiny one"
+    )
 
 
 self_check("transfer-estep", check_transfer_estep)
@@ -89,7 +96,8 @@ def responsibilities(log_joint, y):
 
 # %% ex={"id": "transfer-mstep", "role": "solution"}
 def weighted_gaussian(z, r, nu, Psi):
-    """MAP mean (d,) and covariance (d, d) of features (n, d) with weights (n,) and prior strength nu, matrix Psi (d, d)."""
+    """MAP mean (d,) and covariance (d, d) of features (n, d) with weights (n,) and
+    prior strength nu, matrix Psi (d, d)."""
     ### BEGIN SOLUTION
     N = r.sum()
     m = r @ z / N
@@ -101,15 +109,27 @@ def weighted_gaussian(z, r, nu, Psi):
 # %% ex={"id": "transfer-mstep", "role": "check"}
 def check_transfer_mstep():
     g = torch.Generator().manual_seed(6)
-    z, r = torch.randn(30, 3, generator=g, dtype=torch.float64) + 2, torch.rand(30, generator=g, dtype=torch.float64)
+    z, r = (
+        torch.randn(30, 3, generator=g, dtype=torch.float64) + 2,
+        torch.rand(30, generator=g, dtype=torch.float64),
+    )
     Psi = torch.diag(torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64))
     for nu in (0.0, 4.0):
-        m, S = (t.detach().clone().requires_grad_() for t in weighted_gaussian(z, r, nu, Psi))
+        m, S = (
+            t.detach().clone().requires_grad_()
+            for t in weighted_gaussian(z, r, nu, Psi)
+        )
         normal = torch.distributions.MultivariateNormal(m, (S + S.T) / 2)
-        value = (r * normal.log_prob(z)).sum() - 0.5 * nu * (torch.logdet(S) + torch.trace(torch.linalg.solve(S, Psi)))
+        value = (r * normal.log_prob(z)).sum() - 0.5 * nu * (
+            torch.logdet(S) + torch.trace(torch.linalg.solve(S, Psi))
+        )
         slope_m, slope_S = torch.autograd.grad(value, (m, S))
-        assert slope_m.abs().max() < 1e-8, "the objective still rises if the mean is moved"
-        assert (slope_S + slope_S.T).abs().max() < 1e-8, f"the objective still rises if the covariance is changed (nu = {nu})"
+        assert slope_m.abs().max() < 1e-8, (
+            "the objective still rises if the mean is moved"
+        )
+        assert (slope_S + slope_S.T).abs().max() < 1e-8, (
+            f"the objective still rises if the covariance is changed (nu = {nu})"
+        )
     m, S = weighted_gaussian(z, r, 1e9, Psi)
     assert torch.allclose(S, Psi, atol=1e-5), "an overwhelming prior must win"
 
@@ -159,11 +179,18 @@ def check_transfer_iw():
     log_w = torch.randn(12, 5, generator=g, dtype=torch.float64)
     bound = importance_bound(log_w)
     assert bound.shape == (5,), "one value per example"
-    slow = torch.tensor([math.log(sum(math.exp(float(v)) for v in log_w[:, i]) / 12) for i in range(5)], dtype=torch.float64)
+    slow = torch.tensor(
+        [math.log(sum(math.exp(float(v)) for v in log_w[:, i]) / 12) for i in range(5)],
+        dtype=torch.float64,
+    )
     assert torch.allclose(bound, slow), "compare with the sum written out"
-    assert torch.allclose(importance_bound(torch.full((7, 2), -3.0)), torch.full((2,), -3.0)), "equal weights: nothing to average"
+    assert torch.allclose(
+        importance_bound(torch.full((7, 2), -3.0)), torch.full((2,), -3.0)
+    ), "equal weights: nothing to average"
     assert bool((bound >= log_w.mean(0)).all()), "the bound must not lie below the ELBO"
-    assert torch.allclose(importance_bound(log_w - 5000), bound - 5000), "log-weights of -5000 are common; no underflow"
+    assert torch.allclose(importance_bound(log_w - 5000), bound - 5000), (
+        "log-weights of -5000 are common; no underflow"
+    )
 
 
 self_check("transfer-iw", check_transfer_iw)
@@ -203,17 +230,27 @@ def code_length(log_p, dims, width=None):
 # %% ex={"id": "transfer-bpd", "role": "check"}
 def check_transfer_bpd():
     for levels in (2, 17, 256):
-        flat = torch.zeros(4, dtype=torch.float64)                     # the uniform density on the unit cube
-        assert abs(code_length(flat, 9, width=1 / levels) - math.log2(levels)) < 1e-9, "uniform: log2 of the number of levels"
+        # the uniform density on the unit cube
+        flat = torch.zeros(4, dtype=torch.float64)
+        assert abs(code_length(flat, 9, width=1 / levels) - math.log2(levels)) < 1e-9, (
+            "uniform: log2 of the number of levels"
+        )
         pmf = torch.full((4,), -9 * math.log(levels), dtype=torch.float64)
-        assert abs(code_length(pmf, 9) - math.log2(levels)) < 1e-9, "the same law as a probability of levels"
+        assert abs(code_length(pmf, 9) - math.log2(levels)) < 1e-9, (
+            "the same law as a probability of levels"
+        )
     g = torch.Generator().manual_seed(1)
     log_p = torch.randn(50, generator=g, dtype=torch.float64) - 40
     wide = code_length(log_p, 16, width=1.0)
-    squeezed = code_length(log_p + 16 * math.log(17), 16, width=1 / 17)   # the density of the same data, divided by 17
+    # the density of the same data, divided by 17
+    squeezed = code_length(log_p + 16 * math.log(17), 16, width=1 / 17)
     assert abs(wide - squeezed) < 1e-9, "a change of units must not change the code"
-    assert abs(code_length(log_p, 16, width=1.0) - code_length(log_p, 16)) < 1e-9, "cells of volume one: density is probability"
-    assert code_length(log_p - 1, 16) > code_length(log_p, 16), "a less likely image costs more bits"
+    assert abs(code_length(log_p, 16, width=1.0) - code_length(log_p, 16)) < 1e-9, (
+        "cells of volume one: density is probability"
+    )
+    assert code_length(log_p - 1, 16) > code_length(log_p, 16), (
+        "a less likely image costs more bits"
+    )
 
 
 self_check("transfer-bpd", check_transfer_bpd)
@@ -233,7 +270,11 @@ def code_length(log_p, dims, width=None):
 # %% ex={"id": "transfer-bpd", "role": "wrong", "why": "adds the correction once per image instead of once per dimension"}
 def code_length(log_p, dims, width=None):
     nats = -float(log_p.mean())
-    return nats / (dims * math.log(2)) if width is None else (nats - math.log(width)) / (dims * math.log(2))
+    return (
+        nats / (dims * math.log(2))
+        if width is None
+        else (nats - math.log(width)) / (dims * math.log(2))
+    )
 
 
 # %% [markdown] ex={"id": "transfer-subclasses", "role": "statement", "kind": "investigate", "points": 4, "minutes": 30, "difficulty": 3, "topic": "semi-supervised"}
@@ -245,9 +286,12 @@ def code_length(log_p, dims, width=None):
 
 # %% ex={"id": "transfer-subclasses", "role": "solution"}
 def class_log_posterior(log_joint, owner, classes):
-    """log p(y | x) (n, classes) from log p(x, c) (n, C) and the class owner (C,) of every cluster."""
+    """log p(y | x) (n, classes) from log p(x, c) (n, C) and the class owner (C,) of
+    every cluster."""
     ### BEGIN SOLUTION
-    per_class = torch.stack([log_joint[:, owner == k].logsumexp(1) for k in range(classes)], 1)
+    per_class = torch.stack(
+        [log_joint[:, owner == k].logsumexp(1) for k in range(classes)], 1
+    )
     return per_class.log_softmax(1)
     ### END SOLUTION
 
@@ -258,13 +302,23 @@ def check_transfer_subclasses():
     joint = torch.rand(8, 5, generator=g, dtype=torch.float64)
     owner = torch.tensor([0, 1, 1, 0, 1])
     out = class_log_posterior(joint.log(), owner, 2)
-    assert out.shape == (8, 2) and torch.allclose(out.exp().sum(1), torch.ones(8, dtype=out.dtype)), "p(y | x) must sum to one"
+    assert out.shape == (8, 2) and torch.allclose(
+        out.exp().sum(1), torch.ones(8, dtype=out.dtype)
+    ), "p(y | x) must sum to one"
     for i in range(8):
-        slow = sum(float(joint[i, c]) for c in range(5) if owner[c] == 1) / float(joint[i].sum())
-        assert abs(float(out[i, 1].exp()) - slow) < 1e-9, "a class has the probability of all its clusters together"
+        slow = sum(float(joint[i, c]) for c in range(5) if owner[c] == 1) / float(
+            joint[i].sum()
+        )
+        assert abs(float(out[i, 1].exp()) - slow) < 1e-9, (
+            "a class has the probability of all its clusters together"
+        )
     same = class_log_posterior(joint.log(), torch.arange(5), 5)
-    assert torch.allclose(same, joint.log().log_softmax(1)), "one cluster per class is the usual posterior"
-    assert torch.allclose(class_log_posterior(joint.log() - 3000, owner, 2), out), "tiny probabilities must not underflow"
+    assert torch.allclose(same, joint.log().log_softmax(1)), (
+        "one cluster per class is the usual posterior"
+    )
+    assert torch.allclose(class_log_posterior(joint.log() - 3000, owner, 2), out), (
+        "tiny probabilities must not underflow"
+    )
 
 
 self_check("transfer-subclasses", check_transfer_subclasses)
@@ -272,17 +326,23 @@ self_check("transfer-subclasses", check_transfer_subclasses)
 
 # %% ex={"id": "transfer-subclasses", "role": "wrong", "why": "takes the best cluster of each class instead of their sum"}
 def class_log_posterior(log_joint, owner, classes):
-    per_class = torch.stack([log_joint[:, owner == k].max(1).values for k in range(classes)], 1)
+    per_class = torch.stack(
+        [log_joint[:, owner == k].max(1).values for k in range(classes)], 1
+    )
     return per_class.log_softmax(1)
 
 
 # %% ex={"id": "transfer-subclasses", "role": "wrong", "why": "averages over the clusters, so that a class with many clusters loses weight"}
 def class_log_posterior(log_joint, owner, classes):
-    per_class = torch.stack([log_joint[:, owner == k].exp().mean(1).log() for k in range(classes)], 1)
+    per_class = torch.stack(
+        [log_joint[:, owner == k].exp().mean(1).log() for k in range(classes)], 1
+    )
     return per_class.log_softmax(1)
 
 
 # %% ex={"id": "transfer-subclasses", "role": "wrong", "why": "adds the logarithms of the clusters"}
 def class_log_posterior(log_joint, owner, classes):
-    per_class = torch.stack([log_joint[:, owner == k].sum(1) for k in range(classes)], 1)
+    per_class = torch.stack(
+        [log_joint[:, owner == k].sum(1) for k in range(classes)], 1
+    )
     return per_class.log_softmax(1)
