@@ -15,7 +15,7 @@
 # (ch-representation)=
 # # Representation learning
 #
-# {item}`S1.13` An image of a digit is 64 numbers. To *know* a digit is something shorter: which one it is, how it leans, how thick the pen was. The third objective asks a model to find such a short description by itself, without labels. Every short description leaves something out, and this page is about one question: **who decides what is left out?** Three answers follow, each with an objective that you will write, train and catch lying.
+# {item}`S1.13` An image of a digit is 64 numbers. To *know* a digit is something shorter: which one it is, how it leans, how thick the pen was. The third objective asks a model to find such a short description by itself, without labels. Every short description leaves something out, and this page is about one question: **who decides what is left out?** Three answers follow. Each is an objective that you will write, train, and hold against what can be proved about it.
 #
 # After this page you can
 #
@@ -56,6 +56,7 @@ d = digits()
 mean = d.train.x.mean(0) / 16  # (64,) the average training image
 x_train, x_val, x_test = (part.x / 16 - mean for part in (d.train, d.validation, d.test))  # (n, 64), centred
 y_train, y_test = d.train.y, d.test.y
+ten = torch.stack([x_test[y_test == c][0] for c in range(10)])  # (10, 64) one held-out image of every class
 
 
 # %% [markdown]
@@ -111,7 +112,7 @@ lam, u = torch.linalg.eigh(cov)
 lam, u = lam.flip(0).clamp(min=0), u.flip(1)  # eigenvalues from large to small, eigenvectors in columns
 
 
-# %% mystnb={"figure": {"name": "fig-representation-latent", "caption": "Images that no training has seen, and where two encoders put them. Each symbol is one image, drawn as its label; neither encoder knew the labels."}, "image": {"alt": "Three panels. Left, a grid of 64 small handwritten digits. Middle, all held-out digits placed by the first two principal components, where most classes overlap in one cloud. Right, the same digits placed by the autoencoder, in separate rays and patches of one class each."}}
+# %% mystnb={"figure": {"name": "fig-representation-latent", "caption": "Images that no training has seen, and where two encoders put them. Each symbol is one image, drawn as its label; neither encoder knew the labels."}, "image": {"alt": "Three panels. Left, a grid of 64 small handwritten digits. Middle, all held-out digits placed by the first two principal components, where most classes overlap in one cloud. Right, the same digits placed by the autoencoder, where most classes form patches of their own around a crowded middle."}}
 def draw_codes(ax, z, y):
     """Every code z (n, 2) as the digit that it is the code of."""
     for c in range(10):
@@ -120,7 +121,7 @@ def draw_codes(ax, z, y):
     ax.set_yticks([])
 
 
-fig, axes = plt.subplots(1, 3, figsize=(7, 2.7))
+fig, axes = plt.subplots(1, 3, figsize=(7, 3), width_ratios=[0.75, 1, 1])
 image_grid(d.test.x[:64], ncols=8, ax=axes[0])
 draw_codes(axes[1], x_test @ u[:, :2], y_test)
 draw_codes(axes[2], encoder_2(x_test), y_test)
@@ -244,7 +245,7 @@ claim(
 
 # %% [markdown]
 # :::{warning}
-# The mean matters. A linear map without bias, fitted to raw pixels, spends part of its code on the average image. With $\nu_j$ the eigenvalues of $\mathbb E\,xx^\top$ of the *uncentred* data, its error is $\sum_{j>k}\nu_j$, and because $\mu\mu^\top$ adds one direction, interlacing gives $\sum_{j>k}\lambda_j\le\sum_{j>k}\nu_j\le\sum_{j>k-1}\lambda_j$: forgetting to centre costs at most one code number, and never nothing for free.
+# The mean matters. A linear map without bias, fitted to raw pixels, spends part of its code on the average image. With $\nu_j$ the eigenvalues of $\mathbb E\,xx^\top$ of the *uncentred* data, its error is $\sum_{j>k}\nu_j$, and because $\mu\mu^\top$ adds one direction, interlacing gives $\sum_{j>k}\lambda_j\le\sum_{j>k}\nu_j\le\sum_{j>k-1}\lambda_j$: forgetting to centre can cost up to one code number, and never gains anything.
 # :::
 
 # %%
@@ -263,7 +264,7 @@ claim(
 # %% [markdown]
 # ## A curved autoencoder
 #
-# With a layer of ReLUs on each side the reconstructions may lie on a bent $k$-dimensional surface instead of a flat one. Is the bend worth anything? The comparison has to be fair: same code size, images that neither method saw, and PCA, the best of all flat codes, as the named baseline.
+# With ReLU layers on either side of the code the reconstructions may lie on a bent $k$-dimensional surface instead of a flat one. Is the bend worth anything? The comparison has to be fair: same code size, images that neither method saw, and PCA, the best of all flat codes, as the named baseline.
 
 # %%
 sizes = [2, 8, 16]
@@ -314,8 +315,8 @@ claim(
     stable=False,
 )
 
-# %% mystnb={"figure": {"name": "fig-representation-curved", "caption": "Left: squared error against code size; the line is a sum of eigenvalues, the diamond is training. Right: eight held-out digits and their reconstructions from eight numbers."}, "image": {"alt": "Left, error curves falling from 4.6 towards 0: the held-out points of the non-linear autoencoder lie well below those of PCA at code sizes 2, 8 and 16, and its training points lower still. Right, three rows of digits: originals, smeared PCA reconstructions, and crisper autoencoder reconstructions."}, "tags": ["hide-input"]}
-fig, (ax, grid) = plt.subplots(1, 2, figsize=(7, 2.9), width_ratios=[1, 1])
+# %% mystnb={"figure": {"name": "fig-representation-curved", "caption": "Left: squared error against code size; the line is a sum of eigenvalues, the diamond is training. Right: ten held-out digits and their reconstructions from eight numbers."}, "image": {"alt": "Left, error curves falling from 4.6 towards 0: the held-out points of the non-linear autoencoder lie well below those of PCA at code sizes 2, 8 and 16, and its training points lower still. Right, three rows of digits: originals, smeared PCA reconstructions, and crisper autoencoder reconstructions."}, "tags": ["hide-input"]}
+fig, (ax, grid) = plt.subplots(1, 2, figsize=(7, 2.8), width_ratios=[1, 1.25])
 tail = lam.flip(0).cumsum(0).flip(0)  # tail[k] = sum of the eigenvalues after the first k
 ax.plot(range(25), tail[:25], color=colors.truth, label="PCA, training: closed form")
 ax.plot([8], [linear_error(w, a, cov)], "D", color=colors.bad, label="linear autoencoder, trained")
@@ -324,16 +325,15 @@ ax.plot(sizes, curved_held_out, "s", color=colors.model, label="non-linear, held
 ax.plot(sizes, curved_training, "s", mfc="none", color=colors.model, label="non-linear, training")
 ax.set(xlabel="code size $k$", ylabel="squared error per image", ylim=(0, 5.8))
 ax.legend(fontsize=8)
-shown = x_test[:8]
-flat = shown @ u[:, :8] @ u[:, :8].T
-bent = curved[8][1](curved[8][0](shown))
-image_grid(torch.cat([shown, flat, bent]) + mean, ncols=8, ax=grid, vmin=0, vmax=1)
+flat = ten @ u[:, :8] @ u[:, :8].T
+bent = curved[8][1](curved[8][0](ten))
+image_grid(torch.cat([ten, flat, bent]) + mean, ncols=10, ax=grid, vmin=0, vmax=1)
 grid.set_yticks([3.5, 12.5, 21.5], ["digit", "PCA", "curved"])
 plt.show()
 
 
 # %% [markdown]
-# On these digits the bend pays at every size, and the price shows in the same figure: the hollow squares. The flat code has nowhere to over-fit, the curved one does, so that its step was chosen on validation images and its merit read off test images. A smaller pixel error is, however, all that {eq}`eq-representation-ae` promises. It does not say that the code is smooth, that the space between two codes means anything, or that a random $z$ decodes to a digit: $L_{\mathrm{AE}}$ never looks anywhere but at the codes of the data.
+# On these digits the bend pays at every size ({numref}`fig-representation-curved`), and the hollow squares show the price. The flat code has nowhere to over-fit, the curved one does, so that its step was chosen on validation images and its merit read off test images. A smaller pixel error is, however, all that {eq}`eq-representation-ae` promises. It does not say that the code is smooth, that the space between two codes means anything, or that a random $z$ decodes to a digit: $L_{\mathrm{AE}}$ never looks anywhere but at the codes of the data.
 #
 # ## The variational autoencoder: a code with a price
 #
@@ -430,7 +430,7 @@ claim(
 #
 # :::{admonition} Erratum E1.2 · The VAE's "loss" is a bound to be maximised
 # :class: erratum
-# {item}`E1.2` **The notes say** that an autoencoder minimises $L=\mathbb E\lVert x-D(E(x))\rVert^2$ and that a VAE adds a divergence to it, $L=\mathbb E_q[\log p_\theta(x\mid z)]-\mathrm{KL}(q_\phi\Vert p)$, under the same name $L$. **What is true:** the second $L$ is the ELBO of {eq}`eq-representation-elbo`. The first $L$ goes down, this one goes up; the loss is $-\mathrm{ELBO}$, and it needs the outer average over the data that the notes leave out. Whoever hands the printed formula to a minimiser has no minimum to find: the cell below follows both signs from the same start, and one of them falls without end (claims `representation-descent`, `representation-no-minimum`).
+# {item}`E1.2` **The notes say** that an autoencoder minimises $L=\mathbb E\lVert x-D(E(x))\rVert^2$ and that a VAE adds a divergence to it, $L=\mathbb E_q[\log p_\theta(x\mid z)]-\mathrm{KL}(q_\phi\Vert p)$, under the same name $L$. **What is true:** the second $L$ is the ELBO of {eq}`eq-representation-elbo`. The first $L$ goes down, this one goes up; the loss is $-\mathrm{ELBO}$, and it needs the outer average over the data that the notes leave out. Whoever hands the printed formula to a minimiser has no minimum to find: the cell below follows both signs from the same start, and one of them falls without end ({numref}`fig-representation-sign`).
 # :::
 #
 # For the linear VAE the average over the data can again be done once and for all. With $E_\phi(x)=Ax$, variances $s$, and decoder $W$,
@@ -509,14 +509,15 @@ claim(
     atol=1e-4,
 )
 
-# %% mystnb={"figure": {"name": "fig-representation-sign", "caption": "Gradient descent from one start on the two signs of the ELBO. Only one of them is a loss."}, "image": {"alt": "Two curves against the step of gradient descent, on a symmetric logarithmic axis. One decreases and levels off. The other plunges below minus ten to the ninth within the first few dozen steps and ends there."}, "tags": ["hide-input"]}
+# %% mystnb={"figure": {"name": "fig-representation-sign", "caption": "Gradient descent from one start on the two signs of the ELBO. Only one of them is a loss."}, "image": {"alt": "Two curves against the step of gradient descent, on a symmetric logarithmic axis. One decreases and levels off. The other plunges below minus ten to the ninth within about ten steps and ends there."}, "tags": ["hide-input"]}
 fig, ax = plt.subplots(figsize=(5.4, 2.6))
 for (name, values), color in zip(runs.items(), (colors.model, colors.bad), strict=True):
-    ax.plot(range(1, len(values) + 1), values, color=color, label=f"descending {name}")
+    ax.plot(range(1, len(values) + 1), np.maximum(values, -1e10), color=color, label=f"descending {name}")
 ax.set_yscale("symlog", linthresh=10)
 ax.set_xscale("log")
 ax.set(xlabel="step of gradient descent", ylabel="value that is descended, nats", yticks=[-1e9, -1e6, -1e3, 0])
-ax.legend(loc="lower left")
+ax.set_ylim(bottom=-1e10)
+ax.legend(loc="center right")
 plt.show()
 
 
@@ -543,7 +544,7 @@ plt.show()
 # *Not beaten.* $\Delta$ and $R$ depend on the data through $S$ only, so pretend that $x$ is Gaussian. Let $P$ project onto the columns of $W$ and let $\mu_1\ge\dots\ge\mu_k$ be the eigenvalues of $S$ within that space. The error outside it is $\operatorname{tr}S-\sum_i\mu_i$. Inside it, $R\ge I(x;z)\ge I(Px;Wz)$, which for a Gaussian with variances $\mu_i$ is at least the classical rate–distortion function {cite:p}`cover2006`: error plus $2\theta R$ is at least $\sum_i\bigl[\min(\mu_i,\theta)+\theta[\log(\mu_i/\theta)]_+\bigr]$. Together $\Delta+2\theta R\ge\operatorname{tr}S-\sum_{i\le k}g(\mu_i)$ with $g(\mu)=\mu-\theta-\theta\log(\mu/\theta)$ for $\mu>\theta$, else 0. $g$ increases, and $\mu_i\le\lambda_i$ (interlacing), so the best space is that of the first $k$ eigenvectors, where the construction above reaches the bound.
 # :::
 #
-# For the plain VAE, $-\mathrm{ELBO}$ is $\Delta+2\sigma^2R$ up to a factor and a constant, so $\theta=\sigma^2$: **the number of active code dimensions is $\#\{i:\lambda_i>\sigma^2\}$** {cite:p}`lucas2019`. That turns innocent conventions into design decisions. All of the following programs "minimise reconstruction plus KL" on the same digits.
+# For the plain VAE, $-\mathrm{ELBO}$ is $\Delta+2\sigma^2R$ up to a factor and a constant, so $\theta=\sigma^2$: **the number of active code dimensions is $\#\{i:\lambda_i>\sigma^2\}$** {cite:p}`lucas2019`. That turns innocent conventions into design decisions. All of the following programs "minimise reconstruction plus KL" on the same digits; {numref}`fig-representation-water` shows what is left of their codes.
 
 # %%
 def water_filling(theta, lam, k=None):
@@ -599,15 +600,17 @@ claim(
     by="#{λ > σ²}",
 )
 
-# %% mystnb={"figure": {"name": "fig-representation-water", "caption": "The eigenvalues of the digits and five \"water levels\" that conventions of the reconstruction loss silently set. What lies under water is not encoded."}, "image": {"alt": "Eigenvalues of the digits on a logarithmic axis, falling from 0.7 to below 0.001 over 61 directions, crossed by horizontal lines at 32, 1, one half, one eighth and 0.002. The two highest lines pass above all eigenvalues, the lowest cuts at direction 49."}, "tags": ["hide-input"]}
+# %% mystnb={"figure": {"name": "fig-representation-water", "caption": "The eigenvalues of the digits and five \"water levels\" that conventions of the reconstruction loss silently set. What lies under water is not encoded."}, "image": {"alt": "Eigenvalues of the digits on a logarithmic axis, falling from 0.7 to below 0.001 in some fifty directions, crossed by horizontal lines at 32, 1, one half, one eighth and 0.002. The two highest lines pass above all eigenvalues, the lowest cuts at direction 49."}, "tags": ["hide-input"]}
 fig, ax = plt.subplots(figsize=(7, 3.2))
 ax.plot(range(1, 62), lam[:61], "o", ms=3.5, color=colors.data)
-for (name, (factor, s2)), count, color in zip(conventions.items(), active, colors.cycle, strict=False):
+for (name, (factor, s2)), count, color in zip(conventions.items(), active, colors.cycle[:5], strict=True):
     level = s2 / factor**2
     ax.axhline(level, lw=1.2, color=color)
-    ax.text(62, level * 1.08, f"{name}: {count}", color=color, ha="right", va="bottom", fontsize=9)
+    at, ha = (62, "right") if level > 0.01 else (1, "left")
+    va = "top" if 0.01 < level < 0.2 else "bottom"
+    ax.text(at, level, f"{name}: {count}", color=color, ha=ha, va=va, fontsize=9)
 ax.set_yscale("log")
-ax.set(xlabel="eigen-direction", ylabel="variance (full ink squared)", ylim=(2e-4, 90), xlim=(0, 63))
+ax.set(xlabel="eigen-direction", ylabel="variance (full ink squared)", ylim=(1e-4, 120), xlim=(0, 63))
 plt.show()
 
 # %% [markdown]
@@ -659,7 +662,7 @@ claim(
 #
 # and {prf:ref}`thm-representation-water` answers at once what it does: minimising $L_\beta$ is minimising $\Delta+2\theta R$ with $\theta=\beta\sigma^2$. Only the product matters. A β-VAE with a fixed decoder noise is an ordinary VAE with another noise, and turning β is moving a point along the curve $(R(\theta),\Delta(\theta))$: the **rate–distortion curve**, the least error that any code of so many nats can leave {cite:p}`alemi2018`. {item}`X1.5`
 #
-# Fifteen values of β, each trained from where the last one stopped, are held against the closed form.
+# Fifteen values of β, each trained from where the last one stopped, are held against the closed form ({numref}`fig-representation-rate`).
 
 # %%
 k, sigma2 = 20, 0.05
@@ -699,8 +702,8 @@ claim(
     digits=3,
 )
 
-# %% mystnb={"figure": {"name": "fig-representation-rate", "caption": "Left: the rate\u2013distortion curve of the digits with the trained \u03b2-VAEs on it. Right: what a rate buys: six held-out digits decoded at four values of \u03b2."}, "image": {"alt": "Left, a convex curve of squared error against rate falling from 4.7 at zero nats to 0.6 at 34 nats, with fifteen trained models lying on it. Right, a grid of digits: as beta grows from the top row down, strokes blur until every picture is close to the same average blob."}, "tags": ["hide-input"]}
-fig, (ax, grid) = plt.subplots(1, 2, figsize=(7, 3), width_ratios=[1.25, 1])
+# %% mystnb={"figure": {"name": "fig-representation-rate", "caption": "Left: the rate\u2013distortion curve of the digits with the trained \u03b2-VAEs on it. Right: what a rate buys: ten held-out digits decoded at four values of \u03b2."}, "image": {"alt": "Left, a convex curve of squared error against rate falling from 4.7 at zero nats to 0.6 at 34 nats, with fifteen trained models lying on it. Right, a grid of digits: as beta grows from the top row down, strokes blur until every picture is close to the same average blob."}, "tags": ["hide-input"]}
+fig, (ax, grid) = plt.subplots(1, 2, figsize=(7, 2.9), width_ratios=[1, 1.25])
 levels = torch.logspace(math.log10(0.004), math.log10(0.75), 150)
 curve = torch.tensor([water_filling(theta, lam, k)[:2] for theta in levels.tolist()])
 ax.plot(curve[:, 1], curve[:, 0], color=colors.truth, label="closed form")
@@ -708,17 +711,16 @@ ax.plot(learned[:, 1], learned[:, 0], "o", color=colors.model, label="trained li
 rows = [0.1, 1, 4, 12]
 for beta in rows:
     at = learned[betas.index(beta)]
-    ax.annotate(f"β = {beta}", (at[1], at[0]), xytext=(6, 6), textcoords="offset points", fontsize=9)
-ax.set(xlabel="rate $R$, nats per image", ylabel="distortion $\\Delta$, squared error")
+    ax.annotate(f"β = {beta}", (at[1], at[0]), xytext=(4, 6), textcoords="offset points", fontsize=9)
+ax.set(xlabel="rate $R$, nats per image", ylabel="distortion $\\Delta$, squared error", xlim=(-1, 41))
 ax.legend()
-shown = x_test[:6]
-decoded = [shown @ models[beta][1].T @ models[beta][0].T for beta in rows]
-image_grid(torch.cat([shown, *decoded]) + mean, ncols=6, ax=grid, vmin=0, vmax=1)
+decoded = [ten @ models[beta][1].T @ models[beta][0].T for beta in rows]
+image_grid(torch.cat([ten, *decoded]) + mean, ncols=10, ax=grid, vmin=0, vmax=1)
 grid.set_yticks([3.5 + 9 * i for i in range(5)], ["digit", *(f"β = {beta}" for beta in rows)])
 plt.show()
 
 # %% [markdown]
-# Move β yourself in the figure below. The white lie of the usual story is that β trades "reconstruction" against "regularity" as if both faded smoothly. They don't: each eigen-direction has its own switching point on the curve, and β passes them one at a time.
+# Move β yourself in the figure below. It is often said that β trades reconstruction against regularity, as if both faded smoothly. The code does not fade: each eigen-direction has its own switching point on the curve, and β passes them one at a time.
 
 # %% tags=["hide-input"]
 switches = torch.tensor([water_filling(float(level), lam, k)[:2] for level in lam[:k]])  # where each one goes on
@@ -894,22 +896,23 @@ claim(
     stable=False,
 )
 
-# %% mystnb={"figure": {"name": "fig-representation-vae", "caption": "The trained VAE: nats per code dimension, largest first; held-out digits above their reconstructions; and images decoded from random codes."}, "image": {"alt": "Three panels. A bar chart where about half of the sixteen code dimensions carry one to two and a half nats and the others none. A grid of digits with reconstructions that keep shape but smooth the pen stroke. A grid of digit-like images decoded from prior samples, some of them ambiguous."}, "tags": ["hide-input"]}
-fig, axes = plt.subplots(1, 3, figsize=(7, 2.5), width_ratios=[1.1, 1, 1])
+# %% mystnb={"figure": {"name": "fig-representation-vae", "caption": "The trained VAE: nats per code dimension, largest first; held-out digits above their reconstructions; and images decoded from random codes."}, "image": {"alt": "Three panels. A bar chart where fewer than half of the sixteen code dimensions carry about one to two nats each and the others none. Ten digits above reconstructions that keep the shape but smooth the pen stroke. Twenty digit-like images decoded from prior samples, some of them ambiguous."}, "tags": ["hide-input"]}
+fig, axes = plt.subplots(1, 3, figsize=(7, 2.3), width_ratios=[1, 1, 1])
 axes[0].bar(range(1, k + 1), kl_test.mean(0).sort(descending=True).values, color=colors.model)
 axes[0].set(xlabel="code dimension, sorted", ylabel="rate, nats")
 with torch.no_grad():
-    shown = torch.stack([x_test[:18].view(3, 6, 64), vae_decoder(vae_encoder(x_test[:18])[:, :k]).view(3, 6, 64)], 1)
-    drawn = vae_decoder(torch.randn(36, k, generator=gen))
-image_grid(shown.reshape(36, 64) + mean, ncols=6, ax=axes[1], vmin=0, vmax=1)
-image_grid(drawn + mean, ncols=6, ax=axes[2], vmin=0, vmax=1)
-axes[1].set_xlabel("digit above, reconstruction below")
-axes[2].set_xlabel("decoded from $z\\sim\\mathcal{N}(0, I)$")
+    rebuilt = vae_decoder(vae_encoder(ten)[:, :k])  # from the encoder's means
+    drawn = vae_decoder(torch.randn(20, k, generator=gen))
+pairs = torch.cat([ten[:5], rebuilt[:5], ten[5:], rebuilt[5:]])
+image_grid(pairs + mean, ncols=5, ax=axes[1], vmin=0, vmax=1)
+image_grid(drawn + mean, ncols=5, ax=axes[2], vmin=0, vmax=1)
+axes[1].set_xlabel("digit, reconstruction")
+axes[2].set_xlabel("decoded from random $z$")
 plt.show()
 
 
 # %% [markdown]
-# With the same number of codes the bent decoder beats the flat one by its bound alone, and it uses only part of what it was given: dimensions that don't earn their nats return the prior, as the linear theory leads one to expect. Keep the sense of proportion, though: forty principal components overtake this VAE as a *density*, which shows once more that likelihood and code are two different purchases. (Log densities of scaled grey levels may be compared with each other only; {ref}`ch-density` turns such numbers into bits.) Notice also what the objective never asked for. Nothing in {eq}`eq-representation-elbo` mentions classes, style or meaning, and a decoder that could model the pixels without $z$ would leave all 16 bars at zero, at no loss.
+# With the same number of codes the bent decoder beats the flat one by its bound alone, and it uses only part of what it was given ({numref}`fig-representation-vae`): dimensions that don't earn their nats return the prior, as the linear theory leads one to expect. Keep the sense of proportion, though: forty principal components overtake this VAE as a *density*, which shows once more that likelihood and code are two different purchases. (Log densities of scaled grey levels may be compared with each other only; {ref}`ch-density` turns such numbers into bits.) Notice also what the objective never asked for. Nothing in {eq}`eq-representation-elbo` mentions classes, style or meaning, and a decoder that could model the pixels without $z$ would leave all 16 bars at zero, at no loss.
 #
 # ## Contrastive learning: keep what two views share
 #
@@ -1162,7 +1165,7 @@ ax.legend(loc="center left", bbox_to_anchor=(0, 0.68))
 plt.show()
 
 # %% [markdown]
-# A network that knows everything about the pair still reports no more than $\log K$. That is why contrastive methods want large batches, and why a loss that has reached its floor says nothing about how much the code knows.
+# A critic that knows everything about the pair still reports no more than $\log K$ ({numref}`fig-representation-infonce`). That is why contrastive methods want large batches, and why a loss that has reached its floor says nothing about how much the code knows.
 #
 # ### The views decide
 #
@@ -1307,11 +1310,12 @@ claim(
     stable=False,
 )
 
-# %% mystnb={"figure": {"name": "fig-representation-views", "caption": "Left: eight digits and two views of each. Right: what a reader with 5 (light) or 20 (dark) labels per class finds in the codes; the dotted line is chance."}, "image": {"alt": "Left, a row of clean digits above two rows of pictures that look like pure noise. Right, horizontal bars: the contrastive code with right views reaches about 0.7 and 0.87, all pixels far less at 5 labels, and the autoencoder, PCA and the wrong views stay near chance; removing the nuisance by hand is best."}, "tags": ["hide-input"]}
-fig, (grid, ax) = plt.subplots(1, 2, figsize=(7, 2.9), width_ratios=[0.85, 1])
-first, second = right_views(x_test[:8], gen)
-spans = [(x / x.abs().max()) for x in (x_test[:8] + mean, first, second)]
-image_grid(torch.cat([spans[0] * 2 - 1, spans[1], spans[2]]), ncols=8, ax=grid, vmin=-1, vmax=1)
+# %% mystnb={"figure": {"name": "fig-representation-views", "caption": "Left: six digits and two views of each. Right: what a reader with 5 (light) or 20 (dark) labels per class finds in the codes; the dotted line is chance."}, "image": {"alt": "Left, a row of clean digits above two rows of pictures that look like pure noise. Right, horizontal bars: the contrastive code with right views reaches about 0.7 and 0.87, all pixels far less at 5 labels, and the autoencoder, PCA and the wrong views stay near chance; removing the nuisance by hand is best."}, "tags": ["hide-input"]}
+fig, (grid, ax) = plt.subplots(1, 2, figsize=(7, 2.9), width_ratios=[1, 0.9])
+some = ten[[0, 2, 3, 5, 7, 8]]
+first, second = right_views(some, gen)
+largest = torch.cat([first, second]).abs().max()
+image_grid(torch.cat([2 * (some + mean) - 1, first / largest, second / largest]), ncols=6, ax=grid, vmin=-1, vmax=1)
 grid.set_yticks([3.5, 12.5, 21.5], ["digit", "view 1", "view 2"])
 names = list(score)[::-1]
 for column, (offset, alpha) in enumerate(((0.2, 0.45), (-0.2, 1.0))):
@@ -1325,7 +1329,7 @@ plt.show()
 
 
 # %% [markdown]
-# PCA and the autoencoder did their job faultlessly: they kept what costs pixels, and the nuisance costs the most. The contrastive encoder threw the same directions away because the two views *disagree* there; with the views exchanged, it threw the digits away instead. Nobody gave any of them a label. The choice of views was the supervision: who decides what is left out is **whoever chooses what counts as the same**.
+# PCA and the autoencoder ({numref}`fig-representation-views`) did their job faultlessly: they kept what costs pixels, and the nuisance costs the most. The contrastive encoder threw the same directions away because the two views *disagree* there; with the views exchanged, it threw the digits away instead. Nobody gave any of them a label. The choice of views was the supervision: who decides what is left out is **whoever chooses what counts as the same**.
 #
 # ## What a code is for
 #
@@ -1363,7 +1367,7 @@ claim(
 # %% [markdown]
 # **Grouping.** Let 10-means find clusters in the training codes and ask how far the clusters of held-out images agree with their labels (adjusted Rand index: 0 chance, 1 perfect). Baseline: the same algorithm on pixels. Saving pixels is not sorting, so don't expect much of the autoencoder's 8 numbers; the code trained to recognise a digit under small distortions is another matter.
 #
-# **Transferring.** A code learned from all 1077 images without labels, a classifier from 5 labels per class. Baseline: the pixels with those labels. Here too it depends on the code, and on the honest baseline. (The full story, with other ways to use the unlabelled images, is on page {ref}`ch-at-work`.)
+# **Transferring.** A code learned from all 1077 images without labels, a classifier from 5 labels per class. Baseline: the pixels with those labels. Here too it depends on the code ({numref}`fig-representation-uses`). (The full story, with other ways to use the unlabelled images, is told in {ref}`ch-transfer`.)
 
 # %%
 sphere = [F.normalize(handwriting(x), dim=1) for x in (x_train, x_test)]
@@ -1419,7 +1423,7 @@ plt.show()
 # %% [markdown]
 # ## Questions from the notes
 #
-# {item}`S1.16` The notes close this objective with two questions. (Questions 1.7 and 1.8 are answered in {ref}`ch-generation` and {ref}`ch-at-work`.)
+# {item}`S1.16` The notes close this objective with two questions. (Of the advanced ones, 1.7 is answered in {ref}`ch-generation`, 1.8 and 1.9 in {ref}`ch-transfer`.)
 #
 # :::{exercise-start} Q1.5 · Reconstruction against regularisation
 # :label: q1-5
@@ -1807,4 +1811,4 @@ _ = self_check("representation-nt-xent", check_many_view_loss)
 # - {cite:t}`kingma2014` and {cite:t}`rezende2014` are the two sources of the variational autoencoder; {cite:t}`tipping1999` is its linear case, solved, and {cite:t}`lucas2019` shows that the linear case already collapses. {cite:t}`alemi2018` draws the rate–distortion plane for deep models and says where the ELBO is blind.
 # - {cite:t}`oord2018` introduces InfoNCE, {cite:t}`chen2020` the loss and the views that made it work on photographs, {cite:t}`wang2020` splits it into alignment and uniformity, {cite:t}`poole2019` compares bounds on information, and {cite:t}`tschannen2020` argues that information is not what makes the codes good.
 # - {cite:t}`locatello2019` proves that nothing in the data alone names the axes of a code.
-# - On to {ref}`ch-at-work`, where densities, samples and codes have to earn their living together.
+# - On to {ref}`ch-at-work`, where the objectives are judged, and {ref}`ch-transfer`, where one model has to serve all three.
