@@ -48,7 +48,8 @@ from genkit.train import fit, seed_everything
 
 style()
 gen = seed_everything(0)
-torch.set_default_dtype(torch.float64)  # identities are tested to rounding below
+# identities are tested to rounding below
+torch.set_default_dtype(torch.float64)
 
 # %% [markdown]
 # Each picture has $8 \times 8$ pixels with grey levels $0, 1, \dots, 16$. A density lives on a continuum, so we
@@ -58,7 +59,10 @@ torch.set_default_dtype(torch.float64)  # identities are tested to rounding belo
 
 # %%
 data = digits()
-x, x_val, x_test = (dequantise(s.x, generator=gen) for s in (data.train, data.validation, data.test))
+x, x_val, x_test = (
+    dequantise(s.x, generator=gen)
+    for s in (data.train, data.validation, data.test)
+)
 y, y_val, y_test = data.train.y, data.validation.y, data.test.y
 n, d = x.shape  # 1077 images, 64 pixels
 
@@ -67,7 +71,7 @@ n, d = x.shape  # 1077 images, 64 pixels
 # before you read on: which of the seven pictures has the highest probability density, and which the lowest?
 # We come back to exactly these seven.
 
-# %% mystnb={"figure": {"name": "fig-generation-questions", "caption": "Three questions to one dataset: draw another one, say how probable each of these is, say what these have in common."}, "image": {"alt": "Three rows of small grey images. The first shows eight digits and an empty place with a question mark, the second a digit and six distorted versions of it, the third nine sevens in different handwriting."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-questions", "caption": "Three questions to one dataset: draw another one, say how probable each of these is, say what these have in common."}, "image": {"alt": "Three rows of small grey images. The first shows eight digits and an empty place with a question mark, the second a digit and six distorted versions of it, the third nine sevens in different handwriting."}}
 mean_image = x.mean(0)
 one = x_test[(y_test == 3).nonzero()[2, 0]]
 suspects = {
@@ -83,9 +87,24 @@ suspects = {
 fig, axes = plt.subplots(3, 1, figsize=(7, 4.1))
 empty = torch.full((1, d), math.nan)
 image_grid(torch.cat([x[:8], empty]), ncols=9, ax=axes[0], vmin=0, vmax=1)
-axes[0].text(8 * 9 + 3.5, 3.5, "?", ha="center", va="center", fontsize=24, color=colors.bad)
+axes[0].text(
+    8 * 9 + 3.5,
+    3.5,
+    "?",
+    ha="center",
+    va="center",
+    fontsize=24,
+    color=colors.bad,
+)
 axes[0].set_title("sample: draw another one", loc="left")
-image_grid(torch.stack(list(suspects.values())), ncols=7, ax=axes[1], vmin=0, vmax=1, titles=list(suspects))
+image_grid(
+    torch.stack(list(suspects.values())),
+    ncols=7,
+    ax=axes[1],
+    vmin=0,
+    vmax=1,
+    titles=list(suspects),
+)
 axes[1].tick_params(labelsize=8)
 axes[1].set_title("score: how probable is each of these?", loc="left")
 image_grid(x[y == 7][:9], ncols=9, ax=axes[2], vmin=0, vmax=1)
@@ -122,10 +141,12 @@ plt.show()
 # Take one Gaussian per class. Summed over the classes this is a **class mixture**, a density of images:
 #
 # $$
-# p(x) = \sum_{c=0}^{9} \pi_c\,\mathcal N(x;\, \mu_c, \Sigma_c), \qquad
-# \hat\pi_c = \frac{n_c}{n}, \quad
-# \hat\mu_c = \frac1{n_c}\sum_{i:\,y_i=c} x_i, \quad
-# S_c = \frac1{n_c}\sum_{i:\,y_i=c} (x_i - \hat\mu_c)(x_i - \hat\mu_c)^{\!\top} .
+# \begin{aligned}
+# p(x) &= \sum_{c=0}^{9} \pi_c\,\mathcal N(x;\, \mu_c, \Sigma_c), &
+# \hat\pi_c &= \frac{n_c}{n}, \\
+# \hat\mu_c &= \frac1{n_c}\sum_{i:\,y_i=c} x_i, &
+# S_c &= \frac1{n_c}\sum_{i:\,y_i=c} (x_i - \hat\mu_c)(x_i - \hat\mu_c)^{\!\top} .
+# \end{aligned}
 # $$ (eq-generation-gmm)
 #
 # These are the maximum likelihood estimates. But a class has only about $108$ images to estimate the
@@ -143,22 +164,35 @@ plt.show()
 def gaussian_log_prob(x, mean, cov):
     """log N(x; mean, cov) in nats: (n, d), (d,), (d, d) -> (n,)."""
     L = torch.linalg.cholesky(cov)
-    u = torch.linalg.solve_triangular(L, (x - mean).T, upper=False)  # (d, n), whitened
-    return -0.5 * (u**2).sum(0) - L.diagonal().log().sum() - 0.5 * len(mean) * math.log(2 * math.pi)
+    # whitened differences, (d, n)
+    u = torch.linalg.solve_triangular(L, (x - mean).T, upper=False)
+    return (
+        -0.5 * (u**2).sum(0)
+        - L.diagonal().log().sum()
+        - 0.5 * len(mean) * math.log(2 * math.pi)
+    )
 
 
 def fit_class_gmm(x, y, *, shrink, classes=10):
-    """Maximum likelihood, shrunk covariances: weights (K,), means (K, d), covariances (K, d, d)."""
+    """Weights (K,), means (K, d) and shrunk covariances (K, d, d)."""
     weight = torch.bincount(y, minlength=classes) / len(y)
     mean = torch.stack([x[y == c].mean(0) for c in range(classes)])
-    cov = torch.stack([torch.cov(x[y == c].T, correction=0) for c in range(classes)])
+    cov = torch.stack(
+        [torch.cov(x[y == c].T, correction=0) for c in range(classes)]
+    )
     shared = (weight[:, None, None] * cov).sum(0)
     return weight, mean, (1 - shrink) * cov + shrink * shared
 
 
 def log_joint(x, model):
     """log p(x, c) for every class: (n, d) -> (n, K)."""
-    return torch.stack([w.log() + gaussian_log_prob(x, m, C) for w, m, C in zip(*model, strict=True)], dim=1)
+    return torch.stack(
+        [
+            w.log() + gaussian_log_prob(x, m, C)
+            for w, m, C in zip(*model, strict=True)
+        ],
+        dim=1,
+    )
 
 
 def log_prob(x, model):
@@ -181,22 +215,30 @@ print("lambda =", shrink)
 # %%
 logistic = LogisticRegression(max_iter=1000).fit(x.numpy(), y.numpy())
 right_generative = (log_joint(x_test, gmm).argmax(1) == y_test).double()
-right_discriminative = (torch.from_numpy(logistic.predict(x_test.numpy())) == y_test).double()
+right_discriminative = (
+    torch.from_numpy(logistic.predict(x_test.numpy())) == y_test
+).double()
 
 library = torch.distributions.MixtureSameFamily(
-    torch.distributions.Categorical(gmm[0]), torch.distributions.MultivariateNormal(gmm[1], gmm[2])
+    torch.distributions.Categorical(gmm[0]),
+    torch.distributions.MultivariateNormal(gmm[1], gmm[2]),
 )
-claim("generation-gmm-oracle", "mean log density of the test images under the class mixture",
-      log_prob(x_test, gmm).mean(), library.log_prob(x_test).mean(), item="S1.2", by="torch.distributions",
-      rtol=1e-10, unit="nats")
-claim("generation-accuracy-gmm", "test accuracy of the class mixture by Bayes' rule",
-      right_generative.mean(), item="S1.2", by="the commonest class alone reaches about 0.1", at_least=0.95)
-claim("generation-accuracy-logistic", "test accuracy of logistic regression", right_discriminative.mean(),
-      item="S1.2", by="the commonest class alone reaches about 0.1", at_least=0.9)
+claim("generation-gmm-oracle",
+      "mean log density of the test images under the class mixture",
+      log_prob(x_test, gmm).mean(), library.log_prob(x_test).mean(),
+      item="S1.2", by="torch.distributions", rtol=1e-10, unit="nats")
+claim("generation-accuracy-gmm",
+      "test accuracy of the class mixture by Bayes' rule",
+      right_generative.mean(), item="S1.2",
+      by="the commonest class alone reaches about 0.1", at_least=0.95)
+claim("generation-accuracy-logistic", "test accuracy of logistic regression",
+      right_discriminative.mean(), item="S1.2",
+      by="the commonest class alone reaches about 0.1", at_least=0.9)
 gain, gain_se = monte_carlo(right_generative - right_discriminative)
 claim("generation-accuracy-gain",
-      "accuracy of the generative minus the discriminative classifier, image by image", gain, item="S1.2",
-      by="not worse than the baseline", se=gain_se, z=2.0, at_least=0.0)
+      "accuracy of the generative minus the discriminative classifier", gain,
+      item="S1.2", by="not worse than the baseline", se=gain_se, z=2.0,
+      at_least=0.0)
 
 # %% [markdown]
 # On this dataset modelling the images costs nothing in accuracy: the mixture gets
@@ -209,8 +251,10 @@ claim("generation-accuracy-gain",
 # {eq}`eq-generation-bayes` cancel and the posterior *is* a softmax of linear functions,
 #
 # $$
-# \log \frac{p(c \mid x)}{p(c' \mid x)} = (a_c - a_{c'})^\top x + b_c - b_{c'}, \qquad
-# a_c = \Sigma^{-1}\mu_c, \quad b_c = \log \pi_c - \tfrac12 \mu_c^\top \Sigma^{-1} \mu_c ,
+# \begin{aligned}
+# \log \frac{p(c \mid x)}{p(c' \mid x)} &= (a_c - a_{c'})^\top x + b_c - b_{c'}, \\
+# a_c &= \Sigma^{-1}\mu_c, \qquad b_c = \log \pi_c - \tfrac12 \mu_c^\top \Sigma^{-1} \mu_c ,
+# \end{aligned}
 # $$ (eq-generation-lda)
 #
 # that is, logistic regression's own family, fitted by another criterion.
@@ -221,9 +265,10 @@ a = torch.linalg.solve(lda[2][0], lda[1].T)  # (d, K)
 b = lda[0].log() - 0.5 * (lda[1].T * a).sum(0)  # (K,)
 linear = x_test[:5] @ a + b
 joint = log_joint(x_test[:5], lda)
-claim("generation-lda-linear", "log odds of 3 against 8 for five test images, by Bayes' rule",
-      joint[:, 3] - joint[:, 8], linear[:, 3] - linear[:, 8], item="S1.2", by="linear function of x",
-      atol=1e-8, unit="nats")
+claim("generation-lda-linear",
+      "log odds of 3 against 8 for five test images, by Bayes' rule",
+      joint[:, 3] - joint[:, 8], linear[:, 3] - linear[:, 8], item="S1.2",
+      by="linear function of x", atol=1e-8, unit="nats")
 
 
 # %% [markdown]
@@ -251,16 +296,22 @@ claim("generation-lda-linear", "log odds of 3 against 8 for five test images, by
 
 # %%
 def conditional_gaussian(mean, cov, seen, x_seen):
-    """Law of the rest: seen (d,) bool, x_seen (n, m) -> means (n, d - m), covariance (d - m, d - m)."""
-    A = torch.linalg.solve(cov[seen][:, seen], cov[seen][:, ~seen])  # (m, d - m)
-    return mean[~seen] + (x_seen - mean[seen]) @ A, cov[~seen][:, ~seen] - cov[~seen][:, seen] @ A
+    """Law of the rest: x_seen (n, d - u) -> mean (n, u), covariance (u, u)."""
+    # the regression coefficients, (d - u, u)
+    A = torch.linalg.solve(cov[seen][:, seen], cov[seen][:, ~seen])
+    return mean[~seen] + (x_seen - mean[seen]) @ A, cov[~seen][:, ~seen] - cov[
+        ~seen
+    ][:, seen] @ A
 
 
 def complete(x_seen, seen, model):
-    """The mixture of the unseen part: weights (n, K), means (n, K, u), covariances (K, u, u)."""
+    """Its mixture: weights (n, K), means (n, K, u), covariances (K, u, u)."""
     weight, mean, cov = model
     visible = (weight, mean[:, seen], cov[:, seen][:, :, seen])
-    parts = [conditional_gaussian(m, C, seen, x_seen) for m, C in zip(mean, cov, strict=True)]
+    parts = [
+        conditional_gaussian(m, C, seen, x_seen)
+        for m, C in zip(mean, cov, strict=True)
+    ]
     means = torch.stack([m for m, _ in parts], dim=1)
     covs = torch.stack([C for _, C in parts])
     return log_joint(x_seen, visible).softmax(1), means, covs
@@ -271,43 +322,70 @@ top, bottom = x_test[:, seen], x_test[:, ~seen]
 w, means, covs = complete(top, seen, gmm)
 expected = (w[:, :, None] * means).sum(1)  # (n, 32)
 
-log_visible = log_prob(top, (gmm[0], gmm[1][:, seen], gmm[2][:, seen][:, :, seen]))
+log_visible = log_prob(
+    top, (gmm[0], gmm[1][:, seen], gmm[2][:, seen][:, :, seen])
+)
 zero = torch.zeros(d // 2)
-by_class = [w[:, c].log() + gaussian_log_prob(bottom - means[:, c], zero, covs[c]) for c in range(10)]
+by_class = [
+    w[:, c].log() + gaussian_log_prob(bottom - means[:, c], zero, covs[c])
+    for c in range(10)
+]
 log_hidden = torch.stack(by_class, 1).logsumexp(1)  # log p(bottom | top)
-claim("generation-completion-chain-rule", "mean of log p(top) + log p(bottom | top) over the test images",
-      (log_visible + log_hidden).mean(), log_prob(x_test, gmm).mean(), item="S1.2",
-      by="chain rule: equals log p(whole image)", rtol=1e-10, unit="nats")
+claim("generation-completion-chain-rule",
+      "mean of log p(top) + log p(bottom | top) over the test images",
+      (log_visible + log_hidden).mean(), log_prob(x_test, gmm).mean(),
+      item="S1.2", by="chain rule: equals log p(whole image)", rtol=1e-10,
+      unit="nats")
 
 nearest = torch.cdist(top, x[:, seen]).argmin(1)
 rmse = {
     "model": 17 * (bottom - expected).square().mean().sqrt(),
     "mean image": 17 * (bottom - mean_image[~seen]).square().mean().sqrt(),
-    "nearest training image": 17 * (bottom - x[nearest][:, ~seen]).square().mean().sqrt(),
+    "nearest training image": 17
+    * (bottom - x[nearest][:, ~seen]).square().mean().sqrt(),
 }
-claim("generation-completion-error", "error of the completed lower half, root mean square", rmse["model"],
-      item="S1.2", by="baseline: lower half of the mean image", at_most=float(rmse["mean image"]),
-      unit="grey levels")
+claim("generation-completion-error",
+      "error of the completed lower half, root mean square", rmse["model"],
+      item="S1.2", by="baseline: lower half of the mean image",
+      at_most=float(rmse["mean image"]), unit="grey levels")
 claim("generation-completion-nearest",
-      "what copying from the training image with the nearest upper half errs more",
-      rmse["nearest training image"] - rmse["model"], item="S1.2", by="baseline: nearest neighbour",
-      at_least=0.0, unit="grey levels")
+      "by how much copying from the nearest training image errs more",
+      rmse["nearest training image"] - rmse["model"], item="S1.2",
+      by="baseline: nearest neighbour", at_least=0.0, unit="grey levels")
 
-# %% mystnb={"figure": {"name": "fig-generation-completion", "caption": "What only a generative model answers: given the upper half of an unseen digit, the expected lower half and two draws of it."}, "image": {"alt": "Five rows of ten digits, one column per class. The lower half is hidden in the second row and filled in plausibly in the rows below it, smoothly for the expectation and with more texture for the two draws."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-completion", "caption": "What only a generative model answers: given the upper half of an unseen digit, the expected lower half and two draws of it."}, "image": {"alt": "Five rows of ten digits, one column per class. The lower half is hidden in the second row and filled in plausibly in the rows below it, smoothly for the expectation and with more texture for the two draws."}}
 pick = torch.stack([(y_test == c).nonzero()[2, 0] for c in range(10)])
 
 
 def draw_completion():
     c = torch.multinomial(w[pick], 1, generator=gen)[:, 0]  # (10,)
     eps = torch.randn(10, d // 2, generator=gen)
-    return means[pick, c] + (torch.linalg.cholesky(covs)[c] @ eps[:, :, None])[:, :, 0]
+    return (
+        means[pick, c]
+        + (torch.linalg.cholesky(covs)[c] @ eps[:, :, None])[:, :, 0]
+    )
 
 
 nothing = torch.full((10, d // 2), math.nan)
-rows = [bottom[pick], nothing, expected[pick], draw_completion(), draw_completion()]
+rows = [
+    bottom[pick],
+    nothing,
+    expected[pick],
+    draw_completion(),
+    draw_completion(),
+]
 fig, ax = plt.subplots(figsize=(7, 3.7))
-image_grid(torch.cat([torch.cat([top[pick], r], 1) for r in rows]), ncols=10, ax=ax, vmin=0, vmax=1)
-ax.set_yticks([9 * r + 3.5 for r in range(5)], ["test digit", "seen", "expected", "draw 1", "draw 2"])
+image_grid(
+    torch.cat([torch.cat([top[pick], r], 1) for r in rows]),
+    ncols=10,
+    ax=ax,
+    vmin=0,
+    vmax=1,
+)
+ax.set_yticks(
+    [9 * r + 3.5 for r in range(5)],
+    ["test digit", "seen", "expected", "draw 1", "draw 2"],
+)
 plt.show()
 
 
@@ -346,11 +424,11 @@ plt.show()
 #
 # One small model does all three, exactly and without any iteration. **Probabilistic principal component analysis**
 # (pPCA, {cite:t}`tipping1999`; {cite:t}`roweis1999` reviews its relatives) says that an image is a linear function
-# of a few hidden numbers, plus noise:
+# of $k < d$ hidden numbers, plus noise; with $W \in \mathbb R^{d \times k}$,
 #
 # $$
 # z \sim \mathcal N(0, I_k), \qquad x = W z + \mu + \varepsilon, \qquad
-# \varepsilon \sim \mathcal N(0, \sigma^2 I_d), \qquad W \in \mathbb R^{d \times k},\; k < d .
+# \varepsilon \sim \mathcal N(0, \sigma^2 I_d) .
 # $$ (eq-generation-ppca)
 #
 # **Sampling** is {eq}`eq-generation-ppca` itself. **Scoring**: sums of Gaussians are Gaussian, so
@@ -438,7 +516,9 @@ def ppca_sample(n, mu, W, sigma2):
 def ppca_posterior(x, mu, W, sigma2):
     """Posterior of the code: means (n, k), covariance (k, k)."""
     M = W.T @ W + sigma2 * torch.eye(W.shape[1])
-    return torch.linalg.solve(M, W.T @ (x - mu).T).T, sigma2 * torch.linalg.inv(M)
+    return torch.linalg.solve(M, W.T @ (x - mu).T).T, sigma2 * torch.linalg.inv(
+        M
+    )
 
 
 def ppca_log_prob(x, mu, W, sigma2):
@@ -447,7 +527,12 @@ def ppca_log_prob(x, mu, W, sigma2):
     M = W.T @ W + sigma2 * torch.eye(k)
     z, _ = ppca_posterior(x, mu, W, sigma2)
     quadratic = ((r**2).sum(1) - ((r @ W) * z).sum(1)) / sigma2
-    return -0.5 * (d * math.log(2 * math.pi) + (d - k) * sigma2.log() + torch.logdet(M) + quadratic)
+    return -0.5 * (
+        d * math.log(2 * math.pi)
+        + (d - k) * sigma2.log()
+        + torch.logdet(M)
+        + quadratic
+    )
 
 
 k = 20
@@ -460,30 +545,49 @@ mu, W, sigma2 = ppca = fit_ppca(x, k)
 
 # %%
 library = torch.distributions.LowRankMultivariateNormal(mu, W, sigma2.expand(d))
-claim("generation-ppca-oracle", "mean log density of the test images under pPCA with 20 directions",
-      ppca_log_prob(x_test, *ppca).mean(), library.log_prob(x_test).mean(), item="X1.9",
-      by="torch.distributions", rtol=1e-10, unit="nats")
+claim("generation-ppca-oracle",
+      "mean log density of the test images under pPCA with 20 directions",
+      ppca_log_prob(x_test, *ppca).mean(), library.log_prob(x_test).mean(),
+      item="X1.9", by="torch.distributions", rtol=1e-10, unit="nats")
 
 lam = torch.linalg.eigvalsh(torch.cov(x.T, correction=0)).flip(0)
-maximum = -0.5 * (d * math.log(2 * math.pi) + lam[:k].log().sum() + (d - k) * lam[k:].mean().log() + d)
-claim("generation-ppca-maximum", "mean log density of the training images at the closed-form fit",
-      ppca_log_prob(x, *ppca).mean(), maximum, item="X1.9", by="closed form from the eigenvalues alone",
-      rtol=1e-10, unit="nats")
+maximum = -0.5 * (
+    d * math.log(2 * math.pi)
+    + lam[:k].log().sum()
+    + (d - k) * lam[k:].mean().log()
+    + d
+)
+claim("generation-ppca-maximum",
+      "mean log density of the training images at the closed-form fit",
+      ppca_log_prob(x, *ppca).mean(), maximum, item="X1.9",
+      by="closed form from the eigenvalues alone", rtol=1e-10, unit="nats")
 
 free = [t.clone().requires_grad_() for t in ppca]
 gradient = torch.autograd.grad(ppca_log_prob(x, *free).mean(), free)
-claim("generation-ppca-stationary", "largest entry of the gradient in mean, W and noise variance",
-      max(g.abs().max() for g in gradient), item="X1.9", by="automatic differentiation: zero at a maximum",
-      at_most=1e-8, stable=False)
+claim("generation-ppca-stationary",
+      "largest entry of the gradient in mean, W and noise variance",
+      max(g.abs().max() for g in gradient), item="X1.9",
+      by="automatic differentiation: zero at a maximum", at_most=1e-8,
+      stable=False)
 
 joint_mean = torch.cat([torch.zeros(k), mu])
-joint_cov = torch.cat([torch.cat([torch.eye(k), W.T], 1), torch.cat([W, W @ W.T + sigma2 * torch.eye(d)], 1)])
-by_joint, cov_by_joint = conditional_gaussian(joint_mean, joint_cov, torch.arange(k + d) >= k, x_test[:1])
+joint_cov = torch.cat(
+    [
+        torch.cat([torch.eye(k), W.T], 1),
+        torch.cat([W, W @ W.T + sigma2 * torch.eye(d)], 1),
+    ]
+)
+by_joint, cov_by_joint = conditional_gaussian(
+    joint_mean, joint_cov, torch.arange(k + d) >= k, x_test[:1]
+)
 code, code_cov = ppca_posterior(x_test[:1], *ppca)
-claim("generation-ppca-posterior", "squared length of an image's code", (code**2).sum(),
-      (by_joint**2).sum(), item="X1.9", by="conditional of the joint Gaussian", rtol=1e-8)
-claim("generation-ppca-posterior-variance", "total posterior variance of the code", code_cov.trace(),
-      cov_by_joint.trace(), item="X1.9", by="conditional of the joint Gaussian", rtol=1e-8)
+claim("generation-ppca-posterior", "squared length of an image's code",
+      (code**2).sum(), (by_joint**2).sum(), item="X1.9",
+      by="conditional of the joint Gaussian", rtol=1e-8)
+claim("generation-ppca-posterior-variance",
+      "total posterior variance of the code", code_cov.trace(),
+      cov_by_joint.trace(), item="X1.9", by="conditional of the joint Gaussian",
+      rtol=1e-8)
 
 # %% [markdown]
 # And the test must be able to fail. The commonest slip is to average the left-out variance over all $d$ pixels,
@@ -494,10 +598,12 @@ claim("generation-ppca-posterior-variance", "total posterior variance of the cod
 lam_, U_ = torch.linalg.eigh(torch.cov(x.T, correction=0))
 slip = lam_[: d - k].sum() / d
 W_slip = U_.flip(1)[:, :k] * (lam_.flip(0)[:k] - slip).sqrt()
-claim("generation-ppca-slip", "training nats per image lost by dividing by d, not d - k",
+claim("generation-ppca-slip",
+      "training nats per image lost by dividing by d, not d - k",
       maximum - ppca_log_prob(x, mu, W_slip, slip).mean(),
-      torch.tensor((d - k) / 2 * (k / (d - k) - math.log(d / (d - k)))), item="X1.9",
-      by="closed form of the wrong estimate", rtol=1e-8, unit="nats")
+      torch.tensor((d - k) / 2 * (k / (d - k) - math.log(d / (d - k)))),
+      item="X1.9", by="closed form of the wrong estimate", rtol=1e-8,
+      unit="nats")
 
 # %% [markdown]
 # ### One model, three readings
@@ -506,18 +612,36 @@ claim("generation-ppca-slip", "training nats per image lost by dividing by d, no
 # {numref}`fig-generation-three-readings` reads the fitted model in the three ways. It replaces the opening slide
 # of the notes, which is lost; here the three answers come from the same three arrays $\hat\mu, \hat W, \hat\sigma^2$.
 
-# %% mystnb={"figure": {"name": "fig-generation-three-readings", "caption": "One fitted pPCA with 20 directions, read three ways: draws from it, the log densities it gives to unseen digits and to noise, and the first two numbers of its code for unseen digits."}, "image": {"alt": "Left, twenty-five blurred samples some of which resemble digits. Middle, two histograms of log density, unseen digits on the right and noise images far to the left. Right, a scatter of two code coordinates in which several digit classes form their own clouds."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-three-readings", "caption": "One fitted pPCA with 20 directions, read three ways: draws from it, the log densities it gives to unseen digits and to noise, and the first two numbers of its code for unseen digits."}, "image": {"alt": "Left, twenty-five blurred samples some of which resemble digits. Middle, two histograms of log density, unseen digits on the right and noise images far to the left. Right, a scatter of two code coordinates in which several digit classes form their own clouds."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.75))
 image_grid(ppca_sample(25, *ppca), ncols=5, ax=axes[0], vmin=0, vmax=1)
 axes[0].set_title("sample")
 noise = torch.rand(360, d, generator=gen)
-axes[1].hist(ppca_log_prob(noise, *ppca), bins=40, color=colors.bad, alpha=0.8, label="noise")
-axes[1].hist(ppca_log_prob(x_test, *ppca), bins=10, color=colors.model, alpha=0.8, label="unseen digits")
+axes[1].hist(
+    ppca_log_prob(noise, *ppca),
+    bins=40,
+    color=colors.bad,
+    alpha=0.8,
+    label="noise",
+)
+axes[1].hist(
+    ppca_log_prob(x_test, *ppca),
+    bins=10,
+    color=colors.model,
+    alpha=0.8,
+    label="unseen digits",
+)
 axes[1].set(title="score", xlabel="log density (nats)", ylabel="images")
 axes[1].legend(loc="upper left")
 codes = ppca_posterior(x_test, *ppca)[0]
 for c in range(10):
-    axes[2].scatter(*codes[y_test == c, :2].T, s=16, color=plt.cm.tab10(c), marker=f"${c}$", linewidths=0.2)
+    axes[2].scatter(
+        *codes[y_test == c, :2].T,
+        s=16,
+        color=plt.cm.tab10(c),
+        marker=f"${c}$",
+        linewidths=0.2,
+    )
 axes[2].set(title="represent", xlabel="$z_1$", ylabel="$z_2$")
 plt.show()
 
@@ -531,15 +655,17 @@ plt.show()
 
 # %%
 def auroc(high, low):
-    """Probability that a draw of `high` exceeds one of `low`, ties counting half."""
+    """Probability that `high` exceeds `low`, ties counting half."""
     difference = high[:, None] - low[None]
     return ((difference > 0).double() + 0.5 * (difference == 0)).mean()
 
 
-claim("generation-noise-detected", "probability that an unseen digit scores above a noise image",
-      auroc(ppca_log_prob(x_test, *ppca), ppca_log_prob(noise, *ppca)), 1.0, item="X1.9",
-      by="all pairs counted")
-claim("generation-code-probe", "test accuracy of a linear classifier on the 20 numbers of the code",
+claim("generation-noise-detected",
+      "probability that an unseen digit scores above a noise image",
+      auroc(ppca_log_prob(x_test, *ppca), ppca_log_prob(noise, *ppca)), 1.0,
+      item="X1.9", by="all pairs counted")
+claim("generation-code-probe",
+      "test accuracy of a linear classifier on the 20 numbers of the code",
       linear_probe(ppca_posterior(x, *ppca)[0], y, codes, y_test), item="X1.9",
       by="the commonest class alone reaches about 0.1", at_least=0.85)
 
@@ -596,7 +722,7 @@ S = torch.cov(x.T, correction=0)
 L = torch.linalg.cholesky(S)
 standard = torch.distributions.Normal(0.0, 1.0)
 
-conditionals = []  # pixel i given the pixels before it: coefficients (i,), conditional variance
+conditionals = []  # pixel i given those before it: coefficients (i,), variance
 for i in range(d):
     b = torch.linalg.solve(S[:i, :i], S[:i, i]) if i else torch.zeros(0)
     conditionals.append((b, S[i, i] - S[i, :i] @ b))
@@ -620,11 +746,15 @@ def autoregressive_log_prob(x):
     r = x - mean_image
     total = torch.zeros(len(x))
     for i, (b, v) in enumerate(conditionals):
-        total += torch.distributions.Normal(r[:, :i] @ b, v.sqrt()).log_prob(r[:, i])
+        total += torch.distributions.Normal(r[:, :i] @ b, v.sqrt()).log_prob(
+            r[:, i]
+        )
     return total
 
 
-network = nn.Sequential(nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, d))
+network = nn.Sequential(
+    nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, d)
+)
 jacobian = torch.autograd.functional.jacobian
 u = torch.rand(d, generator=gen)
 J = [
@@ -634,14 +764,20 @@ J = [
     jacobian(autoregressive, u),
 ]
 claim("generation-jacobian-rank",
-      "rank of the Jacobian: pPCA decoder, network on two numbers, flow, autoregressive",
-      torch.tensor([torch.linalg.matrix_rank(j, rtol=1e-9) for j in J]), torch.tensor([k, 2, d, d]),
-      item="E1.3 S1.3", by="dimension of the latent space")
-claim("generation-autoregressive-density", "log density of an autoregressive draw, from its conditionals",
-      autoregressive_log_prob(autoregressive(u)[None])[0], -torch.linalg.slogdet(J[3])[1], item="E1.3 S1.3",
-      by="change of variables: minus log |det J| of the generator", rtol=1e-8, unit="nats")
-claim("generation-autoregressive-is-gaussian", "mean log density of the test images, pixel after pixel",
-      autoregressive_log_prob(x_test).mean(), gaussian_log_prob(x_test, mean_image, S).mean(), item="E1.3",
+      "rank of the Jacobian: pPCA decoder, random network, flow, autoregressive",
+      torch.tensor([torch.linalg.matrix_rank(j, rtol=1e-9) for j in J]),
+      torch.tensor([k, 2, d, d]), item="E1.3 S1.3",
+      by="dimension of the latent space")
+claim("generation-autoregressive-density",
+      "log density of an autoregressive draw, from its conditionals",
+      autoregressive_log_prob(autoregressive(u)[None])[0],
+      -torch.linalg.slogdet(J[3])[1], item="E1.3 S1.3",
+      by="change of variables: minus log |det J| of the generator", rtol=1e-8,
+      unit="nats")
+claim("generation-autoregressive-is-gaussian",
+      "mean log density of the test images, pixel after pixel",
+      autoregressive_log_prob(x_test).mean(),
+      gaussian_log_prob(x_test, mean_image, S).mean(), item="E1.3",
       by="joint Gaussian density", rtol=1e-9, unit="nats")
 
 # %% [markdown]
@@ -657,21 +793,28 @@ sigmas = torch.logspace(0, -5, 51)
 on = torch.stack([ppca_log_prob(on_plane, mu, W, s**2).mean() for s in sigmas])
 off = torch.stack([ppca_log_prob(x_test, mu, W, s**2).mean() for s in sigmas])
 
-claim("generation-no-density-slope", "growth of the log density on the plane per decade of the noise level",
+claim("generation-no-density-slope",
+      "growth of the log density on the plane per decade of the noise level",
       on[-1] - on[-11], torch.tensor((d - k) * math.log(10)), item="E1.3 S1.3",
       by="closed form (d - k) log 10", rtol=1e-3, unit="nats")
 Q = torch.linalg.qr(W).Q
 residual = (((x_test - mu) - (x_test - mu) @ Q @ Q.T) ** 2).sum(1).mean()
 claim("generation-no-density-residual",
-      "mean squared distance of test images to the plane, from the limit of the density",
-      -2 * sigmas[-1] ** 2 * off[-1], residual, item="E1.3 S1.3", by="orthogonal projection", rtol=1e-3)
+      "mean squared distance of test images to the plane, from the density",
+      -2 * sigmas[-1] ** 2 * off[-1], residual, item="E1.3 S1.3",
+      by="orthogonal projection", rtol=1e-3)
 
-# %% mystnb={"figure": {"name": "fig-generation-no-density", "caption": "A decoder without noise has no density: as the noise vanishes, log density explodes on the plane and collapses off it. The vertical line is the maximum likelihood noise."}, "image": {"alt": "Two curves of log density against the noise level on a logarithmic axis. One rises steadily as the noise falls, the other peaks near the vertical line and then drops out of the picture."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-no-density", "caption": "A decoder without noise has no density: as the noise vanishes, log density explodes on the plane and collapses off it. The vertical line is the maximum likelihood noise."}, "image": {"alt": "Two curves of log density against the noise level on a logarithmic axis. One rises steadily as the noise falls, the other peaks near the vertical line and then drops out of the picture."}}
 fig, ax = plt.subplots(figsize=(6, 2.7))
 ax.semilogx(sigmas, on, color=colors.bad, label="points on the plane")
 ax.semilogx(sigmas, off, color=colors.model, label="unseen digits")
 ax.axvline(sigma2.sqrt(), color=colors.muted, lw=1)
-ax.set(xlabel=r"noise level $\sigma$", ylabel="mean log density (nats)", ylim=(-250, 500), xlim=(1, 1e-5))
+ax.set(
+    xlabel=r"noise level $\sigma$",
+    ylabel="mean log density (nats)",
+    ylim=(-250, 500),
+    xlim=(1, 1e-5),
+)
 ax.legend()
 plt.show()
 
@@ -693,8 +836,10 @@ plt.show()
 # $\log p$; *the* score, here and in the literature on diffusion, is its gradient in $x$.)
 #
 # $$
-# p_s(x) = \sum_c \pi_c\,\mathcal N(x;\, \mu_c, \Sigma_c + s^2 I), \qquad
-# \nabla \log p_s(x) = -\sum_c p_s(c \mid x)\,(\Sigma_c + s^2 I)^{-1}(x - \mu_c).
+# \begin{aligned}
+# p_s(x) &= \sum_c \pi_c\,\mathcal N(x;\, \mu_c, \Sigma_c + s^2 I), \\
+# \nabla \log p_s(x) &= -\sum_c p_s(c \mid x)\,(\Sigma_c + s^2 I)^{-1}(x - \mu_c).
+# \end{aligned}
 # $$ (eq-generation-score)
 #
 # At large $s$, $p_s$ is nearly $\mathcal N(0, s^2 I)$, from which we can draw. {cite:t}`song2021` show that the ordinary differential
@@ -725,45 +870,62 @@ plt.show()
 
 # %%
 weight, mean, cov = gmm
-eigenvalues, V = torch.linalg.eigh(cov)  # (K, d), (K, d, d): one decomposition serves every noise level
+# one decomposition serves every noise level: (K, d), (K, d, d)
+eigenvalues, V = torch.linalg.eigh(cov)
 
 
 def noisy_score(x, s):
     """Gradient of log p_s at x: (n, d) -> (n, d)."""
-    r = (x - mean[:, None]) @ V  # (K, n, d), coordinates in each class's eigenbasis
+    r = (x - mean[:, None]) @ V  # (K, n, d), in each class's eigenbasis
     v = (eigenvalues + s**2)[:, None]  # (K, 1, d)
-    log_joint = weight.log()[:, None] - 0.5 * (r**2 / v + v.log()).sum(-1)  # (K, n), up to a constant
-    posterior = log_joint.softmax(0)  # p_s(c | x)
+    twice = (r**2 / v + v.log()).sum(-1)  # (K, n)
+    posterior = (weight.log()[:, None] - twice / 2).softmax(0)  # p_s(c | x)
     return -(posterior[:, :, None] * ((r / v) @ V.mT)).sum(0)
 
 
 def probability_flow(x, levels):
-    """Carry x from noise levels[0] to noise 0; returns the states at all levels, (T + 1, n, d)."""
+    """Carry x (n, d) from levels[0] to noise 0: all states, (T + 1, n, d)."""
     states = [x]
     for s, s_next in pairwise(levels):
         v = -s * noisy_score(x, s)
         guess = x + (s_next - s) * v
-        x = guess if s_next == 0 else x + (s_next - s) * (v - s_next * noisy_score(guess, s_next)) / 2
+        if s_next > 0:
+            v_next = -s_next * noisy_score(guess, s_next)
+            guess = x + (s_next - s) * (v + v_next) / 2
+        x = guess
         states.append(x)
     return torch.stack(states)
 
 
 levels = torch.cat([torch.logspace(2, -3.5, 72), torch.zeros(1)])
-states = probability_flow(levels[0] * torch.randn(500, d, generator=gen), levels)
+states = probability_flow(
+    levels[0] * torch.randn(500, d, generator=gen), levels
+)
 drawn = states[-1]
 
-# %% mystnb={"figure": {"name": "fig-generation-noise-to-digit", "caption": "From noise to digits along the exact probability flow. Upper row of each pair: the state, with its grey scale stretched to the noise. Lower row: the clean image expected from it."}, "image": {"alt": "Three pairs of rows of small images under falling noise levels. Each upper row changes from static into a clear digit, each lower row from the mean image over an ambiguous blur to the same digit."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-noise-to-digit", "caption": "From noise to digits along the exact probability flow. Upper row of each pair: the state, with its grey scale stretched to the noise. Lower row: the clean image expected from it."}, "image": {"alt": "Three pairs of rows of small images under falling noise levels. Each upper row changes from static into a clear digit, each lower row from the mean image over an ambiguous blur to the same digit."}}
 nominal = [100, 3, 1.5, 0.7, 0.4, 0.2, 0.1, 0.03, 0]
 shown = [(levels - s).abs().argmin().item() for s in nominal]
 pictures = []
-chosen = [int((log_joint(drawn, gmm).argmax(1) == c).nonzero()[0, 0]) for c in (2, 5, 8)]
+chosen = [
+    int((log_joint(drawn, gmm).argmax(1) == c).nonzero()[0, 0])
+    for c in (2, 5, 8)
+]
 for j in chosen:
     state = states[shown, j]
-    clean = [states[t, [j]] + levels[t] ** 2 * noisy_score(states[t, [j]], levels[t]) for t in shown]
-    pictures += [0.5 + (state - 0.5) / (1 + 4 * levels[shown, None]), torch.cat(clean)]
+    clean = [
+        states[t, [j]] + levels[t] ** 2 * noisy_score(states[t, [j]], levels[t])
+        for t in shown
+    ]
+    pictures += [
+        0.5 + (state - 0.5) / (1 + 4 * levels[shown, None]),
+        torch.cat(clean),
+    ]
 fig, ax = plt.subplots(figsize=(7, 4.9))
 titles = [f"s = {s:g}" for s in nominal]
-image_grid(torch.cat(pictures), ncols=len(shown), ax=ax, vmin=0, vmax=1, titles=titles)
+image_grid(
+    torch.cat(pictures), ncols=len(shown), ax=ax, vmin=0, vmax=1, titles=titles
+)
 ax.tick_params(labelsize=8)
 plt.show()
 
@@ -789,19 +951,25 @@ def gmm_sample(n, model=gmm):
 
 s = 0.3
 at = (gmm_sample(4) + s * torch.randn(4, d, generator=gen)).requires_grad_()
-automatic = torch.autograd.grad(log_prob(at, (weight, mean, cov + s**2 * torch.eye(d))).sum(), at)[0]
+automatic = torch.autograd.grad(
+    log_prob(at, (weight, mean, cov + s**2 * torch.eye(d))).sum(), at
+)[0]
 claim("generation-score-autograd", "length of the score at four noisy images",
-      noisy_score(at.detach(), s).norm(dim=1), automatic.norm(dim=1), item="S1.1",
-      by="automatic differentiation", rtol=1e-8)
+      noisy_score(at.detach(), s).norm(dim=1), automatic.norm(dim=1),
+      item="S1.1", by="automatic differentiation", rtol=1e-8)
 
 direct = gmm_sample(4000)
 truth, truth_se = monte_carlo(log_prob(direct, gmm))
 measured, measured_se = monte_carlo(log_prob(drawn, gmm))
-claim("generation-flow-entropy", "mean log density at the end of the flow", measured, truth, item="S1.1",
-      by="4000 direct draws of the same mixture", se=math.hypot(measured_se, truth_se), unit="nats")
-share = torch.bincount(log_joint(drawn, gmm).argmax(1), minlength=10) / len(drawn)
-claim("generation-flow-classes", "share of each class at the end of the flow", share, weight, item="S1.1",
-      by="mixture weights", se=(weight * (1 - weight) / len(drawn)).sqrt())
+claim("generation-flow-entropy", "mean log density at the end of the flow",
+      measured, truth, item="S1.1", by="4000 direct draws of the same mixture",
+      se=math.hypot(measured_se, truth_se), unit="nats")
+share = torch.bincount(log_joint(drawn, gmm).argmax(1), minlength=10) / len(
+    drawn
+)
+claim("generation-flow-classes", "share of each class at the end of the flow",
+      share, weight, item="S1.1", by="mixture weights",
+      se=(weight * (1 - weight) / len(drawn)).sqrt())
 
 total_mean = weight @ mean
 offset = mean - total_mean
@@ -809,13 +977,18 @@ total_cov = (weight[:, None, None] * cov).sum(0) + (weight * offset.T) @ offset
 
 
 def frechet_to_mixture(sample):
-    return frechet_gaussian(total_mean, total_cov, sample.mean(0), torch.cov(sample.T, correction=0))
+    return frechet_gaussian(
+        total_mean, total_cov, sample.mean(0), torch.cov(sample.T, correction=0)
+    )
 
 
-reference = torch.stack([frechet_to_mixture(gmm_sample(len(drawn))) for _ in range(20)])
-claim("generation-flow-frechet", "Fréchet distance of 500 flow draws to the mixture's moments",
-      frechet_to_mixture(drawn), reference.mean(), item="S1.1", by="20 samples of 500 direct draws",
-      se=reference.std(), digits=3)
+reference = torch.stack(
+    [frechet_to_mixture(gmm_sample(len(drawn))) for _ in range(20)]
+)
+claim("generation-flow-frechet",
+      "Fréchet distance of 500 flow draws to the mixture's moments",
+      frechet_to_mixture(drawn), reference.mean(), item="S1.1",
+      by="20 samples of 500 direct draws", se=reference.std(), digits=3)
 
 
 # %% [markdown]
@@ -847,7 +1020,7 @@ def distance_to_training(a):
 
 
 def copy_statistic(generated, fresh):
-    """Probability that a generated image lies nearer to the training set than a fresh one."""
+    """Probability that a generated image is nearer to training than a fresh one."""
     return auroc(distance_to_training(fresh), distance_to_training(generated))
 
 
@@ -858,30 +1031,54 @@ def memoriser_sample(n):
 
 
 copies, ours = memoriser_sample(360), gmm_sample(360)
-null_se = math.sqrt((360 + 360 + 1) / (12 * 360 * 360))  # Mann and Whitney's statistic under exchangeability
-claim("generation-copy-null", "copy statistic of the validation images", copy_statistic(x_val, x_test), 0.5,
-      item="E1.4", by="exchangeability of fresh draws", se=null_se)
-claim("generation-copy-memoriser", "copy statistic of the memoriser", copy_statistic(copies, x_test), 1.0,
-      item="E1.4", by="its draws are training images")
-claim("generation-copy-gmm", "copy statistic of the class mixture", copy_statistic(ours, x_test),
-      item="E1.4", by="one half for fresh draws; smaller: farther off than real ones", at_most=0.5)
+# Mann and Whitney's statistic under exchangeability
+null_se = math.sqrt((360 + 360 + 1) / (12 * 360 * 360))
+claim("generation-copy-null", "copy statistic of the validation images",
+      copy_statistic(x_val, x_test), 0.5, item="E1.4",
+      by="exchangeability of fresh draws", se=null_se)
+claim("generation-copy-memoriser", "copy statistic of the memoriser",
+      copy_statistic(copies, x_test), 1.0, item="E1.4",
+      by="its draws are training images")
+claim("generation-copy-gmm", "copy statistic of the class mixture",
+      copy_statistic(ours, x_test), item="E1.4",
+      by="one half for fresh draws; smaller: farther off than real ones",
+      at_most=0.5)
 claim("generation-copy-training-test",
-      "held-out accuracy of a network telling 1000 copies from the training set",
+      "held-out accuracy of a network telling copies from the training set",
       c2st(x[:1000], memoriser_sample(1000), generator=gen), item="E1.4",
-      by="one half if indistinguishable", se=0.5 / math.sqrt(1000), at_most=0.5, stable=False)
+      by="one half if indistinguishable", se=0.5 / math.sqrt(1000), at_most=0.5,
+      stable=False)
 in_table = (torch.cdist(data.test.x, data.train.x).amin(1) == 0).sum()
-claim("generation-copy-lookup", "test images to which the memoriser gives any probability", in_table, 0,
+claim("generation-copy-lookup",
+      "test images to which the memoriser gives any probability", in_table, 0,
       item="E1.4", by="a lookup table knows no unseen image")
 
-# %% mystnb={"figure": {"name": "fig-generation-copies", "caption": "Left: draws of the memoriser and of the class mixture. Right: how far each image lies from the nearest training image."}, "image": {"alt": "Two small grids of digits, sharp ones from the memoriser and slightly grainy ones from the mixture, beside three histograms of distance. The memoriser's is a spike near zero, unseen digits lie in the middle, and the mixture's draws lie farthest right."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-copies", "caption": "Left: draws of the memoriser and of the class mixture. Right: how far each image lies from the nearest training image."}, "image": {"alt": "Two small grids of digits, sharp ones from the memoriser and slightly grainy ones from the mixture, beside three histograms of distance. The memoriser's is a spike near zero, unseen digits lie in the middle, and the mixture's draws lie farthest right."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.6), width_ratios=[1, 1, 1.5])
-for ax, images_, title in ((axes[0], copies, "memoriser"), (axes[1], ours, "class mixture")):
+for ax, images_, title in (
+    (axes[0], copies, "memoriser"),
+    (axes[1], ours, "class mixture"),
+):
     image_grid(images_[:25], ncols=5, ax=ax, vmin=0, vmax=1)
     ax.set_title(title)
-sets = {"memoriser": (copies, colors.bad), "unseen digits": (x_test, colors.data), "class mixture": (ours, colors.model)}
+sets = {
+    "memoriser": (copies, colors.bad),
+    "unseen digits": (x_test, colors.data),
+    "class mixture": (ours, colors.model),
+}
 for label, (a, color) in sets.items():
-    axes[2].hist(distance_to_training(a), bins=torch.linspace(0, 3, 46), color=color, alpha=0.7, label=label)
-axes[2].set(xlabel="distance to the nearest training image", ylabel="images", ylim=(0, 90))
+    axes[2].hist(
+        distance_to_training(a),
+        bins=torch.linspace(0, 3, 46),
+        color=color,
+        alpha=0.7,
+        label=label,
+    )
+axes[2].set(
+    xlabel="distance to the nearest training image",
+    ylabel="images",
+    ylim=(0, 90),
+)
 axes[2].legend(fontsize=8)
 plt.show()
 
@@ -904,7 +1101,8 @@ plt.show()
 # $\operatorname{tr} WW^\top = \sum_{j \le k}(\lambda_j - \hat\sigma^2)$, so compared with the data
 #
 # $$
-# \operatorname{tr} S - \operatorname{tr} \hat W\hat W^\top = \sum_{j>k}\lambda_j + k\hat\sigma^2 = (d-k)\hat\sigma^2 + k\hat\sigma^2 = d\,\hat\sigma^2 .
+# \operatorname{tr} S - \operatorname{tr} \hat W\hat W^\top = \sum_{j>k}\lambda_j + k\hat\sigma^2
+# = (d-k)\hat\sigma^2 + k\hat\sigma^2 = d\,\hat\sigma^2 .
 # $$ (eq-generation-lost-variance)
 #
 # All the diversity that the latent space cannot express, exactly $d$ times the fitted noise, is missing from the clean draws.
@@ -915,17 +1113,26 @@ fits = [fit_ppca(x, j) for j in ks]
 total = S.trace()
 lost = torch.stack([total - f[1].square().sum() for f in fits])
 picked = [2, 10, 20, 40]
-claim("generation-lost-variance", "variance missing from noise-free draws with 2, 10, 20, 40 directions",
-      lost[[j - 1 for j in picked]], torch.stack([d * fits[j - 1][2] for j in picked]), item="Q1.1",
+claim("generation-lost-variance",
+      "variance missing from noise-free draws with 2, 10, 20, 40 directions",
+      lost[[j - 1 for j in picked]],
+      torch.stack([d * fits[j - 1][2] for j in picked]), item="Q1.1",
       by="closed form: d times the noise variance", rtol=1e-9)
 bits_train, bits_val = (
-    torch.stack([bits_per_dim(-ppca_log_prob(a, *f).mean(), d, levels=17) for f in fits]) for a in (x, x_val)
+    torch.stack(
+        [bits_per_dim(-ppca_log_prob(a, *f).mean(), d, levels=17) for f in fits]
+    )
+    for a in (x, x_val)
 )
 
-# %% mystnb={"figure": {"name": "fig-generation-dimension", "caption": "More latent directions: the share of the data's variance in noise-free draws (left) and the score in bits per pixel (right, smaller is better; the dotted line is the cost of knowing nothing)."}, "image": {"alt": "Two panels against the number of latent directions. The share of variance rises steeply and levels off near one. The bits per pixel of training and validation images fall together from the dotted line and part slightly at the right end."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-dimension", "caption": "More latent directions: the share of the data's variance in noise-free draws (left) and the score in bits per pixel (right, smaller is better; the dotted line is the cost of knowing nothing)."}, "image": {"alt": "Two panels against the number of latent directions. The share of variance rises steeply and levels off near one. The bits per pixel of training and validation images fall together from the dotted line and part slightly at the right end."}}
 fig, axes = plt.subplots(1, 2, figsize=(7, 2.6))
 axes[0].plot(ks, 1 - lost / total)
-axes[0].set(xlabel="latent directions $k$", ylabel="share of the variance", ylim=(0, 1.02))
+axes[0].set(
+    xlabel="latent directions $k$",
+    ylabel="share of the variance",
+    ylim=(0, 1.02),
+)
 axes[1].plot(ks, bits_train, color=colors.data, label="training")
 axes[1].plot(ks, bits_val, color=colors.model, label="validation")
 axes[1].axhline(math.log2(17), color=colors.muted, ls=":")
@@ -966,26 +1173,37 @@ plt.show()
 z = torch.randn(20_000, 2, generator=gen)
 slack, D = [], 2.0
 for _ in range(300):
-    W1, b1 = 2 * torch.randn(16, 2, generator=gen), torch.randn(16, generator=gen)
+    W1, b1 = (
+        2 * torch.randn(16, 2, generator=gen),
+        torch.randn(16, generator=gen),
+    )
     W2 = torch.randn(1, 16, generator=gen)
-    lipschitz = torch.linalg.matrix_norm(W2, 2) * torch.linalg.matrix_norm(W1, 2)  # tanh has slope at most 1
+    # tanh has slope at most 1
+    lipschitz = torch.linalg.matrix_norm(W2, 2) * torch.linalg.matrix_norm(
+        W1, 2
+    )
     out = torch.tanh(z @ W1.T + b1) @ W2[0]
     p, q = (out <= -D / 2).double().mean(), (out >= D / 2).double().mean()
     if 0 < p and 0 < q:
         slack.append(standard.icdf(p) + standard.icdf(q) + D / lipschitz)
-claim("generation-bridge-law", "largest left side minus right side of the bridge law over random networks",
-      max(slack), item="Q1.1", by="theorem: never positive", at_most=0.0, digits=2)
+claim("generation-bridge-law",
+      "largest left side minus right side of the bridge law, random networks",
+      max(slack), item="Q1.1", by="theorem: never positive", at_most=0.0,
+      digits=2)
 steepness = torch.tensor([1.0, 2.0, 4.0, 8.0])
 ramp = [((z[:, 0] * s).abs() < D / 2).double() for s in steepness]
-claim("generation-bridge-ramp", "bridge mass of ramps of slope 1, 2, 4, 8 between modes at distance 2",
-      torch.stack([r.mean() for r in ramp]), 2 * standard.cdf(D / 2 / steepness) - 1, item="Q1.1",
-      by="closed form 2 Phi(D/2L) - 1", se=torch.stack([r.std() / math.sqrt(len(z)) for r in ramp]))
+claim("generation-bridge-ramp",
+      "bridge mass of ramps of slope 1, 2, 4, 8 between modes at distance 2",
+      torch.stack([r.mean() for r in ramp]),
+      2 * standard.cdf(D / 2 / steepness) - 1, item="Q1.1",
+      by="closed form 2 Phi(D/2L) - 1",
+      se=torch.stack([r.std() / math.sqrt(len(z)) for r in ramp]))
 
 # %% [markdown]
 # Move the slider to make a generator steeper. The target has two modes; the generator is the smooth ramp
 # $G(z) = 2\tanh(Lz/2)$, seen through a little decoder noise.
 
-# %%
+# %% tags=["hide-input"]
 t = torch.linspace(-3.2, 3.2, 161)
 nodes = torch.linspace(-6, 6, 1201)
 node_weight = standard.log_prob(nodes).exp() * (nodes[1] - nodes[0])
@@ -993,18 +1211,33 @@ bell = torch.distributions.Normal(0.0, 0.3)
 target = 0.5 * (bell.log_prob(t - 2).exp() + bell.log_prob(t + 2).exp())
 frames = []
 for slope in (0.5, 1, 2, 4, 8, 16, 32):
-    model = (node_weight * bell.log_prob(t[:, None] - 2 * torch.tanh(slope * nodes / 2)).exp()).sum(1)
+    model = (
+        node_weight
+        * bell.log_prob(t[:, None] - 2 * torch.tanh(slope * nodes / 2)).exp()
+    ).sum(1)
     bridge = 2 * standard.cdf(torch.tensor(2 * math.atanh(0.5) / slope)) - 1
-    bound = 2 * standard.cdf(torch.tensor(1 / slope)) - 1  # D = 2 between x <= -1 and x >= 1
-    frames.append({
-        "label": f"L = {slope:g}",
-        "lines": [{"x": t, "y": target, "name": "target"}, {"x": t, "y": model, "name": "generator"}],
-        "note": f"Between -1 and 1: {bridge:.1%} of the generator's draws; the bridge law asks for {bound:.1%}.",
-    })  # fmt: skip
-slider_figure("generation-bridge", frames, slider_label="Lipschitz constant of the generator", xlabel="x",
-              ylabel="density", title="A connected latent space builds bridges",
-              alt="Density of a generator with one latent number against a target with two modes. A flat generator fills the gap between the modes; a steep one leaves little there.",
-              start=2)
+    # distance 2 between x <= -1 and x >= 1
+    bound = 2 * standard.cdf(torch.tensor(1 / slope)) - 1
+    frames.append(
+        {
+            "label": f"L = {slope:g}",
+            "lines": [
+                {"x": t, "y": target, "name": "target"},
+                {"x": t, "y": model, "name": "generator"},
+            ],
+            "note": f"Between -1 and 1: {bridge:.1%}; the law asks {bound:.1%}.",
+        }
+    )
+slider_figure(
+    "generation-bridge",
+    frames,
+    slider_label="Lipschitz constant of the generator",
+    xlabel="x",
+    ylabel="density",
+    title="A connected latent space builds bridges",
+    alt="Density of a generator with one latent number against a target with two modes. A flat generator fills the gap between the modes; a steep one leaves little there.",
+    start=2,
+)
 
 
 # %% [markdown]
@@ -1023,36 +1256,64 @@ def score(a):
 
 score_train, score_val, score_test = score(x), score(x_val), score(x_test)
 gain, gain_se = monte_carlo(score_test - ppca_log_prob(x_test, *ppca))
-claim("generation-gaussian-gain", "log density of the full Gaussian minus that of pPCA on test images",
-      gain, item="X1.8", by="more parameters, enough data", se=gain_se, at_least=0.0, unit="nats")
+claim("generation-gaussian-gain",
+      "log density of the full Gaussian minus that of pPCA on test images",
+      gain, item="X1.8", by="more parameters, enough data", se=gain_se,
+      at_least=0.0, unit="nats")
 
 top_score = score(mean_image[None])[0]
-claim("generation-mean-image-excess", "log density of the mean image minus the training average",
+claim("generation-mean-image-excess",
+      "log density of the mean image minus the training average",
       top_score - score_train.mean(), d / 2, item="X1.8 E1.6",
-      by="closed form d/2: mean squared whitened length is d", atol=1e-8, unit="nats")
+      by="closed form d/2: mean squared whitened length is d", atol=1e-8,
+      unit="nats")
 c = 0.5
-claim("generation-contrast-shift", "gain in log density when the training images' contrast is halved",
-      (score(mean_image + c * (x - mean_image)) - score_train).mean(), d / 2 * (1 - c**2), item="X1.8 E1.6",
-      by="closed form d/2 (1 - c^2)", atol=1e-8, unit="nats")
-claim("generation-mean-image-auroc", "probability that the mean image scores below an unseen digit",
-      auroc(score_test, top_score[None]), 0.0, item="X1.8 E1.6", by="the mean is the mode of a Gaussian")
+claim("generation-contrast-shift",
+      "gain in log density when the training images' contrast is halved",
+      (score(mean_image + c * (x - mean_image)) - score_train).mean(),
+      d / 2 * (1 - c**2), item="X1.8 E1.6", by="closed form d/2 (1 - c^2)",
+      atol=1e-8, unit="nats")
+claim("generation-mean-image-auroc",
+      "probability that the mean image scores below an unseen digit",
+      auroc(score_test, top_score[None]), 0.0, item="X1.8 E1.6",
+      by="the mean is the mode of a Gaussian")
 faded = score(mean_image + c * (x_test - mean_image))
-claim("generation-contrast-auroc", "probability that a faded digit scores below an unseen digit",
-      auroc(score_test, faded), item="X1.8 E1.6", by="chance is one half", at_most=0.2)
+claim("generation-contrast-auroc",
+      "probability that a faded digit scores below an unseen digit",
+      auroc(score_test, faded), item="X1.8 E1.6", by="chance is one half",
+      at_most=0.2)
 
-# %% mystnb={"figure": {"name": "fig-generation-suspects", "caption": "The second row of the first figure, sorted by log density under a Gaussian fitted to the digits. The numbers are in nats; the average unseen digit is marked in the histogram."}, "image": {"alt": "Seven pictures in decreasing order of log density, the grey mean image first, the faded digit second, the digit itself third and the inverted digit last. Below, a histogram of the scores of unseen digits with the mean image's score beyond its right end."}}
-scores = dict(zip(suspects, score(torch.stack(list(suspects.values()))), strict=True))
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-suspects", "caption": "The second row of the first figure, sorted by log density under a Gaussian fitted to the digits. The numbers are in nats; the average unseen digit is marked in the histogram."}, "image": {"alt": "Seven pictures in decreasing order of log density, the grey mean image first, the faded digit second, the digit itself third and the inverted digit last. Below, a histogram of the scores of unseen digits with the mean image's score beyond its right end."}}
+scores = dict(
+    zip(suspects, score(torch.stack(list(suspects.values()))), strict=True)
+)
 ranked = sorted(suspects, key=scores.get, reverse=True)
 fig, axes = plt.subplots(2, 1, figsize=(7, 3.9), height_ratios=[1, 1.3])
-image_grid(torch.stack([suspects[s] for s in ranked]), ncols=7, ax=axes[0], vmin=0, vmax=1,
-           titles=[f"{s}\n{scores[s]:.0f}" for s in ranked])
+image_grid(
+    torch.stack([suspects[s] for s in ranked]),
+    ncols=7,
+    ax=axes[0],
+    vmin=0,
+    vmax=1,
+    titles=[f"{s}\n{scores[s]:.0f}" for s in ranked],
+)
 axes[0].tick_params(labelsize=8)
 axes[1].hist(score_test, bins=60, color=colors.model, alpha=0.8)
 axes[1].axvline(top_score, color=colors.bad)
-axes[1].annotate("mean image", (top_score + 2, 30), color=colors.bad, fontsize=9)
+axes[1].annotate(
+    "mean image", (top_score + 2, 30), color=colors.bad, fontsize=9
+)
 axes[1].axvline(score_test.mean(), color=colors.data)
-axes[1].annotate("average unseen digit", (score_test.mean() - 20, 30), ha="right", color=colors.data, fontsize=9)
-axes[1].set(xlabel="log density (nats)", ylabel="unseen digits", xlim=(-100, 115))
+axes[1].annotate(
+    "average unseen digit",
+    (score_test.mean() - 20, 30),
+    ha="right",
+    color=colors.data,
+    fontsize=9,
+)
+axes[1].set(
+    xlabel="log density (nats)", ylabel="unseen digits", xlim=(-100, 115)
+)
 plt.show()
 
 
@@ -1074,12 +1335,13 @@ def oddity(scores):
 
 
 claim("generation-typicality-mean",
-      "typicality test: probability that the mean image is odder than an unseen digit",
-      auroc(oddity(top_score[None]), oddity(score_test)), item="X1.8 E1.6", by="chance is one half",
-      at_least=0.85)
+      "typicality: probability that the mean image is odder than a digit",
+      auroc(oddity(top_score[None]), oddity(score_test)), item="X1.8 E1.6",
+      by="chance is one half", at_least=0.85)
 claim("generation-typicality-faded",
-      "typicality test: probability that a faded digit is odder than an unseen digit",
-      auroc(oddity(faded), oddity(score_test)), item="X1.8 E1.6", by="chance is one half", at_least=0.5)
+      "typicality: probability that a faded digit is odder than a digit",
+      auroc(oddity(faded), oddity(score_test)), item="X1.8 E1.6",
+      by="chance is one half", at_least=0.5)
 
 # %% [markdown]
 # It repairs both: {value}`generation-typicality-mean:.2f` for the mean image, {value}`generation-typicality-faded:.2f` for faded digits. But a
@@ -1088,15 +1350,18 @@ claim("generation-typicality-faded",
 
 # %%
 spectrum, axes_of_S = torch.linalg.eigh(S)
-step = (2 * (top_score - score_val.mean()) * spectrum[0]).sqrt()  # log density falls by step^2 / (2 lambda)
+# the log density falls by step^2 / (2 lambda)
+step = (2 * (top_score - score_val.mean()) * spectrum[0]).sqrt()
 forged = mean_image + step * axes_of_S[:, 0]
 claim("generation-typicality-forged",
-      "typicality test: probability that the forged mean image is odder than an unseen digit",
-      auroc(oddity(score(forged[None])), oddity(score_test)), 0.0, item="X1.8 E1.6",
-      by="its score is the expected one")
-claim("generation-typicality-forgery-size", "largest change of a pixel by the forgery",
+      "typicality: probability that the forgery is odder than a digit",
+      auroc(oddity(score(forged[None])), oddity(score_test)), 0.0,
+      item="X1.8 E1.6", by="its score is the expected one")
+claim("generation-typicality-forgery-size",
+      "largest change of a pixel by the forgery",
       17 * (forged - mean_image).abs().max(), item="X1.8 E1.6",
-      by="invisible: a few of 17 grey levels at most", at_most=3.0, unit="grey levels")
+      by="invisible: a few of 17 grey levels at most", at_most=3.0,
+      unit="grey levels")
 
 # %% [markdown]
 # The forgery changes no pixel by more than {value}`generation-typicality-forgery-size:.1f` grey levels and is still grey fog, but its score is as
@@ -1111,24 +1376,35 @@ claim("generation-typicality-forgery-size", "largest change of a pixel by the fo
 # to each coordinate. It maps the model to the uniform law on the cube $(0,1)^d$, where *every* picture has log density zero.
 
 # %%
-claim("generation-density-above-one", "log density at the mean image", top_score, item="E1.6",
-      by="log probabilities are at most zero", at_least=0.0, unit="nats")
+claim("generation-density-above-one", "log density at the mean image",
+      top_score, item="E1.6", by="log probabilities are at most zero",
+      at_least=0.0, unit="nats")
 claim("generation-probability-below-one",
-      "log of the largest probability that any cell of grey levels can have", top_score - d * math.log(17),
-      item="E1.6", by="largest density times the cell's volume", at_most=0.0, unit="nats")
+      "log of the largest probability that any cell of grey levels can have",
+      top_score - d * math.log(17), item="E1.6",
+      by="largest density times the cell's volume", at_most=0.0, unit="nats")
 
 
 def flatten(a):
     """A smooth invertible map of images to the open unit cube: (d,) -> (d,)."""
-    return standard.cdf(torch.linalg.solve_triangular(L, (a - mean_image)[:, None], upper=False)[:, 0])
+    return standard.cdf(
+        torch.linalg.solve_triangular(
+            L, (a - mean_image)[:, None], upper=False
+        )[:, 0]
+    )
 
 
-three = torch.stack([suspects[s] for s in ("mean image", "half contrast", "a digit")])
-log_det = torch.stack([torch.linalg.slogdet(jacobian(flatten, a))[1] for a in three])
+three = torch.stack(
+    [suspects[s] for s in ("mean image", "half contrast", "a digit")]
+)
+log_det = torch.stack(
+    [torch.linalg.slogdet(jacobian(flatten, a))[1] for a in three]
+)
 claim("generation-density-flattened",
-      "log densities of mean image, faded digit and digit after a change of coordinates",
-      score(three) - log_det, torch.zeros(3), item="E1.6", by="the model becomes the uniform law",
-      atol=1e-6, unit="nats", stable=False)
+      "log densities of mean image, faded digit and digit in new coordinates",
+      score(three) - log_det, torch.zeros(3), item="E1.6",
+      by="the model becomes the uniform law", atol=1e-6, unit="nats",
+      stable=False)
 
 
 # %% [markdown]
@@ -1162,7 +1438,7 @@ claim("generation-density-flattened",
 
 # %%
 def twist(z, alpha):
-    """Turn coordinate pairs by alpha times their squared radius: (..., k) -> (..., k)."""
+    """Turn pairs by alpha times their squared radius: (..., k) -> (..., k)."""
     z1, z2 = z[..., 0::2], z[..., 1::2]
     angle = alpha * (z1**2 + z2**2)
     c, s = angle.cos(), angle.sin()
@@ -1170,34 +1446,61 @@ def twist(z, alpha):
 
 
 R = torch.linalg.qr(torch.randn(k, k, generator=gen)).Q
-claim("generation-rotation-invariance", "mean log density of the test images when W is replaced by W R",
-      ppca_log_prob(x_test, mu, W @ R, sigma2).mean(), ppca_log_prob(x_test, *ppca).mean(),
-      item="E1.10 X1.9", by="W R (W R)^T = W W^T: no difference", rtol=1e-12, unit="nats")
+claim("generation-rotation-invariance",
+      "mean log density of the test images when W is replaced by W R",
+      ppca_log_prob(x_test, mu, W @ R, sigma2).mean(),
+      ppca_log_prob(x_test, *ppca).mean(), item="E1.10 X1.9",
+      by="W R (W R)^T = W W^T: no difference", rtol=1e-12, unit="nats")
 codes_train, codes_test = (ppca_posterior(a, *ppca)[0] for a in (x, x_test))
 alpha = 8.0
-volume = [torch.linalg.slogdet(jacobian(lambda z: twist(z, alpha), z))[1] for z in codes_test[:5]]
+volume = [
+    torch.linalg.slogdet(jacobian(lambda z: twist(z, alpha), z))[1]
+    for z in codes_test[:5]
+]
 prior = torch.distributions.Normal(0.0, 1.0)
-claim("generation-twist-prior", "log density of five twisted codes under the law of T(z)",
+claim("generation-twist-prior",
+      "log density of five twisted codes under the law of T(z)",
       prior.log_prob(codes_test[:5]).sum(1) - torch.stack(volume),
       prior.log_prob(twist(codes_test[:5], alpha)).sum(1), item="E1.10",
       by="standard normal: T preserves it", atol=1e-8, unit="nats")
-claim("generation-twist-invertible", "mean squared length of test codes, twisted and untwisted again",
-      twist(twist(codes_test, alpha), -alpha).square().mean(), codes_test.square().mean(), item="E1.10",
-      by="the inverse turns back", rtol=1e-10)
+claim("generation-twist-invertible",
+      "mean squared length of test codes, twisted and untwisted again",
+      twist(twist(codes_test, alpha), -alpha).square().mean(),
+      codes_test.square().mean(), item="E1.10", by="the inverse turns back",
+      rtol=1e-10)
 probe = linear_probe(codes_train, y, codes_test, y_test)
 probe_rotated = linear_probe(codes_train @ R, y, codes_test @ R, y_test)
-probe_twisted = linear_probe(twist(codes_train, alpha), y, twist(codes_test, alpha), y_test)
-claim("generation-probe-rotated", "change of the linear probe's accuracy under the rotation",
-      probe_rotated - probe, item="E1.10", by="linear classifiers barely see rotations", at_least=-0.05,
+probe_twisted = linear_probe(
+    twist(codes_train, alpha), y, twist(codes_test, alpha), y_test
+)
+claim("generation-probe-rotated",
+      "change of the linear probe's accuracy under the rotation",
+      probe_rotated - probe, item="E1.10",
+      by="linear classifiers barely see rotations", at_least=-0.05,
       at_most=0.05, stable=False)
-claim("generation-probe-twisted", "accuracy of the linear probe on the twisted code", probe_twisted,
+claim("generation-probe-twisted",
+      "accuracy of the linear probe on the twisted code", probe_twisted,
       item="E1.10", by="the untwisted code has more than 0.85", at_most=0.4)
 
-# %% mystnb={"figure": {"name": "fig-generation-twist", "caption": "Two codes of the same unseen digits under two models with identical likelihood and identical samples: before and after the twist."}, "image": {"alt": "Two scatter plots of the first two code coordinates, coloured by digit. On the left zeros, fours and threes form separate clouds, on the right the same points are spread around the circle and mixed."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-twist", "caption": "Two codes of the same unseen digits under two models with identical likelihood and identical samples: before and after the twist."}, "image": {"alt": "Two scatter plots of the first two code coordinates, coloured by digit. On the left zeros, fours and threes form separate clouds, on the right the same points are spread around the circle and mixed."}}
 fig, axes = plt.subplots(1, 2, figsize=(6.4, 3))
-for ax, z, title in ((axes[0], codes_test, "code $z$"), (axes[1], twist(codes_test, alpha), "code $T(z)$")):
-    for c, color in ((0, colors.cycle[0]), (3, colors.cycle[1]), (4, colors.cycle[2])):
-        scatter(ax, z[y_test == c, :2], s=12, color=color, label=f"digit {c}", alpha=0.9)
+for ax, z, title in (
+    (axes[0], codes_test, "code $z$"),
+    (axes[1], twist(codes_test, alpha), "code $T(z)$"),
+):
+    for c, color in (
+        (0, colors.cycle[0]),
+        (3, colors.cycle[1]),
+        (4, colors.cycle[2]),
+    ):
+        scatter(
+            ax,
+            z[y_test == c, :2],
+            s=12,
+            color=color,
+            label=f"digit {c}",
+            alpha=0.9,
+        )
     ax.set(title=title, xlabel="first coordinate", ylabel="second coordinate")
     ax.set(xlim=(-2.6, 2.6), ylim=(-2.6, 2.6))
 axes[0].legend(loc="upper left", fontsize=8)
@@ -1245,24 +1548,28 @@ eps = 0.01
 
 
 def junk_log_prob(a):
-    """log of eps p + (1 - eps) uniform, computed in the log domain: (n, d) -> (n,)."""
+    """log of eps p + (1 - eps) uniform, in the log domain: (n, d) -> (n,)."""
     good = math.log(eps) + log_prob(a, gmm)
     return torch.logaddexp(good, torch.full_like(good, math.log(1 - eps)))
 
 
 loss = log_prob(x_test, gmm) - junk_log_prob(x_test)
-claim("generation-theis-bound", "largest loss of any single test image", loss.max(), item="Q1.7 X1.9",
-      by="bound log 100, plus rounding", at_most=math.log(100) + 1e-9, unit="nats")
-claim("generation-theis-bits", "mean loss in bits per pixel", bits_per_dim(loss.mean(), d),
-      item="Q1.7 X1.9", by="bound log2(100)/64", at_most=math.log2(100) / 64 + 1e-9, unit="bits")
+claim("generation-theis-bound", "largest loss of any single test image",
+      loss.max(), item="Q1.7 X1.9", by="bound log 100, plus rounding",
+      at_most=math.log(100) + 1e-9, unit="nats")
+claim("generation-theis-bits", "mean loss in bits per pixel",
+      bits_per_dim(loss.mean(), d), item="Q1.7 X1.9", by="bound log2(100)/64",
+      at_most=math.log2(100) / 64 + 1e-9, unit="bits")
 claim("generation-theis-beats-gaussian",
       "log density of the 99 % noise model minus that of the full Gaussian",
-      (junk_log_prob(x_test) - score_test).mean(), item="Q1.7 X1.9", by="the noise model still wins",
-      at_least=0.0, unit="nats")
-mutant = eps * log_prob(x_test, gmm)  # weights outside the logarithm (that of the uniform density is 0)
-claim("generation-theis-mutant", "largest loss if the weights are put outside the logarithm",
-      (log_prob(x_test, gmm) - mutant).max(), item="Q1.7", by="breaks the bound log 100",
-      at_least=math.log(100), unit="nats")
+      (junk_log_prob(x_test) - score_test).mean(), item="Q1.7 X1.9",
+      by="the noise model still wins", at_least=0.0, unit="nats")
+# weights outside the logarithm (that of the uniform density is 0)
+mutant = eps * log_prob(x_test, gmm)
+claim("generation-theis-mutant",
+      "largest loss if the weights are put outside the logarithm",
+      (log_prob(x_test, gmm) - mutant).max(), item="Q1.7",
+      by="breaks the bound log 100", at_least=math.log(100), unit="nats")
 
 # %% [markdown]
 # Now a scoreboard of six models on three numbers: bits per pixel on unseen digits (score; smaller is better), how well a network
@@ -1274,8 +1581,15 @@ fresh = torch.cat([x_val, x_test])  # 720 unseen digits
 m = len(fresh)
 uniform = torch.rand(m, d, generator=gen)
 normal = mean_image + torch.randn(m, d, generator=gen) @ L.T
-mixed = torch.where(torch.rand(m, 1, generator=gen) < eps, gmm_sample(m), torch.rand(m, d, generator=gen))
-whiten = [torch.linalg.solve_triangular(L, (a - mean_image).T, upper=False).T for a in (x, x_test)]
+mixed = torch.where(
+    torch.rand(m, 1, generator=gen) < eps,
+    gmm_sample(m),
+    torch.rand(m, d, generator=gen),
+)
+whiten = [
+    torch.linalg.solve_triangular(L, (a - mean_image).T, upper=False).T
+    for a in (x, x_test)
+]
 chance = torch.bincount(y_test).max() / len(y_test)
 
 
@@ -1286,45 +1600,95 @@ def bits(log_density):
 
 scoreboard = {  # bits per pixel, draws, probe
     "uniform noise": (math.log2(17), uniform, None),
-    "pPCA, 20 directions": (bits(ppca_log_prob(x_test, *ppca)), ppca_sample(m, *ppca), probe),
-    "full Gaussian": (bits(score_test), normal, linear_probe(whiten[0], y, whiten[1], y_test)),
-    "class mixture": (bits(log_prob(x_test, gmm)), gmm_sample(m), right_generative.mean().item()),
-    "1 % mixture, 99 % noise": (bits(junk_log_prob(x_test)), mixed, chance.item()),
+    "pPCA, 20 directions": (
+        bits(ppca_log_prob(x_test, *ppca)),
+        ppca_sample(m, *ppca),
+        probe,
+    ),
+    "full Gaussian": (
+        bits(score_test),
+        normal,
+        linear_probe(whiten[0], y, whiten[1], y_test),
+    ),
+    "class mixture": (
+        bits(log_prob(x_test, gmm)),
+        gmm_sample(m),
+        right_generative.mean().item(),
+    ),
+    "1 % mixture, 99 % noise": (
+        bits(junk_log_prob(x_test)),
+        mixed,
+        chance.item(),
+    ),
     "memoriser": (math.inf, memoriser_sample(m), None),
 }
-told_apart = {name: c2st(fresh, draws, generator=gen) for name, (_, draws, _) in scoreboard.items()}
+told_apart = {
+    name: c2st(fresh, draws, generator=gen)
+    for name, (_, draws, _) in scoreboard.items()
+}
 
-best_first = ["class mixture", "1 % mixture, 99 % noise", "full Gaussian", "pPCA, 20 directions", "uniform noise"]
+best_first = [
+    "class mixture",
+    "1 % mixture, 99 % noise",
+    "full Gaussian",
+    "pPCA, 20 directions",
+    "uniform noise",
+]
 order = [scoreboard[name][0] for name in best_first]
-claim("generation-scoreboard-bits", "bits per pixel: class mixture, 99 % noise, full Gaussian, pPCA",
-      torch.tensor(order[:4]), item="X1.9", by="knowing nothing costs log2 17 = 4.087",
-      at_most=math.log2(17), unit="bits")
-claim("generation-scoreboard-order", "is that their order, best first, with uniform noise last?",
-      order == sorted(order), True, item="X1.9", by="Theis bound for the second, comparison for the rest")
+claim("generation-scoreboard-bits",
+      "bits per pixel: class mixture, 99 % noise, full Gaussian, pPCA",
+      torch.tensor(order[:4]), item="X1.9",
+      by="knowing nothing costs log2 17 = 4.087", at_most=math.log2(17),
+      unit="bits")
+claim("generation-scoreboard-order",
+      "is that their order, best first, with uniform noise last?",
+      order == sorted(order), True, item="X1.9",
+      by="Theis bound for the second, comparison for the rest")
 claim("generation-scoreboard-samples",
       "how much easier 99 % noise is told from digits than the memoriser is",
-      told_apart["1 % mixture, 99 % noise"] - told_apart["memoriser"], item="X1.9",
-      by="order reversed: better score, worse samples", at_least=0.2, stable=False)
+      told_apart["1 % mixture, 99 % noise"] - told_apart["memoriser"],
+      item="X1.9", by="order reversed: better score, worse samples",
+      at_least=0.2, stable=False)
 claim("generation-scoreboard-mixture",
       "how much easier draws of pPCA are told from digits than the mixture's",
-      told_apart["pPCA, 20 directions"] - told_apart["class mixture"], item="X1.9",
-      by="one Gaussian cannot be ten classes", at_least=0.1, stable=False)
-z_noise = torch.zeros(len(x) + len(x_test), 1)  # the most probable component is "digit" for every image
-claim("generation-scoreboard-code", "accuracy of a probe on the noise model's own code, digit or noise",
-      linear_probe(z_noise[: len(x)], y, z_noise[len(x) :], y_test), item="X1.9",
-      by="no better than the commonest class", at_most=float(chance))
+      told_apart["pPCA, 20 directions"] - told_apart["class mixture"],
+      item="X1.9", by="one Gaussian cannot be ten classes", at_least=0.1,
+      stable=False)
+# the noise model's most probable component is "digit" for every image
+z_noise = torch.zeros(len(x) + len(x_test), 1)
+claim("generation-scoreboard-code",
+      "accuracy of a probe on the noise model's own code, digit or noise",
+      linear_probe(z_noise[: len(x)], y, z_noise[len(x) :], y_test),
+      item="X1.9", by="no better than the commonest class",
+      at_most=float(chance))
 
-# %% mystnb={"figure": {"name": "fig-generation-scoreboard", "caption": "Six models, three objectives, three different orders. Bars that point to a good value are short in the first two panels and long in the third; a hatched bar means infinitely bad, a missing one that the model has no code."}, "image": {"alt": "Three bar charts over the same six models. The noise model has the second-best bits per pixel but draws that are always recognised and a code at chance, the memoriser the best draws but infinite bits."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-scoreboard", "caption": "Six models, three objectives, three different orders. Bars that point to a good value are short in the first two panels and long in the third; a hatched bar means infinitely bad, a missing one that the model has no code."}, "image": {"alt": "Three bar charts over the same six models. The noise model has the second-best bits per pixel but draws that are always recognised and a code at chance, the memoriser the best draws but infinite bits."}}
 names = list(scoreboard)
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.7), sharey=True)
 for i, name in enumerate(names):
     b, _, code_accuracy = scoreboard[name]
-    axes[0].barh(i, min(b, 6), color=colors.model, hatch="///" if math.isinf(b) else None, edgecolor="white")
+    axes[0].barh(
+        i,
+        min(b, 6),
+        color=colors.model,
+        hatch="///" if math.isinf(b) else None,
+        edgecolor="white",
+    )
     axes[1].barh(i, told_apart[name], color=colors.model)
     axes[2].barh(i, code_accuracy or 0, color=colors.model)
-axes[0].set(title="score", xlabel="bits per pixel", yticks=range(len(names)), yticklabels=names, xlim=(0, 6))
-axes[1].set(title="sample", xlabel="told from digits", xlim=(0, 1), xticks=[0, 0.5, 1])
-axes[2].set(title="represent", xlabel="probe accuracy", xlim=(0, 1), xticks=[0, 0.5, 1])
+axes[0].set(
+    title="score",
+    xlabel="bits per pixel",
+    yticks=range(len(names)),
+    yticklabels=names,
+    xlim=(0, 6),
+)
+axes[1].set(
+    title="sample", xlabel="told from digits", xlim=(0, 1), xticks=[0, 0.5, 1]
+)
+axes[2].set(
+    title="represent", xlabel="probe accuracy", xlim=(0, 1), xticks=[0, 0.5, 1]
+)
 axes[1].axvline(0.5, color=colors.muted, ls=":")
 axes[0].invert_yaxis()
 for ax in axes:
@@ -1388,7 +1752,7 @@ plt.show()
 
 # %%
 def truncated_normal(shape, c):
-    """Standard normals conditioned on |z| < c, through the quantile function."""
+    """Standard normals given |z| < c, through the quantile function."""
     low = standard.cdf(torch.tensor(-float(c)))
     return standard.icdf(low + (1 - 2 * low) * torch.rand(shape, generator=gen))
 
@@ -1396,19 +1760,25 @@ def truncated_normal(shape, c):
 cut = torch.tensor([0.5, 1.0, 2.0])
 law = 1 - 2 * cut * standard.log_prob(cut).exp() / (2 * standard.cdf(cut) - 1)
 squares = [truncated_normal((20_000,), c) ** 2 for c in cut]
-claim("generation-truncation-law", "variance of a latent coordinate truncated at 0.5, 1, 2",
+claim("generation-truncation-law",
+      "variance of a latent coordinate truncated at 0.5, 1, 2",
       torch.stack([s.mean() for s in squares]), law, item="Q1.1",
       by="closed form 1 - 2 c phi(c) / (2 Phi(c) - 1)",
       se=torch.stack([s.std() / math.sqrt(len(s)) for s in squares]))
 energy = [(truncated_normal((4000, k), c) @ W.T).square().sum(1) for c in cut]
-claim("generation-truncation-images", "total variance of clean images truncated at 0.5, 1, 2",
-      torch.stack([e.mean() for e in energy]), law * W.square().sum(), item="Q1.1",
-      by="the law times tr(W W^T)", se=torch.stack([e.std() / math.sqrt(len(e)) for e in energy]))
+claim("generation-truncation-images",
+      "total variance of clean images truncated at 0.5, 1, 2",
+      torch.stack([e.mean() for e in energy]), law * W.square().sum(),
+      item="Q1.1", by="the law times tr(W W^T)",
+      se=torch.stack([e.std() / math.sqrt(len(e)) for e in energy]))
 
-# %% mystnb={"figure": {"name": "fig-generation-truncation", "caption": "Truncation of the class mixture's noise: cleaner and more alike at the top, grainier and more diverse at the bottom."}, "image": {"alt": "Three rows of ten digits from zero to nine. The first row shows smooth average digits, the last row sharper but irregular ones with more contrast between them."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-truncation", "caption": "Truncation of the class mixture's noise: cleaner and more alike at the top, grainier and more diverse at the bottom."}, "image": {"alt": "Three rows of ten digits from zero to nine. The first row shows smooth average digits, the last row sharper but irregular ones with more contrast between them."}}
 chol = torch.linalg.cholesky(cov)
 fig, ax = plt.subplots(figsize=(7, 2.3))
-pictures = [mean + (chol @ truncated_normal((10, d, 1), c))[:, :, 0] for c in (0.3, 1.0, 4.0)]
+pictures = [
+    mean + (chol @ truncated_normal((10, d, 1), c))[:, :, 0]
+    for c in (0.3, 1.0, 4.0)
+]
 image_grid(torch.cat(pictures), ncols=10, ax=ax, vmin=0, vmax=1)
 ax.set_yticks([3.5, 12.5, 21.5], ["c = 0.3", "c = 1", "c = 4"])
 plt.show()
@@ -1424,33 +1794,51 @@ plt.show()
 flat = fit_ppca(x, 2)
 centres, spread = ppca_posterior(x, *flat)
 claim("generation-aggregate-moments", "covariance of the aggregated posterior",
-      torch.cov(centres.T, correction=0) + spread, torch.eye(2), item="Q1.1", by="identity matrix",
-      atol=1e-9, stable=False)
+      torch.cov(centres.T, correction=0) + spread, torch.eye(2), item="Q1.1",
+      by="identity matrix", atol=1e-9, stable=False)
 
 axis = torch.linspace(-4.5, 4.5, 121)
 grid = torch.cartesian_prod(axis, axis)
 std = spread.diagonal().sqrt()  # the posterior covariance is diagonal here
 sq = torch.cdist(grid / std, centres / std) ** 2
-log_q = torch.logsumexp(-sq / 2, 1) - math.log(len(x)) - std.log().sum() - math.log(2 * math.pi)
+log_q = (
+    torch.logsumexp(-sq / 2, 1)
+    - math.log(len(x))
+    - std.log().sum()
+    - math.log(2 * math.pi)
+)
 log_p = -(grid**2).sum(1) / 2 - math.log(2 * math.pi)
 cell = (axis[1] - axis[0]) ** 2
-claim("generation-aggregate-mass", "total mass of the aggregated posterior on the grid",
-      log_q.exp().sum() * cell, 1.0, item="Q1.1", by="a density integrates to one", atol=1e-3)
-claim("generation-aggregate-kl", "KL of the aggregated posterior from the prior, two latent numbers",
+claim("generation-aggregate-mass",
+      "total mass of the aggregated posterior on the grid",
+      log_q.exp().sum() * cell, 1.0, item="Q1.1",
+      by="a density integrates to one", atol=1e-3)
+claim("generation-aggregate-kl",
+      "KL of the aggregated posterior from the prior, two latent numbers",
       (log_q.exp() * (log_q - log_p)).sum() * cell, item="Q1.1",
-      by="Gibbs' inequality; zero only if no mismatch", at_least=0.01, unit="nats")
+      by="Gibbs' inequality; zero only if no mismatch", at_least=0.01,
+      unit="nats")
 hole = (log_q < log_p - math.log(2)).double()
 claim("generation-aggregate-holes",
-      "share of prior draws that land where the data's codes are less than half as dense",
-      (log_p.exp() * hole).sum() * cell, item="Q1.1", by="zero if q = p", at_least=0.05)
+      "share of prior draws where the data's codes are less than half as dense",
+      (log_p.exp() * hole).sum() * cell, item="Q1.1", by="zero if q = p",
+      at_least=0.05)
 
-# %% mystnb={"figure": {"name": "fig-generation-holes", "caption": "Where the codes of the digits lie (shaded) and where samples start (circles hold 50, 90 and 99 percent of the prior): equal mean and covariance, unequal shape."}, "image": {"alt": "A shaded plane with several separate dark spots around the origin and three concentric circles. Between the spots there are light gaps inside the circles."}}
-fig, ax = plt.subplots(figsize=(3.6, 3.4))
-shade = {"origin": "lower", "extent": (-4.5, 4.5, -4.5, 4.5), "cmap": "Blues", "interpolation": "bilinear"}
-ax.imshow(log_q.exp().reshape(121, 121).T, **shade)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-holes", "caption": "Left: where the codes of the digits lie (shaded) and where samples start (circles hold 50, 90 and 99 percent of the prior): equal mean and covariance, unequal shape. Right: what two latent numbers can draw."}, "image": {"alt": "On the left a shaded plane with separate dark spots and three concentric circles, inside which light gaps remain. On the right a grid of blurred digits that change smoothly, some of them between two digits."}}
+fig, axes = plt.subplots(1, 2, figsize=(7, 3.3))
+shade = {"origin": "lower", "extent": (-4.5, 4.5, -4.5, 4.5), "cmap": "Blues"}
+axes[0].imshow(
+    log_q.exp().reshape(121, 121).T, interpolation="bilinear", **shade
+)
 for mass in (0.5, 0.9, 0.99):
-    ax.add_patch(plt.Circle((0, 0), math.sqrt(-2 * math.log(1 - mass)), fill=False, color=colors.bad, lw=1.2))
-ax.set(xlabel="$z_1$", ylabel="$z_2$", xlim=(-3.3, 3.3), ylim=(-3.3, 3.3))
+    radius = math.sqrt(-2 * math.log(1 - mass))
+    axes[0].add_patch(plt.Circle((0, 0), radius, fill=False, color=colors.bad))
+axes[0].set(xlabel="$z_1$", ylabel="$z_2$", xlim=(-3.3, 3.3), ylim=(-3.3, 3.3))
+places = torch.linspace(-2.4, 2.4, 7)
+z1, z2 = torch.meshgrid(places, places.flip(0), indexing="xy")
+decoded = flat[0] + torch.stack([z1.flatten(), z2.flatten()], 1) @ flat[1].T
+image_grid(decoded, ncols=7, ax=axes[1], vmin=0, vmax=1)
+axes[1].set_title("decoded on a grid of $z$")
 plt.show()
 
 # %% [markdown]
@@ -1458,8 +1846,10 @@ plt.show()
 # point, and what is decoded there is blander than either end. Following the arc instead of the chord avoids this.
 
 # %%
-half = ((torch.randn(20_000, k, generator=gen) + torch.randn(20_000, k, generator=gen)) / 2).square().sum(1)
-claim("generation-midpoint", "mean squared length of the midpoint of two draws, 20 latent numbers",
+one_end, other_end = torch.randn(2, 20_000, k, generator=gen)
+half = ((one_end + other_end) / 2).square().sum(1)
+claim("generation-midpoint",
+      "mean squared length of the midpoint of two draws, 20 latent numbers",
       half.mean(), k / 2, item="Q1.1", by="closed form k/2; the draws have k",
       se=half.std() / math.sqrt(len(half)))
 
@@ -1493,31 +1883,45 @@ claim("generation-midpoint", "mean squared length of the midpoint of two draws, 
 # %%
 ring = toy("ring")
 corner = torch.arange(8) * math.pi / 4
-modes = 2 * torch.stack([corner.cos(), corner.sin()], 1)  # (8, 2), each with standard deviation 0.2
+# (8, 2), each with standard deviation 0.2
+modes = 2 * torch.stack([corner.cos(), corner.sin()], 1)
 
 
 def half_ring_log_prob(a):
     """Every second mode of the ring, equally weighted."""
-    return torch.logsumexp(-(torch.cdist(a, modes[::2]) ** 2) / 0.08, 1) - math.log(4 * 2 * math.pi * 0.04)
+    return torch.logsumexp(
+        -(torch.cdist(a, modes[::2]) ** 2) / 0.08, 1
+    ) - math.log(4 * 2 * math.pi * 0.04)
 
 
 def quality(a):
-    """Share of points within three standard deviations of a mode, and number of modes that have any."""
+    """Share of points within 3 deviations of a mode; number of modes with any."""
     nearest, which = torch.cdist(a.double(), modes).min(1)
-    return (nearest < 0.6).double().mean().item(), len(which[nearest < 0.6].unique())
+    return (nearest < 0.6).double().mean().item(), len(
+        which[nearest < 0.6].unique()
+    )
 
 
 real = ring.sample(4000, gen)
-kept = modes[::2][torch.randint(4, (4000,), generator=gen)] + 0.2 * torch.randn(4000, 2, generator=gen)
-claim("generation-ring-quality", "share of real points within three standard deviations of a mode",
-      quality(real)[0], 1 - math.exp(-4.5), item="Q1.7", by="closed form 1 - exp(-9/2)",
-      se=math.sqrt(math.exp(-4.5) / 4000))
-reverse, reverse_se = monte_carlo(half_ring_log_prob(kept) - ring.log_prob(kept))
-claim("generation-ring-reverse-kl", "reverse KL of the half ring", reverse, math.log(2), item="Q1.7",
-      by="closed form log 2", atol=1e-3, se=reverse_se, unit="nats")
-forward, forward_se = monte_carlo(ring.log_prob(real) - half_ring_log_prob(real))
-claim("generation-ring-forward-kl", "forward KL of the half ring", forward, item="Q1.7",
-      by="ten times the reverse one and more", at_least=10 * math.log(2), unit="nats", digits=3)
+kept = modes[::2][torch.randint(4, (4000,), generator=gen)] + 0.2 * torch.randn(
+    4000, 2, generator=gen
+)
+claim("generation-ring-quality",
+      "share of real points within three standard deviations of a mode",
+      quality(real)[0], 1 - math.exp(-4.5), item="Q1.7",
+      by="closed form 1 - exp(-9/2)", se=math.sqrt(math.exp(-4.5) / 4000))
+reverse, reverse_se = monte_carlo(
+    half_ring_log_prob(kept) - ring.log_prob(kept)
+)
+claim("generation-ring-reverse-kl", "reverse KL of the half ring", reverse,
+      math.log(2), item="Q1.7", by="closed form log 2", atol=1e-3,
+      se=reverse_se, unit="nats")
+forward, forward_se = monte_carlo(
+    ring.log_prob(real) - half_ring_log_prob(real)
+)
+claim("generation-ring-forward-kl", "forward KL of the half ring", forward,
+      item="Q1.7", by="ten times the reverse one and more",
+      at_least=10 * math.log(2), unit="nats", digits=3)
 
 
 # %% [markdown]
@@ -1543,11 +1947,17 @@ points = ring.sample(5000, gen)
 # GAN: discriminator logits D(x); the generator maximises log sigmoid(D(G(z)))
 G, D = mlp(2, 2), mlp(2, 1)
 adam = {"lr": 2e-3, "betas": (0.5, 0.9)}
-optimise_G, optimise_D = torch.optim.Adam(G.parameters(), **adam), torch.optim.Adam(D.parameters(), **adam)
+optimise_G, optimise_D = (
+    torch.optim.Adam(G.parameters(), **adam),
+    torch.optim.Adam(D.parameters(), **adam),
+)
 for _ in range(2500):
     batch = points[torch.randint(len(points), (128,), generator=gen)]
     fake = G(torch.randn(128, 2, generator=gen))
-    loss_D = nn.functional.softplus(-D(batch)).mean() + nn.functional.softplus(D(fake.detach())).mean()
+    loss_D = (
+        nn.functional.softplus(-D(batch)).mean()
+        + nn.functional.softplus(D(fake.detach())).mean()
+    )
     optimise_D.zero_grad()
     loss_D.backward()
     optimise_D.step()
@@ -1556,13 +1966,21 @@ for _ in range(2500):
     loss_G.backward()
     optimise_G.step()
 
-# VAE: encoder to mean and log variance, decoder to a mean, one learned noise level
-encoder, decoder, log_noise = mlp(2, 4), mlp(2, 2), torch.zeros((), requires_grad=True)
+# VAE: encoder to mean and log variance, decoder to a mean, one noise level
+encoder, decoder, log_noise = (
+    mlp(2, 4),
+    mlp(2, 2),
+    torch.zeros((), requires_grad=True),
+)
 
 
 def log_normal(squared_distance):
-    """log p(x | z) of the decoder, in two dimensions, from the squared distance to its mean."""
-    return -squared_distance / (2 * (2 * log_noise).exp()) - 2 * log_noise - math.log(2 * math.pi)
+    """log p(x | z) on the plane, from squared distance to the decoder's mean."""
+    return (
+        -squared_distance / (2 * (2 * log_noise).exp())
+        - 2 * log_noise
+        - math.log(2 * math.pi)
+    )
 
 
 def negative_elbo(a):
@@ -1570,48 +1988,76 @@ def negative_elbo(a):
     m, log_v = encoder(a).chunk(2, 1)
     z = m + (log_v / 2).exp() * torch.randn(m.shape, generator=gen)
     reconstruction = -log_normal(((a - decoder(z)) ** 2).sum(1))
-    return reconstruction + 0.5 * (m**2 + log_v.exp() - log_v - 1).sum(1)  # second term: KL(q || p)
+    rate = 0.5 * (m**2 + log_v.exp() - log_v - 1).sum(1)  # KL(q || p)
+    return reconstruction + rate
 
 
 everything = [*encoder.parameters(), *decoder.parameters(), log_noise]
-fit(lambda batch: negative_elbo(batch).mean(), everything, points, steps=2000, lr=3e-3, schedule="cosine", generator=gen)
+fit(
+    lambda batch: negative_elbo(batch).mean(),
+    everything,
+    points,
+    steps=2000,
+    lr=3e-3,
+    schedule="cosine",
+    generator=gen,
+)
 
 with torch.no_grad():
     latent = torch.randn(2000, 2, generator=gen)
     from_gan = G(latent)
-    from_vae = decoder(latent) + log_noise.exp() * torch.randn(2000, 2, generator=gen)
-    # the latent space is a plane, so log p(x) can be integrated on a grid: exact up to quadrature
+    from_vae = decoder(latent) + log_noise.exp() * torch.randn(
+        2000, 2, generator=gen
+    )
+    # the latent space is a plane: integrate p(x) on a grid
     axis = torch.linspace(-5, 5, 101)
     nodes = torch.cartesian_prod(axis, axis)
-    log_w = -(nodes**2).sum(1) / 2 - math.log(2 * math.pi) + 2 * math.log(axis[1] - axis[0])
+    log_w = (
+        -(nodes**2).sum(1) / 2
+        - math.log(2 * math.pi)
+        + 2 * math.log(axis[1] - axis[0])
+    )
     held_out = real[:2000]
-    nll = -torch.logsumexp(log_w + log_normal(torch.cdist(held_out, decoder(nodes)) ** 2), 1)
+    nll = -torch.logsumexp(
+        log_w + log_normal(torch.cdist(held_out, decoder(nodes)) ** 2), 1
+    )
     bound = negative_elbo(held_out)
 
 # %% [markdown]
 # Three numbers must stand in order, whatever the training did: entropy, exact negative log-likelihood, negative bound.
 
 # %%
-gap, gap_se = monte_carlo(nll + ring.log_prob(held_out))  # mean of log p - log p_theta
+# mean of log p - log p_theta
+gap, gap_se = monte_carlo(nll + ring.log_prob(held_out))
 claim("generation-vae-kl",
-      "KL of the VAE from the ring: its exact negative log-likelihood above the entropy", gap, item="Q1.7",
-      by="Gibbs' inequality", se=gap_se, at_least=0.0, unit="nats", stable=False)
+      "KL of the VAE from the ring: negative log-likelihood minus entropy", gap,
+      item="Q1.7", by="Gibbs' inequality", se=gap_se, at_least=0.0, unit="nats",
+      stable=False)
 slack, slack_se = monte_carlo(bound - nll)
-claim("generation-vae-bound", "negative bound minus exact negative log-likelihood", slack, item="Q1.7",
-      by="the bound is a bound", se=slack_se, at_least=0.0, unit="nats", stable=False)
-gaussian_nll = math.log(2 * math.pi * math.e) + math.log(2 + 0.04)  # its covariance is (r^2/2 + 0.2^2) I
-claim("generation-vae-baseline", "what the VAE gains over the best single Gaussian",
-      gaussian_nll - nll.mean(), item="Q1.7", by="baseline in closed form", at_least=0.0, unit="nats",
+claim("generation-vae-bound",
+      "negative bound minus exact negative log-likelihood", slack, item="Q1.7",
+      by="the bound is a bound", se=slack_se, at_least=0.0, unit="nats",
       stable=False)
-claim("generation-vae-covers", "modes that the VAE's draws reach", quality(from_vae)[1], item="Q1.7",
-      by="coverage first", at_least=7, stable=False)
+# the best single Gaussian has covariance (r^2/2 + 0.2^2) I
+gaussian_nll = math.log(2 * math.pi * math.e) + math.log(2 + 0.04)
+claim("generation-vae-baseline",
+      "what the VAE gains over the best single Gaussian",
+      gaussian_nll - nll.mean(), item="Q1.7", by="baseline in closed form",
+      at_least=0.0, unit="nats", stable=False)
+claim("generation-vae-covers", "modes that the VAE's draws reach",
+      quality(from_vae)[1], item="Q1.7", by="coverage first", at_least=7,
+      stable=False)
 claim("generation-gan-quality", "share of good draws, GAN minus VAE",
-      quality(from_gan)[0] - quality(from_vae)[0], item="Q1.7", by="fidelity first", at_least=0.05,
-      stable=False)
+      quality(from_gan)[0] - quality(from_vae)[0], item="Q1.7",
+      by="fidelity first", at_least=0.05, stable=False)
 
-# %% mystnb={"figure": {"name": "fig-generation-ring", "caption": "The same data through two objectives: the GAN stays near the modes but has no density to report, the VAE bounds a density and fills the gaps with its noise."}, "image": {"alt": "Three scatter plots. Data form eight round spots on a circle, the GAN's draws clumps joined by thin threads, the VAE's draws a broad fuzzy ring with some points inside."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-ring", "caption": "The same data through two objectives: the GAN stays near the modes but has no density to report, the VAE bounds a density and fills the gaps with its noise."}, "image": {"alt": "Three scatter plots. Data form eight round spots on a circle, the GAN's draws clumps joined by thin threads, the VAE's draws a broad fuzzy ring with some points inside."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.5), sharex=True, sharey=True)
-panels = {"data": (real, colors.data), "GAN": (from_gan, colors.bad), "VAE": (from_vae, colors.model)}
+panels = {
+    "data": (real, colors.data),
+    "GAN": (from_gan, colors.bad),
+    "VAE": (from_vae, colors.model),
+}
 for ax, (title, (a, color)) in zip(axes, panels.items(), strict=True):
     scatter(ax, a[:1500], color=color, s=3)
     ax.set(title=title, xlabel="$x_1$", xlim=(-3.3, 3.3), ylim=(-3.3, 3.3))
