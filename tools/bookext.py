@@ -16,6 +16,7 @@ import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
+from sphinx.errors import ConfigError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
@@ -44,13 +45,17 @@ def claims(root: Path) -> dict[str, list[dict[str, Any]]]:
     home: dict[str, str] = {}
     for page in execute.pages(root):
         records: dict[str, dict[str, Any]] = {}
-        for cell in execute.executed(page, root).cells:
+        try:
+            cells = execute.executed(page, root).cells
+        except KeyError:
+            raise ConfigError(f"{page} is not executed as it stands: run tools/execute.py first") from None
+        for cell in cells:
             for output in cell.get("outputs", []):
                 if record := output.get("metadata", {}).get("genkit_claim"):
                     records[record["id"]] = record
         for id in records:
             if home.setdefault(id, page) != page:
-                raise execute.PageError(f"claim {id!r} stands on {home[id]} and on {page}: ids are unique")
+                raise ConfigError(f"claim {id!r} stands on {home[id]} and on {page}: ids are unique")
         found[page] = list(records.values())
     return found
 
@@ -286,10 +291,7 @@ def load(app: Sphinx) -> None:
     """Read the ledger and the inventory once, before any page is read."""
     root = Path(app.srcdir)
     env: Any = app.env
-    try:
-        env.book_claims_by_page = claims(root)
-    except KeyError as error:
-        raise execute.PageError(f"not executed yet, run tools/execute.py first: {error}") from None
+    env.book_claims_by_page = claims(root)
     env.book_claims = {r["id"]: r for rs in env.book_claims_by_page.values() for r in rs}
     env.book_items = items(root)
     if not hasattr(env, "book_places"):
