@@ -147,7 +147,7 @@ def gaussian_log_density(x, mean, cov):
 
 parts = data.train, data.validation, data.test
 train, validation, test = (dequantise(part.x, generator=gen) for part in parts)
-mean, cov = train.mean(0), train.T.cov(correction=0)  # (64,), (64, 64)
+mean, cov = train.mean(0), torch.cov(train.T, correction=0)  # (64,), (64, 64)
 # pixels in [0, 1), and the same pixels in [0, 17)
 gauss_nll = -gaussian_log_density(test, mean, cov).mean()
 coarse_nll = -gaussian_log_density(17 * test, 17 * mean, 17**2 * cov).mean()
