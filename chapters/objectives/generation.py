@@ -931,7 +931,8 @@ plt.show()
 
 
 # %% [markdown]
-# The first guess is the mean image: given nothing but noise, nothing better can be said. Then, within less than one decade
+# {numref}`fig-generation-noise-to-digit` follows three draws. The first guess is the mean image: given nothing but noise, nothing better
+# can be said. Then, within less than one decade
 # of $s$, the digit is decided; below that, strokes sharpen, and the last levels only settle the fine grain.
 #
 # A pretty sequence proves nothing, so we test the draws. First the score against automatic differentiation. Then the end of the flow
@@ -1105,7 +1106,8 @@ plt.show()
 # = (d-k)\hat\sigma^2 + k\hat\sigma^2 = d\,\hat\sigma^2 .
 # $$ (eq-generation-lost-variance)
 #
-# All the diversity that the latent space cannot express, exactly $d$ times the fitted noise, is missing from the clean draws.
+# All the diversity that the latent space cannot express, exactly $d$ times the fitted noise, is missing from the clean draws
+# ({numref}`fig-generation-dimension`).
 
 # %%
 ks = list(range(1, 61))
@@ -1747,7 +1749,8 @@ plt.show()
 # v(c) = 1 - \frac{2c\,\varphi(c)}{2\Phi(c) - 1},
 # $$ (eq-generation-truncation)
 #
-# and the clean images of a linear generator have $v(c)$ times their full variance. (Integrate $z^2\varphi(z)$ by parts over
+# and the clean images of a linear generator have $v(c)$ times their full variance; {numref}`fig-generation-truncation` shows what the
+# eye sees of it. (Integrate $z^2\varphi(z)$ by parts over
 # $(-c, c)$, and divide by the probability $2\Phi(c)-1$.)
 
 # %%
@@ -2066,7 +2069,7 @@ plt.show()
 
 
 # %% [markdown]
-# The threads between the GAN's clumps are the bridges of {prf:ref}`thm-generation-bridge`. **Ways to have both**: train a flow with an adversarial
+# The threads between the GAN's clumps in {numref}`fig-generation-ring` are the bridges of {prf:ref}`thm-generation-bridge`. **Ways to have both**: train a flow with an adversarial
 # *and* a likelihood term {cite:p}`grover2018`; share a decoder between VAE and GAN {cite:p}`larsen2016`; keep the autoencoder for perception
 # and put the expressive density in its latent space {cite:p}`rombach2022`. And report two numbers, one for each
 # direction of error: one alone can always be bought at the other's expense.
