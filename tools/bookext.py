@@ -22,6 +22,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import execute
+import export
 import icons
 
 CHAPTERS = execute.CHAPTERS
@@ -336,7 +337,7 @@ def right_links(app: Sphinx, pagename: str, template: str, context: dict[str, An
     for group in list(context.get("header_buttons", [])):
         if group.get("label") != "launch-buttons":
             continue
-        if not (Path(app.srcdir) / notebook).is_file():
+        if page not in export.exported(Path(app.srcdir)):
             context["header_buttons"].remove(group)
             continue
         for button in group["buttons"]:

@@ -171,7 +171,7 @@ class Converter:
                 flush()
                 self._line = line
                 close = i
-                while not DOLLARS.search(lines[close][2 if close == i else 0 :]):
+                while not DOLLARS.search(lines[close].lstrip()[2:] if close == i else lines[close]):
                     close += 1
                     if close == len(lines):
                         raise self.error("a $$ is not closed")
