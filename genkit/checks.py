@@ -67,9 +67,9 @@ def _array(name: str, value: Any) -> np.ndarray:
 
 
 def _number(x: float, digits: int) -> str:
-    """`x` at `digits` significant digits, zeros kept; whole numbers up to a million as they are."""
-    if math.isfinite(x) and float(x).is_integer() and abs(x) < 1e6:
-        return f"{int(x)}"
+    """`x` at `digits` significant digits, zeros kept; what is whole up to rounding, as a whole number."""
+    if math.isfinite(x) and abs(x) < 1e6 and abs(x - round(x)) <= 1e-9 * max(1.0, abs(x)):
+        return f"{round(x)}"
     return f"{x:#.{digits}g}".rstrip(".")
 
 

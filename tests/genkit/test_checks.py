@@ -101,6 +101,12 @@ def test_unstable_claims_print_no_measured_digit(monkeypatch):
     assert line.record is not None and line.record["measured"] == 0.123456
 
 
+def test_a_whole_number_prints_the_same_on_every_processor(monkeypatch):
+    texts = {record(monkeypatch, "page-x", "n", 32 + e, 32.0, atol=0.1).text for e in (0.0, 1e-13, -1e-13)}
+    assert texts == {"✓ n: 32 [32 ± 0.1; closed form]"}
+    assert "1.000" in record(monkeypatch, "page-x", "n", 0.9999999, 1.0, atol=0.1).text
+
+
 def test_markup_is_escaped(monkeypatch):
     assert "<b>" not in record(monkeypatch, "page-x", "a <b> c", 1.0, 1.0).html_text
 
