@@ -32,11 +32,13 @@ torch.set_default_dtype(torch.float64)
 
 # %% ex={"id": "representation-best-linear", "role": "solution"}
 def best_linear_code(x, k):
-    """Mean (d,) and orthonormal basis (d, k) of the affine code with the least squared error on x (n, d)."""
+    """Mean (d,) and orthonormal basis (d, k) of the best code of x (n, d)."""
     ### BEGIN SOLUTION
     mean = x.mean(0)
     centred = x - mean
-    vectors = torch.linalg.eigh(centred.T @ centred / len(x)).eigenvectors  # of eigenvalues from small to large
+    vectors = torch.linalg.eigh(
+        centred.T @ centred / len(x)
+    ).eigenvectors  # of eigenvalues from small to large
     return mean, vectors[:, -k:].flip(1)
     ### END SOLUTION
 
@@ -44,23 +46,31 @@ def best_linear_code(x, k):
 # %% ex={"id": "representation-best-linear", "role": "check"}
 def check_best_linear_code():
     g = torch.Generator().manual_seed(0)
-    x = 3 + torch.randn(200, 6, generator=g, dtype=torch.float64) * torch.tensor(
-        [4.0, 2.0, 1.5, 0.5, 0.3, 0.1], dtype=torch.float64
-    )
+    x = 3 + torch.randn(
+        200, 6, generator=g, dtype=torch.float64
+    ) * torch.tensor([4.0, 2.0, 1.5, 0.5, 0.3, 0.1], dtype=torch.float64)
     for k in (1, 2, 4):
         mean, basis = best_linear_code(x, k)
-        assert basis.shape == (6, k), f"the basis should have shape (6, {k}), not {tuple(basis.shape)}"
+        assert basis.shape == (6, k), (
+            f"the basis should have shape (6, {k}), not {tuple(basis.shape)}"
+        )
         eye = torch.eye(k, dtype=x.dtype)
-        assert torch.allclose(basis.T @ basis, eye, atol=1e-8), "the basis should have orthonormal columns"
+        assert torch.allclose(basis.T @ basis, eye, atol=1e-8), (
+            "the basis should have orthonormal columns"
+        )
         rest = x - mean - (x - mean) @ basis @ basis.T
         error = (rest**2).sum(1).mean()
         # Independent road: singular values of the centred data beyond the k-th.
         least = (torch.linalg.svdvals(x - x.mean(0))[k:] ** 2).sum() / len(x)
         assert error >= least - 1e-8
-        assert error <= least * (1 + 1e-8), f"for k = {k} some other code has a smaller error"
+        assert error <= least * (1 + 1e-8), (
+            f"for k = {k} some other code has a smaller error"
+        )
     shifted = best_linear_code(x + 100, 2)[1]
     same = best_linear_code(x, 2)[1]
-    assert torch.allclose(shifted @ shifted.T, same @ same.T, atol=1e-6), "a shift of the data must not turn the code"
+    assert torch.allclose(shifted @ shifted.T, same @ same.T, atol=1e-6), (
+        "a shift of the data must not turn the code"
+    )
 
 
 self_check("representation-best-linear", check_best_linear_code)
@@ -98,8 +108,12 @@ def linear_elbo(x, m, log_s, w, sigma2):
     """ELBO per example in nats, shape (n,)."""
     ### BEGIN SOLUTION
     s = log_s.exp()  # (n, k) variances
-    error = ((x - m @ w.T) ** 2).sum(1) + (s * (w**2).sum(0)).sum(1)  # E_q‖x − Wz‖²
-    fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(2 * math.pi * sigma2)
+    error = ((x - m @ w.T) ** 2).sum(1) + (s * (w**2).sum(0)).sum(
+        1
+    )  # E_q‖x − Wz‖²
+    fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(
+        2 * math.pi * sigma2
+    )
     kl = 0.5 * (m**2 + s - 1 - log_s).sum(1)
     return fit_term - kl
     ### END SOLUTION
@@ -108,30 +122,49 @@ def linear_elbo(x, m, log_s, w, sigma2):
 # %% ex={"id": "representation-elbo", "role": "check"}
 def check_linear_elbo():
     g = torch.Generator().manual_seed(0)
-    w = torch.linalg.qr(torch.randn(7, 3, generator=g, dtype=torch.float64)).Q * 1.5
+    w = (
+        torch.linalg.qr(torch.randn(7, 3, generator=g, dtype=torch.float64)).Q
+        * 1.5
+    )
     x, sigma2 = torch.randn(20, 7, generator=g, dtype=torch.float64), 0.3
     eye = torch.eye(7, dtype=x.dtype)
-    log_px = torch.distributions.MultivariateNormal(x[0] * 0, w @ w.T + sigma2 * eye).log_prob(x)
-    # The columns of w are orthogonal, so the true posterior is diagonal and the bound must be tight there.
+    log_px = torch.distributions.MultivariateNormal(
+        x[0] * 0, w @ w.T + sigma2 * eye
+    ).log_prob(x)
+    # The columns of w are orthogonal, so the true posterior is diagonal.
     s = 1 / (1 + 1.5**2 / sigma2)
     m = x @ w * s / sigma2
     log_s = torch.full_like(m, math.log(s))
     best = linear_elbo(x, m, log_s, w, sigma2)
-    assert best.shape == (20,), f"one number per example: shape (20,), not {tuple(best.shape)}"
-    assert (best <= log_px + 1e-9).all(), "the bound lies above log p(x) somewhere: look at signs and constants"
-    assert torch.allclose(best, log_px, atol=1e-8), "at the true posterior the bound should equal log p(x)"
-    for _ in range(3):  # elsewhere it must lie strictly below, and agree with plain sampling
+    assert best.shape == (20,), (
+        f"one number per example: shape (20,), not {tuple(best.shape)}"
+    )
+    assert (best <= log_px + 1e-9).all(), (
+        "the bound lies above log p(x) somewhere: look at signs and constants"
+    )
+    assert torch.allclose(best, log_px, atol=1e-8), (
+        "at the true posterior the bound should equal log p(x)"
+    )
+    for _ in range(
+        3
+    ):  # elsewhere it must lie strictly below, and agree with plain sampling
         m2 = m + 0.3 * torch.randn(m.shape, generator=g, dtype=x.dtype)
         log_s2 = log_s + 0.5 * torch.randn(m.shape, generator=g, dtype=x.dtype)
         value = linear_elbo(x, m2, log_s2, w, sigma2)
-        assert (value < log_px).all(), "away from the true posterior the bound should lie below log p(x)"
+        assert (value < log_px).all(), (
+            "away from the true posterior the bound should lie below log p(x)"
+        )
         std = (log_s2 / 2).exp()
         z = m2 + std * torch.randn(4000, *m.shape, generator=g, dtype=x.dtype)
         normal = torch.distributions.Normal
-        log_w = normal(z @ w.T, math.sqrt(sigma2)).log_prob(x).sum(-1) + normal(0.0, 1.0).log_prob(z).sum(-1)
+        log_w = normal(z @ w.T, math.sqrt(sigma2)).log_prob(x).sum(
+            -1
+        ) + normal(0.0, 1.0).log_prob(z).sum(-1)
         log_w = log_w - normal(m2, std).log_prob(z).sum(-1)
         slack = 5 * log_w.std(0) / 4000**0.5
-        assert ((value - log_w.mean(0)).abs() < slack + 1e-9).all(), "sampling gives another value"
+        assert ((value - log_w.mean(0)).abs() < slack + 1e-9).all(), (
+            "sampling gives another value"
+        )
 
 
 self_check("representation-elbo", check_linear_elbo)
@@ -141,14 +174,18 @@ self_check("representation-elbo", check_linear_elbo)
 def linear_elbo(x, m, log_s, w, sigma2):
     s = log_s.exp()
     error = ((x - m @ w.T) ** 2).sum(1) + (s * (w**2).sum(0)).sum(1)
-    fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(2 * math.pi * sigma2)
+    fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(
+        2 * math.pi * sigma2
+    )
     return fit_term + 0.5 * (m**2 + s - 1 - log_s).sum(1)
 
 
 # %% ex={"id": "representation-elbo", "role": "wrong", "why": "reconstructs from the mean only and forgets the encoder's variance"}
 def linear_elbo(x, m, log_s, w, sigma2):
     error = ((x - m @ w.T) ** 2).sum(1)
-    fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(2 * math.pi * sigma2)
+    fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(
+        2 * math.pi * sigma2
+    )
     return fit_term - 0.5 * (m**2 + log_s.exp() - 1 - log_s).sum(1)
 
 
@@ -156,7 +193,9 @@ def linear_elbo(x, m, log_s, w, sigma2):
 def linear_elbo(x, m, log_s, w, sigma2):
     s = (2 * log_s).exp()
     error = ((x - m @ w.T) ** 2).sum(1) + (s * (w**2).sum(0)).sum(1)
-    fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(2 * math.pi * sigma2)
+    fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(
+        2 * math.pi * sigma2
+    )
     return fit_term - 0.5 * (m**2 + s - 1 - 2 * log_s).sum(1)
 
 
@@ -169,7 +208,9 @@ def linear_elbo(x, m, log_s, w, sigma2):
 def implied_noise(weight, reduction, dims, scale, beta):
     """σ² in squared units of the unscaled pixels."""
     ### BEGIN SOLUTION
-    per_sum = weight / dims if reduction == "mean" else weight  # weight of the summed square of scaled pixels
+    per_sum = (
+        weight / dims if reduction == "mean" else weight
+    )  # weight of the summed square of scaled pixels
     return beta / (2 * per_sum * scale**2)
     ### END SOLUTION
 
@@ -186,7 +227,7 @@ def check_implied_noise():
     lam = torch.tensor([4.0, 1.0, 0.2, 0.05, 0.01], dtype=torch.float64)
 
     def gain(w2, weight, reduction, dims, scale, beta, lam_j):
-        """Loss of one direction with decoder weight² w2, best encoder, minus the loss of switching it off."""
+        """Loss of using a direction (decoder weight² w2) minus that of not."""
         c = weight / dims if reduction == "mean" else weight
         v = lam_j * scale**2
         s = 1 / (1 + 2 * c * w2 / beta)  # best variance
@@ -204,21 +245,36 @@ def check_implied_noise():
     ):
         sigma2 = implied_noise(weight, reduction, dims, scale, beta)
         assert sigma2 > 0
-        # A direction pays exactly if its variance exceeds sigma2: try every strength of the decoder.
+        # A direction pays if its variance exceeds sigma2: try all decoders.
         for factor, pays in ((1.05, True), (0.95, False)):
             values = [
-                gain(10.0**e, weight, reduction, dims, scale, beta, sigma2 * factor)
+                gain(
+                    10.0**e,
+                    weight,
+                    reduction,
+                    dims,
+                    scale,
+                    beta,
+                    sigma2 * factor,
+                )
                 for e in torch.linspace(-6, 6, 1500).tolist()
             ]
             assert (min(values) < -1e-15 * abs(max(values))) == pays or (
                 not pays and min(values) > -1e-12
-            ), f"a direction of variance {factor} σ² should {'' if pays else 'not '}be used"
+            ), (
+                f"a direction of variance {factor} σ² should {'' if pays else 'not '}be used"
+            )
         worth = [
-            min(gain(10.0**e, weight, reduction, dims, scale, beta, v) for e in torch.linspace(-6, 6, 1500).tolist())
+            min(
+                gain(10.0**e, weight, reduction, dims, scale, beta, v)
+                for e in torch.linspace(-6, 6, 1500).tolist()
+            )
             < -1e-9
             for v in lam.tolist()
         ]
-        assert active_directions(lam, sigma2) == sum(worth), "the number of directions that pay is another"
+        assert active_directions(lam, sigma2) == sum(worth), (
+            "the number of directions that pay is another"
+        )
 
 
 self_check("representation-implied-noise", check_implied_noise)
@@ -271,11 +327,14 @@ def active_directions(lam, sigma2):
 
 # %% ex={"id": "representation-rate-distortion", "role": "solution"}
 def rate_for(distortion, lam):
-    """Rate–distortion function R(Δ) of a Gaussian with variances lam (d,), in nats."""
+    """R(Δ) of a Gaussian with variances lam (d,), in nats."""
     ### BEGIN SOLUTION
     if distortion >= lam.sum():
         return torch.zeros((), dtype=lam.dtype)
-    low, high = 0.0, float(lam.max())  # the error Σ min(λ, θ) grows with θ: bisect
+    low, high = (
+        0.0,
+        float(lam.max()),
+    )  # the error Σ min(λ, θ) grows with θ: bisect
     for _ in range(200):
         theta = (low + high) / 2
         if lam.clamp(max=theta).sum() < distortion:
@@ -291,27 +350,39 @@ def check_rate_for():
     lam = torch.tensor([0.3, 2.0, 1.0, 0.05], dtype=torch.float64)
     total = float(lam.sum())
     for big in (total, total + 1):
-        assert abs(float(rate_for(big, lam))) < 1e-9, "an error of the whole variance needs no code"
+        assert abs(float(rate_for(big, lam))) < 1e-9, (
+            "an error of the whole variance needs no code"
+        )
     one = torch.tensor([1.0], dtype=torch.float64)
     for bits in (1, 2, 5):
         rate = float(rate_for(4.0**-bits, one)) / math.log(2)
-        assert abs(rate - bits) < 1e-6, "one Gaussian number: each factor 4 in squared error costs one bit"
+        assert abs(rate - bits) < 1e-6, (
+            "one Gaussian number: each factor 4 in squared error costs one bit"
+        )
     grid = torch.linspace(0.05, 0.95 * total, 40, dtype=torch.float64).tolist()
     rates = [float(rate_for(t, lam)) for t in grid]
-    assert all(rates[i] > rates[i + 1] for i in range(39)), "a larger error must need fewer nats"
+    assert all(rates[i] > rates[i + 1] for i in range(39)), (
+        "a larger error must need fewer nats"
+    )
     second = [rates[i - 1] - 2 * rates[i] + rates[i + 1] for i in range(1, 39)]
     assert min(second) > -1e-8, "the curve should be convex"
-    # Slow road: no way of sharing out the error among the directions may need less.
+    # Slow road: no way of sharing out the error may need less.
     g = torch.Generator().manual_seed(0)
-    shares = torch.rand(20000, 4, generator=g, dtype=torch.float64) ** 2 * lam  # errors of the directions
+    shares = (
+        torch.rand(20000, 4, generator=g, dtype=torch.float64) ** 2 * lam
+    )  # errors of the directions
     needed = 0.5 * (lam / shares).log().clamp(min=0).sum(1)
     for t in (0.2, 0.8, 2.0):
         fair = shares.sum(1) <= t
         scaled = shares[fair] * (t / shares[fair].sum(1, keepdim=True))
         best = 0.5 * (lam / scaled).log().clamp(min=0).sum(1).min()
         mine = float(rate_for(t, lam))
-        assert mine <= min(float(needed[fair].min()), float(best)) + 1e-9, "a random division needs fewer nats"
-        assert mine >= float(best) - 0.1, "no division of the error comes near so few nats"
+        assert mine <= min(float(needed[fair].min()), float(best)) + 1e-9, (
+            "a random division needs fewer nats"
+        )
+        assert mine >= float(best) - 0.1, (
+            "no division of the error comes near so few nats"
+        )
 
 
 self_check("representation-rate-distortion", check_rate_for)
@@ -349,15 +420,21 @@ def rate_for(distortion, lam):
 
 # %% ex={"id": "representation-nt-xent", "role": "solution"}
 def many_view_loss(z, tau):
-    """Mean contrastive loss over ordered pairs of views, in nats; z (v, n, k)."""
+    """Mean loss over ordered pairs of views, in nats; z (v, n, k)."""
     ### BEGIN SOLUTION
     v, n, _ = z.shape
-    flat = F.normalize(z, dim=-1).reshape(v * n, -1)  # row a·n + i is view a of image i
+    flat = F.normalize(z, dim=-1).reshape(
+        v * n, -1
+    )  # row a·n + i is view a of image i
     sim = flat @ flat.T / tau  # (vn, vn)
     image = torch.arange(v * n) % n
     same = image[:, None] == image[None, :]
-    negatives = sim.masked_fill(same, -math.inf).logsumexp(1)  # (vn,) views of other images
-    loss = torch.logaddexp(sim, negatives[:, None].expand_as(sim)) - sim  # every pair as if positive
+    negatives = sim.masked_fill(same, -math.inf).logsumexp(
+        1
+    )  # (vn,) views of other images
+    loss = (
+        torch.logaddexp(sim, negatives[:, None].expand_as(sim)) - sim
+    )  # every pair as if positive
     pairs = same & ~torch.eye(v * n, dtype=torch.bool)
     return loss[pairs].mean()
     ### END SOLUTION
@@ -379,21 +456,40 @@ def check_many_view_loss():
             for b in range(v):
                 for i in range(n):
                     if a != b:
-                        others = [(c, j) for c in range(v) for j in range(n) if j != i]
-                        scores = [sim((a, i), (b, i)), *(sim((a, i), o) for o in others)]
-                        total.append(math.log(sum(map(math.exp, scores))) - scores[0])
+                        others = [
+                            (c, j)
+                            for c in range(v)
+                            for j in range(n)
+                            if j != i
+                        ]
+                        scores = [
+                            sim((a, i), (b, i)),
+                            *(sim((a, i), o) for o in others),
+                        ]
+                        total.append(
+                            math.log(sum(map(math.exp, scores))) - scores[0]
+                        )
         return sum(total) / len(total)
 
     for views in (z, z[:2]):
         for tau in (0.2, 1.0):
             loss = float(many_view_loss(views, tau))
-            assert abs(loss - slow(views, tau)) < 1e-8, f"the sums of the definition give another value (τ = {tau})"
-    assert abs(float(many_view_loss(7 * z, 0.5)) - float(many_view_loss(z, 0.5))) < 1e-9, (
-        "the length of a code should not matter"
+            assert abs(loss - slow(views, tau)) < 1e-8, (
+                f"the sums of the definition give another value (τ = {tau})"
+            )
+    assert (
+        abs(float(many_view_loss(7 * z, 0.5)) - float(many_view_loss(z, 0.5)))
+        < 1e-9
+    ), "the length of a code should not matter"
+    constant = float(
+        many_view_loss(torch.ones(2, 8, 4, dtype=torch.float64), 0.5)
     )
-    constant = float(many_view_loss(torch.ones(2, 8, 4, dtype=torch.float64), 0.5))
-    assert abs(math.exp(constant) - 15) < 1e-6, "with a constant encoder all candidates are equally likely"
-    assert math.isfinite(float(many_view_loss(z, 0.002))), "small temperatures should not overflow"
+    assert abs(math.exp(constant) - 15) < 1e-6, (
+        "with a constant encoder all candidates are equally likely"
+    )
+    assert math.isfinite(float(many_view_loss(z, 0.002))), (
+        "small temperatures should not overflow"
+    )
 
 
 self_check("representation-nt-xent", check_many_view_loss)
@@ -430,7 +526,9 @@ def many_view_loss(z, tau):
     image = torch.arange(v * n) % n
     eye = torch.eye(v * n, dtype=torch.bool)
     pairs = (image[:, None] == image[None, :]) & ~eye
-    return (sim.masked_fill(eye, -math.inf).logsumexp(1)[:, None] - sim)[pairs].mean()
+    return (sim.masked_fill(eye, -math.inf).logsumexp(1)[:, None] - sim)[
+        pairs
+    ].mean()
 
 
 # %% ex={"id": "representation-nt-xent", "role": "wrong", "why": "sums only over the negatives and leaves the positive out"}
