@@ -34,6 +34,20 @@ MUTANTS = [
         "torch.cov(train.T, correction=1)",
         "density-mle-gaussian",
     ),
+    # absolute, two-sided: the noise of probabilistic PCA averaged over all directions, not the discarded ones
+    (
+        "objectives/generation",
+        "sigma2 = lam[k:].mean()",
+        "sigma2 = lam[k:].sum() / len(lam)",
+        "generation-ppca-maximum",
+    ),
+    # against autograd: a score that adds the noise's deviation, not its variance
+    (
+        "objectives/generation",
+        "v = (eigenvalues + s**2)[:, None]",
+        "v = (eigenvalues + s)[:, None]",
+        "generation-score-autograd",
+    ),
 ]
 
 RUN = """
