@@ -140,12 +140,12 @@ def convert(page: str, book: plain.Book, outputs: list[list[Any]], key: str) -> 
     head = f"{title[0]}\n\n*A page of [{name}]({book.site}/): [read it in the book]({address}).*"
     cells = [new_markdown_cell(head), setup_cell(book), *(cells if cells[0].source else cells[1:])]
     _number(cells)
-    metadata = {
+    facts: dict[str, Any] = {
         "kernelspec": KERNEL,
         "language_info": {"name": "python"},
         "genkit": {"page": page, "source_key": key},
     }
-    return new_notebook(cells=cells, metadata=metadata)
+    return new_notebook(cells=cells, metadata=facts)
 
 
 def _caption(cell: Any, new: nbformat.NotebookNode, converter: plain.Converter) -> str:
