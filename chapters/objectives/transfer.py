@@ -76,13 +76,14 @@ z_train, z_valid, z_test = (
 
 
 def pick(y, per_class, seed):
-    """Indices of `per_class` labelled examples of every class, and of the others, from
-    a seed."""
+    """Indices of `per_class` labelled examples per class, and of all others."""
     g = torch.Generator().manual_seed(seed)
     chosen = []
     for c in y.unique():
         members = (y == c).nonzero()[:, 0]
-        chosen.append(members[torch.randperm(len(members), generator=g)[:per_class]])
+        chosen.append(
+            members[torch.randperm(len(members), generator=g)[:per_class]]
+        )
     chosen = torch.cat(chosen)
     rest = torch.ones(len(y), dtype=torch.bool)
     rest[chosen] = False
@@ -140,9 +141,10 @@ plt.show()
 # 1. **M-step.** $N_k=\sum_i w_ir_{ik}$, with $w_i=1$ or $w$, and
 #
 #    $$
-#    m_k=\frac1{N_k}\sum_iw_ir_{ik}x_i,\qquad
-#    S_k=\frac{\sum_iw_ir_{ik}(x_i-m_k)(x_i-m_k)^\top+\nu\Psi}{N_k+\nu},\qquad
-#    \pi_k=\frac{N_k+1}{\sum_j(N_j+1)}.
+#    \begin{aligned}
+#    m_k&=\frac1{N_k}\sum_iw_ir_{ik}x_i,\qquad \pi_k=\frac{N_k+1}{\sum_j(N_j+1)},\\
+#    S_k&=\frac1{N_k+\nu}\Big(\sum_iw_ir_{ik}(x_i-m_k)(x_i-m_k)^\top+\nu\Psi\Big).
+#    \end{aligned}
 #    $$ (eq-transfer-mstep)
 # 2. **E-step**, for unlabelled examples only: $r_{ik}=p_\theta(y=k\mid x_i)$. The labelled keep their label.
 # :::
@@ -153,49 +155,44 @@ plt.show()
 # %%
 def log_joint(z, theta):
     """log p(z, y=k) of the Gaussian classes: z (n, d) gives (n, K)."""
-    m, S, pi = theta  # (K, d), (K, d, d), (K,)
+    m, S, pi = theta                                     # (K, d), (K, d, d), (K,)
     L = torch.linalg.cholesky(S)
-    # (K, d, n)
-    white = torch.linalg.solve_triangular(L, (z[None] - m[:, None]).mT, upper=False)
-    # half the log determinant, (K,)
-    log_det = torch.diagonal(L, dim1=1, dim2=2).log().sum(1)
-    return (
-        (-0.5 * white.square().sum(1) - log_det[:, None]).T
-        - 0.5 * z.shape[1] * math.log(2 * math.pi)
-        + pi.log()
-    )
+    dev = (z[None] - m[:, None]).mT                      # (K, d, n)
+    white = torch.linalg.solve_triangular(L, dev, upper=False)
+    log_det = 2 * torch.diagonal(L, dim1=1, dim2=2).log().sum(1)      # (K,)
+    constant = log_det + z.shape[1] * math.log(2 * math.pi)
+    return -0.5 * (white.square().sum(1).T + constant) + pi.log()
 
 
 def semi_supervised_em(
-    z_l, y_l, z_u, K, *, w=1.0, nu=20.0, shrink=0.3, steps=30, trace=None
+    z_l, y_l, z_u, K, *, w=1.0, nu=20.0, shrink=0.3, steps=30, watch=None
 ):
-    """Fit K Gaussian classes to labelled (z_l, y_l) and unlabelled z_u; returns theta =
-    (m, S, pi)."""
+    """Fit K Gaussian classes to labelled z_l, y_l, unlabelled z_u: (m, S, pi)."""
     z = torch.cat([z_l, z_u])                                    # (n, d)
     weight = torch.cat([torch.ones(len(z_l)), torch.full((len(z_u),), w)])[:, None]
     Psi = shrink * z.T.cov()
     r_l, r_u = F.one_hot(y_l, K).to(z), torch.zeros(len(z_u), K)
     for _ in range(steps + 1):
-        r = weight * torch.cat([r_l, r_u])                       # (n, K)
+        r = weight * torch.cat([r_l, r_u])                       # M-step, (n, K)
         N = r.sum(0)
-        m = r.T @ z / N[:, None]                                 # M-step
+        m = r.T @ z / N[:, None]
         dev = z[None] - m[:, None]                               # (K, n, d)
         S = ((r.T[:, :, None] * dev).mT @ dev + nu * Psi) / (N + nu)[:, None, None]
         pi = (N + 1) / (N + 1).sum()
-        each = log_joint(z, (m, S, pi))
-        if trace is not None:
-            prior = (
-                pi.log().sum()
-                - 0.5
-                * nu
-                * (torch.logdet(S) + (torch.linalg.inv(S) * Psi).sum((1, 2))).sum()
-            )
-            labelled = each[: len(z_l)].gather(1, y_l[:, None]).sum()
-            trace.append(
-                float(labelled + w * each[len(z_l) :].logsumexp(1).sum() + prior)
-            )
-        r_u = each[len(z_l) :].softmax(1)  # E-step; the labelled keep their label
+        r_u = log_joint(z_u, (m, S, pi)).softmax(1)  # E-step, unlabelled only
+        if watch is not None:
+            watch((m, S, pi))
     return m, S, pi
+
+
+def objective(theta, z_l, y_l, z_u, *, w=1.0, nu=20.0, shrink=0.3):
+    """J of the equation above, in nats."""
+    _, S, pi = theta
+    Psi = shrink * torch.cat([z_l, z_u]).T.cov()
+    trace = (torch.linalg.inv(S) * Psi).sum((1, 2))  # Tr(S^-1 Psi), (K,)
+    prior = pi.log().sum() - 0.5 * nu * (torch.logdet(S) + trace).sum()
+    labelled = log_joint(z_l, theta).gather(1, y_l[:, None]).sum()
+    return float(labelled + w * log_joint(z_u, theta).logsumexp(1).sum() + prior)
 
 
 def accuracy(theta, z, y):
@@ -203,42 +200,40 @@ def accuracy(theta, z, y):
     return (log_joint(z, theta).argmax(1) == y).double().mean().item()
 
 
-trace = []
+def logistic_accuracy(z, y):
+    """Test accuracy of logistic regression trained on z (n, 20) and y (n,)."""
+    fitted = LogisticRegression(max_iter=5000).fit(z.numpy(), y.numpy())
+    return fitted.score(z_test.numpy(), y_test.numpy())
+
+
+parts = z_train[labelled], y_train[labelled], z_train[unlabelled]
+steps = []
 theta = semi_supervised_em(
-    z_train[labelled], y_train[labelled], z_train[unlabelled], 10, trace=trace
+    *parts, 10, watch=lambda t: steps.append(objective(t, *parts))
 )
 claim(
     "transfer-em-monotone", "Smallest change of the objective in 30 rounds of EM",
-    min(np.diff(trace)), item="Q1.9", by="EM never lowers its objective",
+    min(np.diff(steps)), item="Q1.9", by="EM never lowers its objective",
     at_least=-1e-6, stable=False
 )
-each = torch.stack(
-    [
-        torch.distributions.MultivariateNormal(m, S).log_prob(z_test)
-        for m, S in zip(*theta[:2], strict=True)
-    ],
-    1,
-)
+normals = map(torch.distributions.MultivariateNormal, *theta[:2])
+each = torch.stack([normal.log_prob(z_test) for normal in normals], 1)
 claim(
     "transfer-em-density",
     "Largest difference of log p(z, y) from torch's own Gaussians",
     (log_joint(z_test, theta) - each - theta[2].log()).abs().max(), item="Q1.9",
     by="torch.distributions", at_most=1e-8, stable=False
 )
-alone = semi_supervised_em(z_train[labelled], y_train[labelled], z_train[:0], 10)
-zero = semi_supervised_em(
-    z_train[labelled], y_train[labelled], z_train[unlabelled], 10, w=0.0, nu=1e-9
-)
+alone = semi_supervised_em(*parts[:2], z_train[:0], 10)
+zero = semi_supervised_em(*parts, 10, w=0.0)
 claim(
     "transfer-em-weight-zero",
-    ("With weight 0 and no prior: largest difference of the class means from the "
-     "labelled ones"),
+    "With weight 0: largest change of a class mean when the crowd is taken away",
     (zero[0] - alone[0]).abs().max(), item="Q1.9",
     by="the unlabelled examples must not count", at_most=1e-9, stable=False
 )
 
 full = semi_supervised_em(z_train, y_train, z_train[:0], 10, steps=0)
-logistic = LogisticRegression(max_iter=5000).fit(z_train.numpy(), y_train.numpy())
 claim(
     "transfer-generative-classifier",
     "Test accuracy with all labels, generative classifier (way d)",
@@ -248,9 +243,9 @@ claim(
 claim(
     "transfer-generative-vs-logistic",
     "All labels: generative classifier minus logistic regression",
-    accuracy(full, z_test, y_test) - logistic.score(z_test.numpy(), y_test.numpy()),
-    item="Q1.9", by="curved borders fit digits better than straight ones", at_least=0.0,
-    digits=2
+    accuracy(full, z_test, y_test) - logistic_accuracy(z_train, y_train),
+    item="Q1.9", by="curved borders fit digits better than straight ones",
+    at_least=0.0, digits=2
 )
 
 # %% [markdown]
@@ -262,47 +257,28 @@ claim(
 
 # %%
 budgets, seeds = (1, 2, 5, 10, 20), range(10)
-score = {
-    name: np.zeros((len(budgets), len(seeds)))
-    for name in (
-        "logistic regression",
-        "Gaussian classes, labels only",
-        "Gaussian classes, semi-supervised",
-    )
-}
+lr, only, semi = np.zeros((3, len(budgets), len(seeds)))
 for b, per_class in enumerate(budgets):
     for s in seeds:
         i, u = pick(y_train, per_class, s)
-        supervised = LogisticRegression(max_iter=5000).fit(
-            z_train[i].numpy(), y_train[i].numpy()
-        )
-        score["logistic regression"][b, s] = supervised.score(
-            z_test.numpy(), y_test.numpy()
-        )
-        labels_only = semi_supervised_em(
-            z_train[i], y_train[i], z_train[u], 10, w=0.0, steps=0
-        )
-        score["Gaussian classes, labels only"][b, s] = accuracy(
-            labels_only, z_test, y_test
-        )
-        semi = semi_supervised_em(z_train[i], y_train[i], z_train[u], 10)
-        score["Gaussian classes, semi-supervised"][b, s] = accuracy(
-            semi, z_test, y_test
-        )
-
-lr, only, semi_score = score.values()
-gain = [monte_carlo(semi_score[b] - lr[b]) for b in range(len(budgets))]
+        parts = z_train[i], y_train[i], z_train[u]
+        lr[b, s] = logistic_accuracy(*parts[:2])
+        theta = semi_supervised_em(*parts, 10, w=0.0, steps=0)
+        only[b, s] = accuracy(theta, z_test, y_test)
+        theta = semi_supervised_em(*parts, 10)
+        semi[b, s] = accuracy(theta, z_test, y_test)
+gain = [monte_carlo(semi[b] - lr[b]) for b in range(len(budgets))]
 claim(
     "transfer-gain",
-    ("Gain in accuracy over logistic regression at 1, 2, 5, 10 labels per class, mean "
-     "of 10 draws"),
-    [m for m, _ in gain[:4]], item="Q1.9", by="at least three points at each budget",
-    at_least=0.03, digits=2
+    ("Gain over logistic regression at 1, 2, 5, 10 labels per class, mean of 10 "
+     "draws"),
+    [m for m, _ in gain[:4]], item="Q1.9",
+    by="at least three points at each budget", at_least=0.03, digits=2
 )
 claim(
     "transfer-gain-same-model",
     "Gain over the same model without the crowd, at 1 ... 10 labels per class",
-    (semi_score - only).mean(1)[:4], item="Q1.9",
+    (semi - only).mean(1)[:4], item="Q1.9",
     by="what the unlabelled images contribute", at_least=0.02, digits=2
 )
 claim(
@@ -319,26 +295,28 @@ claim(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-curve", "caption": "Test accuracy against the number of labels per class, mean and spread (one standard deviation) over ten draws of the labels. The distance between the solid curve and the dotted one is the work of the unlabelled images."}, "image": {"alt": "Three rising curves. The semi-supervised one is highest everywhere, at about four fifths for a single label; logistic regression lies below it; the same Gaussian model without unlabelled data starts lowest."}}
 fig, ax = plt.subplots(figsize=(7, 3.4))
-looks = (("--s", colors.bad), (":^", colors.muted), ("-o", colors.model))
-for (name, acc), look in zip(score.items(), looks, strict=True):
-    ax.plot(budgets, acc.mean(1), look[0], color=look[1], label=name)
+curves = {
+    "logistic regression": (lr, "--s", colors.bad),
+    "Gaussian classes, labels only": (only, ":^", colors.muted),
+    "Gaussian classes, semi-supervised": (semi, "-o", colors.model),
+}
+for name, (acc, look, color) in curves.items():
+    mid, spread = acc.mean(1), acc.std(1)
+    ax.plot(budgets, mid, look, color=color, label=name)
     ax.fill_between(
-        budgets,
-        acc.mean(1) - acc.std(1),
-        acc.mean(1) + acc.std(1),
-        color=look[1],
-        alpha=0.12,
-        lw=0,
+        budgets, mid - spread, mid + spread, color=color, alpha=0.12, lw=0
     )
-ax.set(xscale="log", xlabel="labels per class", ylabel="test accuracy", ylim=(0.4, 1))
+ax.set(
+    xscale="log", xlabel="labels per class", ylabel="test accuracy", ylim=(0.4, 1)
+)
 ax.set_xticks(budgets, [str(b) for b in budgets])
 ax.minorticks_off()
 ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# With one label per class the crowd is worth {value}`transfer-gain-same-model` points (as shares, at 1, 2, 5 and 10 labels) to the same model.
-# A single seven, plus a thousand unlabelled images that show what *sevens in general* look like, beats a straight line through ten points.
+# With 1, 2, 5 and 10 labels per class the crowd adds {value}`transfer-gain-same-model` to the accuracy of the same model. A single seven says little;
+# a single seven inside a cloud of a hundred unlabelled ones says which cloud is called seven, and the cloud says the rest.
 #
 # ### When unlabelled data hurt
 #
@@ -354,20 +332,17 @@ harm = {w: [] for w in weights}
 chosen = []
 for s in range(5):
     i, u = pick(odd_train, 100, s)
-    fits = {
-        w: semi_supervised_em(z_train[i], odd_train[i], z_train[u], 2, w=w, steps=20)
-        for w in weights
-    }
+    parts = z_train[i], odd_train[i], z_train[u]
+    fits = {w: semi_supervised_em(*parts, 2, w=w, steps=20) for w in weights}
     for w, theta in fits.items():
         harm[w].append(accuracy(theta, z_test, odd_test))
-    # validation, not test
-    best_w = max(weights, key=lambda w: accuracy(fits[w], z_valid, odd_valid))
-    chosen.append(harm[best_w][-1])
+    on_validation = [accuracy(fits[w], z_valid, odd_valid) for w in weights]
+    chosen.append(harm[weights[int(np.argmax(on_validation))]][-1])
 mean_harm = {w: float(np.mean(v)) for w, v in harm.items()}
 claim(
     "transfer-harm",
-    ("Odd or even, 100 labels per class: loss of accuracy when 877 unlabelled images "
-     "are added at full weight"),
+    ("Odd or even: loss of accuracy when 877 unlabelled images come in at full "
+     "weight"),
     mean_harm[0.0] - mean_harm[1.0], item="Q1.9",
     by="the model is wrong, so more data make it worse", at_least=0.03, digits=2
 )
@@ -380,20 +355,17 @@ claim(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-harm", "caption": "Odd or even with one Gaussian per answer, 100 labels per class. The more weight the unlabelled images get, the worse the classifier; the dashed line is what a validated weight achieves."}, "image": {"alt": "Curve of test accuracy that stays level for small weights of the unlabelled data and then falls steadily as the weight grows to one, ending clearly below the dashed horizontal line."}}
 fig, ax = plt.subplots(figsize=(7, 2.8))
+spread = [np.std(v) for v in harm.values()]
 ax.errorbar(
-    range(len(weights)),
+    range(6),
     list(mean_harm.values()),
-    [np.std(v) for v in harm.values()],
+    spread,
     fmt="-o",
     color=colors.bad,
     capsize=3,
 )
-ax.axhline(
-    np.mean(chosen),
-    color=colors.model,
-    ls="--",
-    label="weight chosen on validation data",
-)
+level = "weight chosen on validation data"
+ax.axhline(np.mean(chosen), color=colors.model, ls="--", label=level)
 ax.set_xticks(range(len(weights)), [f"{w:g}" for w in weights])
 ax.set(xlabel="weight w of the unlabelled images", ylabel="test accuracy")
 ax.legend(loc="lower left")
@@ -414,44 +386,36 @@ plt.show()
 
 # %%
 def draw_labelled(theta, per_class, generator):
-    """Draw `per_class` points from every class of theta = (m, S, pi); returns z (n, d)
-    and y (n,)."""
+    """Draw `per_class` points from every class of theta: z (n, d) and y (n,)."""
     y = torch.arange(len(theta[0])).repeat_interleave(per_class)
     L = torch.linalg.cholesky(theta[1])
-    eps = torch.randn(
-        len(y), theta[0].shape[1], generator=generator, dtype=theta[0].dtype
-    )
+    shape = len(y), theta[0].shape[1]
+    eps = torch.randn(shape, generator=generator, dtype=theta[0].dtype)
     return theta[0][y] + torch.einsum("nij,nj->ni", L[y], eps), y
 
 
-augmented = {"labels only": [], "semi-supervised": []}
+taught = {0.0: [], 1.0: []}  # gain, by the weight of the crowd
 for s in range(5):
     i, u = pick(y_train, 5, s)
-    base = (
-        LogisticRegression(max_iter=5000)
-        .fit(z_train[i].numpy(), y_train[i].numpy())
-        .score(z_test.numpy(), y_test.numpy())
-    )
-    for name, w in (("labels only", 0.0), ("semi-supervised", 1.0)):
-        theta = semi_supervised_em(
-            z_train[i], y_train[i], z_train[u], 10, w=w, steps=0 if w == 0 else 30
-        )
+    base = logistic_accuracy(z_train[i], y_train[i])
+    for w in taught:
+        theta = semi_supervised_em(z_train[i], y_train[i], z_train[u], 10, w=w)
         z_new, y_new = draw_labelled(theta, 50, gen)
-        both = LogisticRegression(max_iter=5000).fit(
-            torch.cat([z_train[i], z_new]).numpy(),
-            torch.cat([y_train[i], y_new]).numpy(),
+        z_both, y_both = (
+            torch.cat([z_train[i], z_new]),
+            torch.cat([y_train[i], y_new]),
         )
-        augmented[name].append(both.score(z_test.numpy(), y_test.numpy()) - base)
+        taught[w].append(logistic_accuracy(z_both, y_both) - base)
 claim(
     "transfer-augment-semi",
-    ("Gain of logistic regression from samples of the semi-supervised model, 5 labels "
-     "per class"),
-    np.mean(augmented["semi-supervised"]), item="Q1.9",
+    "Gain from samples of the semi-supervised model, 5 labels per class",
+    np.mean(taught[1.0]), item="Q1.9",
     by="the crowd, passed on through samples", at_least=0.02, digits=2
 )
 claim(
-    "transfer-augment-only", "Gain from the labels-only model's samples, minus that",
-    np.mean(augmented["labels only"]) - np.mean(augmented["semi-supervised"]),
+    "transfer-augment-only",
+    "Gain from the labels-only model's samples, minus that",
+    np.mean(taught[0.0]) - np.mean(taught[1.0]),
     item="Q1.9", by="a model that saw only the labels has little to teach",
     at_most=-0.01, digits=2
 )
@@ -508,10 +472,9 @@ claim(
 
 # %%
 x_train, x_valid, x_test = data.train.x, data.validation.x, data.test.x
-# in [0, 1)
-q_train, q_valid, q_test = (
+q_train, q_valid, q_test = [                         # in [0, 1)
     dequantise(x, generator=gen) for x in (x_train, x_valid, x_test)
-)
+]
 board = {}
 
 
@@ -521,46 +484,39 @@ def levels(q):
 
 
 def bits(log_p, continuous):
-    """Mean bits per dimension of log-likelihoods (n,) in nats, of levels or of
-    dequantised data."""
+    """Mean bits per dimension from log-likelihoods (n,) of levels or of dequantised
+    data."""
     return float(bits_per_dim(-log_p.mean(), 64, levels=17 if continuous else None))
 
 
 def enter(name, log_p, continuous, samples, features):
-    """One row of the board; features: (train, test) arrays, or None if the model offers
-    none."""
-    told = np.mean(
-        [c2st(x_test / 16, samples.double() / 16, generator=gen) for _ in range(3)]
-    )
-    probe = math.nan
-    if features is not None:
-        draws = (pick(y_train, 5, s)[0] for s in range(10))
-        probe = np.mean(
-            [
-                linear_probe(features[0][i], y_train[i], features[1], y_test)
-                for i in draws
-            ]
-        )
+    """One row of the board; features are a pair of arrays (train, test)."""
+    real, fake = x_test / 16, samples.double() / 16
+    told = np.mean([c2st(real, fake, generator=gen) for _ in range(3)])
+    z, z_new = features
+    draws = [pick(y_train, 5, s)[0] for s in range(10)]
+    probe = np.mean([linear_probe(z[i], y_train[i], z_new, y_test) for i in draws])
     board[name] = (bits(log_p, continuous), float(told), float(probe))
 
 
 claim(
     "transfer-bpd-uniform", "Bits per dimension of the uniform density on the cube",
-    bits(torch.zeros(5), True), math.log2(17), item="X1.9", by="closed form log2 17",
-    atol=1e-12
+    bits(torch.zeros(5), True), math.log2(17), item="X1.9",
+    by="closed form log2 17", atol=1e-12
 )
-# a law of 17 levels, 9 times
-cell = torch.log(torch.rand(9, 17, generator=gen).softmax(1))
+cell = torch.rand(9, 17, generator=gen).log_softmax(1)     # nine laws of 17 levels
+gaps = [
+    abs(bits(64 * p, False) - bits(64 * (p + math.log(17)), True)) for p in cell.T
+]
 claim(
     "transfer-bpd-scale",
     "A law of levels as probability and as density on cells: largest difference",
-    max(
-        abs(bits(64 * row, False) - bits(64 * (row + math.log(17)), True)) for row in cell.T
-    ),
+    max(gaps),
     item="X1.9", by="the two forms of the equation are one scale", at_most=1e-9,
     stable=False
 )
-one_gaussian = torch.distributions.MultivariateNormal(q_train.mean(0), q_train.T.cov())
+q_mean, q_cov = q_train.mean(0), q_train.T.cov()
+one_gaussian = torch.distributions.MultivariateNormal(q_mean, q_cov)
 claim(
     "transfer-bpd-wrong",
     "Wrong scale, log2 17 forgotten: 'bits' of a Gaussian on the test digits",
@@ -572,19 +528,13 @@ claim(
 # **Two without training.** Independent pixels (a histogram each, the baseline) and probabilistic PCA in closed form.
 
 # %%
-hist = (
-    torch.stack([torch.bincount(x_train[:, j].long(), minlength=17) for j in range(64)])
-    + 0.5
-)
+hist = torch.stack([x.long().bincount(minlength=17) for x in x_train.T]) + 0.5
 log_hist = (hist / hist.sum(1, keepdim=True)).log()              # (64, 17)
-log_p = sum(log_hist[j][x_test[:, j].long()] for j in range(64))
-samples = torch.stack(
-    [torch.multinomial(hist[j], 360, True, generator=gen) for j in range(64)], 1
-)
-# features: the raw pixels
-enter("independent pixels", log_p, False, samples, (x_train, x_test))
+log_p = log_hist[torch.arange(64), x_test.long()].sum(1)
+samples = torch.multinomial(hist, 360, True, generator=gen).T
+enter("independent pixels", log_p, False, samples, (x_train, x_test))   # raw pixels
 
-q_mean, (lam_q, U_q) = q_train.mean(0), torch.linalg.eigh(q_train.T.cov())
+lam_q, U_q = torch.linalg.eigh(q_cov)
 
 
 def ppca(k):
@@ -594,48 +544,39 @@ def ppca(k):
 
 
 def ppca_log_p(q, W, s2):
-    return torch.distributions.MultivariateNormal(
-        q_mean, W @ W.T + s2 * torch.eye(64)
-    ).log_prob(q)
+    cov = W @ W.T + s2 * torch.eye(64)
+    return torch.distributions.MultivariateNormal(q_mean, cov).log_prob(q)
 
 
-k_best = min(
-    (5, 10, 20, 30, 40, 50, 60), key=lambda k: bits(ppca_log_p(q_valid, *ppca(k)), True)
-)
-W, s2 = ppca(k_best)
+def ppca_codes(q, W, s2):
+    """Posterior mean of z, (n, k)."""
+    return torch.linalg.solve(
+        W.T @ W + s2 * torch.eye(W.shape[1]), W.T @ (q - q_mean).T
+    ).T
+
+
+sizes = (5, 10, 20, 30, 40, 50, 60)
+k = min(sizes, key=lambda k: bits(ppca_log_p(q_valid, *ppca(k)), True))
+W, s2 = ppca(k)
 n = len(q_train)
-closed = -0.5 * (
-    64 * math.log(2 * math.pi)
-    + lam_q[-k_best:].log().sum()
-    + (64 - k_best) * s2.log()
-    + 64 * (n - 1) / n
-)
+log_det = lam_q[-k:].log().sum() + (64 - k) * s2.log()
+closed = -0.5 * (64 * math.log(2 * math.pi) + log_det + 64 * (n - 1) / n)
 claim(
     "transfer-ppca-closed", "Training log-likelihood per digit of the fitted pPCA",
     ppca_log_p(q_train, W, s2).mean(), closed, item="X1.9",
     by="closed form in the eigenvalues", rtol=1e-9, unit="nats"
 )
-turn = torch.linalg.qr(torch.randn(k_best, k_best, generator=gen))[0]
+turn = torch.linalg.qr(torch.randn(k, k, generator=gen))[0]
 claim(
     "transfer-rotation",
-    ("pPCA with its latent space turned at random: largest change of a test "
-     "log-likelihood"),
+    "pPCA, latent space turned at random: largest change of a log-likelihood",
     (ppca_log_p(q_test, W @ turn, s2) - ppca_log_p(q_test, W, s2)).abs().max(),
     item="Q1.8 X1.9", by="W R (W R)^T = W W^T", at_most=1e-7, stable=False
 )
-# posterior mean of z, (k, 64)
-project = torch.linalg.solve(W.T @ W + s2 * torch.eye(k_best), W.T)
-latent, eps = (
-    torch.randn(360, k_best, generator=gen),
-    torch.randn(360, 64, generator=gen),
-)
-enter(
-    "pPCA",
-    ppca_log_p(q_test, W, s2),
-    True,
-    levels(q_mean + latent @ W.T + s2.sqrt() * eps),
-    ((q_train - q_mean) @ project.T, (q_test - q_mean) @ project.T),
-)
+z, eps = torch.randn(360, k, generator=gen), torch.randn(360, 64, generator=gen)
+samples = levels(q_mean + z @ W.T + s2.sqrt() * eps)
+codes = [ppca_codes(q, W, s2) for q in (q_train, q_test)]
+enter("pPCA", ppca_log_p(q_test, W, s2), True, samples, codes)
 
 # %% [markdown]
 # The likelihood did not notice the random rotation, to the last digit. That is why it cannot, by itself, choose a representation. It even chooses a
@@ -644,25 +585,15 @@ enter(
 # %%
 claim(
     "transfer-ppca-size",
-    "Components of pPCA that validation bits per dimension choose", k_best,
+    "Components of pPCA that validation bits per dimension choose", k,
     item="Q1.8 X1.9", by="most of the 64", at_least=40
 )
-few = torch.linalg.solve(
-    ppca(10)[0].T @ ppca(10)[0] + ppca(10)[1] * torch.eye(10), ppca(10)[0].T
-)
-picks = [pick(y_train, 5, s)[0] for s in range(10)]
-ten = np.mean(
-    [
-        linear_probe(
-            (q_train[i] - q_mean) @ few.T, y_train[i], (q_test - q_mean) @ few.T, y_test
-        )
-        for i in picks
-    ]
-)
+few = [ppca_codes(q, *ppca(10)) for q in (q_train, q_test)]
+draws = [pick(y_train, 5, s)[0] for s in range(10)]
+ten = np.mean([linear_probe(few[0][i], y_train[i], few[1], y_test) for i in draws])
 claim(
     "transfer-ppca-probe",
-    ("Linear probe, 5 labels per class: pPCA with 10 components minus the one that "
-     "density chooses"),
+    "Linear probe: pPCA with 10 components minus the one that density chooses",
     ten - board["pPCA"][2], item="Q1.8 X1.9",
     by="density and representation disagree within one model family", at_least=0.1,
     digits=2
@@ -675,34 +606,30 @@ claim(
 
 # %%
 def fit_mixture(q, K):
-    """Unsupervised mixture of K Gaussians: K random examples start the components."""
+    """Unsupervised mixture of K Gaussians, started from K random examples."""
     order = torch.randperm(len(q), generator=gen)
     return semi_supervised_em(q[order[:K]], torch.arange(K), q[order[K:]], K)
 
 
-mixtures = [fit_mixture(q_train, K) for K in (2, 5, 10, 20)]
-mixture = min(
-    mixtures, key=lambda theta: bits(log_joint(q_valid, theta).logsumexp(1), True)
-)
+def mixture_log_p(q, theta):
+    return log_joint(q, theta).logsumexp(1)
 
 
 def draw_mixture(theta, n):
+    """n points of the mixture, (n, d)."""
     k = torch.multinomial(theta[2], n, True, generator=gen)
+    L = torch.linalg.cholesky(theta[1])
     eps = torch.randn(n, theta[0].shape[1], generator=gen, dtype=theta[0].dtype)
-    return theta[0][k] + torch.einsum(
-        "nij,nj->ni", torch.linalg.cholesky(theta[1])[k], eps
-    )
+    return theta[0][k] + torch.einsum("nij,nj->ni", L[k], eps)
 
 
-enter(
-    "mixture of Gaussians",
-    log_joint(q_test, mixture).logsumexp(1),
-    True,
-    levels(draw_mixture(mixture, 360)),
-    tuple(
-        log_joint(q, mixture).log_softmax(1).clamp(min=-30) for q in (q_train, q_test)
-    ),
-)
+mixtures = [fit_mixture(q_train, K) for K in (2, 5, 10, 20)]
+mixture = min(mixtures, key=lambda theta: bits(mixture_log_p(q_valid, theta), True))
+samples = levels(draw_mixture(mixture, 360))
+each = [
+    log_joint(q, mixture).log_softmax(1).clamp(min=-30) for q in (q_train, q_test)
+]
+enter("mixture of Gaussians", mixture_log_p(q_test, mixture), True, samples, each)
 
 
 # %% [markdown]
@@ -716,34 +643,30 @@ class Autoregressive(nn.Module):
     def __init__(self, hidden=256):
         super().__init__()
         pixel, degree = torch.arange(1, 65), torch.arange(hidden) % 63 + 1
-        self.register_buffer("see", (pixel <= degree[:, None]).float())  # (hidden, 64)
+        see = pixel <= degree[:, None]                           # (hidden, 64)
         # (64 * 17, hidden)
-        self.register_buffer(
-            "read", (degree < pixel[:, None]).float().repeat_interleave(17, 0)
-        )
+        read = (degree < pixel[:, None]).repeat_interleave(17, 0)
+        self.register_buffer("see", see.float())
+        self.register_buffer("read", read.float())
         self.inner, self.outer = nn.Linear(64, hidden), nn.Linear(hidden, 64 * 17)
 
     def hidden(self, x):
-        return F.relu(
-            F.linear(x / 8 - 1, self.see * self.inner.weight, self.inner.bias)
-        )
+        weight = self.see * self.inner.weight
+        return F.relu(F.linear(x / 8 - 1, weight, self.inner.bias))
 
     def forward(self, x):
-        return F.linear(
-            self.hidden(x), self.read * self.outer.weight, self.outer.bias
-        ).view(-1, 64, 17)
+        weight = self.read * self.outer.weight
+        return F.linear(self.hidden(x), weight, self.outer.bias).view(-1, 64, 17)
 
     def log_prob(self, x):
-        return -F.cross_entropy(
-            self(x).transpose(1, 2), x.long(), reduction="none"
-        ).sum(1)
+        each = F.cross_entropy(self(x).transpose(1, 2), x.long(), reduction="none")
+        return -each.sum(1)
 
     def sample(self, n):
         x = torch.zeros(n, 64)
-        for i in range(64):                                      # one pixel at a time
-            x[:, i] = torch.multinomial(self(x)[:, i].softmax(1), 1, generator=gen)[
-                :, 0
-            ]
+        for i in range(64):                              # one pixel at a time
+            probs = self(x)[:, i].softmax(1)
+            x[:, i] = torch.multinomial(probs, 1, generator=gen)[:, 0]
         return x
 
 
@@ -751,33 +674,22 @@ torch.set_default_dtype(torch.float32)  # networks train in single precision
 f_train, f_valid, f_test = x_train.float(), x_valid.float(), x_test.float()
 ar = Autoregressive()
 fit(
-    lambda x: -ar.log_prob(x).mean(),
-    ar.parameters(),
-    f_train,
-    steps=500,
-    lr=5e-3,
-    generator=gen,
-    validate=lambda: -ar.log_prob(f_valid).mean().item(),
-    every=25,
-    patience=3,
+    lambda x: -ar.log_prob(x).mean(), ar.parameters(), f_train,
+    steps=500, lr=5e-3, generator=gen,
+    validate=lambda: -ar.log_prob(f_valid).mean().item(), every=25, patience=3,
 )
-# (64, 64): output pixel, input pixel
-jacobian = torch.autograd.functional.jacobian(
+influence = torch.autograd.functional.jacobian(      # (64, 64): conditional, pixel
     lambda x: ar(x[None])[0].sum(1), f_test[0]
 )
 claim(
     "transfer-ar-order",
     "Largest influence of a pixel on its own or an earlier conditional",
-    torch.triu(jacobian).abs().max(), 0.0, item="X1.9", by="the chain rule allows none"
+    torch.triu(influence).abs().max(), 0.0, item="X1.9",
+    by="the chain rule allows none"
 )
 with torch.no_grad():
-    enter(
-        "autoregressive",
-        ar.log_prob(f_test),
-        False,
-        ar.sample(360),
-        (ar.hidden(f_train), ar.hidden(f_test)),
-    )
+    features = ar.hidden(f_train), ar.hidden(f_test)
+    enter("autoregressive", ar.log_prob(f_test), False, ar.sample(360), features)
 
 
 # %% [markdown]
@@ -785,19 +697,19 @@ with torch.no_grad():
 
 # %%
 class Coupling(nn.Module):
-    """Keep the pixels of the mask; move the others by an affine map computed from those
-    kept."""
+    """Keep the pixels of the mask; the others get an affine map computed from
+    those."""
 
     def __init__(self, mask, hidden=128):
         super().__init__()
         self.register_buffer("mask", mask)
-        self.net = nn.Sequential(
+        inner = (
             nn.Linear(64, hidden),
             nn.ReLU(),
             nn.Linear(hidden, hidden),
             nn.ReLU(),
-            nn.Linear(hidden, 128),
         )
+        self.net = nn.Sequential(*inner, nn.Linear(hidden, 128))
         nn.init.zeros_(self.net[-1].weight)
         nn.init.zeros_(self.net[-1].bias)
 
@@ -821,13 +733,13 @@ class Flow(nn.Module):
         self.register_buffer("std", std)
         i = torch.arange(64)
         # checkerboard, rows, columns
-        halves = [((i // 8 + i) % 2).float(), ((i // 8) % 2).float(), (i % 2).float()]
-        self.layers = nn.ModuleList(
-            Coupling(mask) for half in halves for mask in (half, 1 - half)
-        )
+        halves = [(i // 8 + i) % 2, i // 8 % 2, i % 2]
+        masks = [mask.float() for half in halves for mask in (half, 1 - half)]
+        self.layers = nn.ModuleList(map(Coupling, masks))
 
     def forward(self, x):
-        z, log_det = (x - self.mean) / self.std, -self.std.log().sum().expand(len(x))
+        z = (x - self.mean) / self.std
+        log_det = -self.std.log().sum().expand(len(x))
         for layer in self.layers:
             z, a = layer(z)
             log_det = log_det + a
@@ -856,22 +768,17 @@ fit(
     patience=3,
 )
 one = q_test[:1].float()
-# (64, 64)
 J = torch.autograd.functional.jacobian(lambda x: flow(x)[0][0], one)[:, 0].double()
 claim(
     "transfer-flow-logdet",
     "log |det| of the flow minus that of its Jacobian by automatic differentiation",
-    flow(one)[1].item() - J.slogdet()[1].item(), item="X1.9", by="autograd and slogdet",
-    at_least=-0.01, at_most=0.01, stable=False
+    flow(one)[1].item() - J.slogdet()[1].item(), item="X1.9",
+    by="autograd and slogdet", at_least=-0.01, at_most=0.01, stable=False
 )
 with torch.no_grad():
-    enter(
-        "flow",
-        flow.log_prob(q_test.float()),
-        True,
-        levels(flow.sample(360)),
-        (flow(q_train.float())[0], flow(q_test.float())[0]),
-    )
+    features = [flow(q.float())[0] for q in (q_train, q_test)]
+    samples = levels(flow.sample(360))
+    enter("flow", flow.log_prob(q_test.float()), True, samples, features)
 
 
 # %% [markdown]
@@ -891,14 +798,13 @@ class VAE(nn.Module):
         )
 
     def encode(self, x):
-        # mean and log standard deviation of q(z | x)
+        """Mean and log standard deviation of q(z | x), each (n, k)."""
         return self.encoder(x / 8 - 1).chunk(2, -1)
 
     def log_likelihood(self, x, z):
         log_p = self.decoder(z).view(*z.shape[:-1], 64, 17).log_softmax(-1)
-        return log_p.gather(-1, x.long()[..., None].expand(*z.shape[:-1], 64, 1)).sum(
-            (-1, -2)
-        )
+        level = x.long()[..., None].expand(*z.shape[:-1], 64, 1)
+        return log_p.gather(-1, level).sum((-1, -2))
 
 
 def standard_normal(z):
@@ -907,16 +813,13 @@ def standard_normal(z):
 
 
 def log_weights(model, x, K, log_prior):
-    """log p(x|z) + log p(z) - log q(z|x) for K draws of z from q: x (n, 64) gives (K,
+    """log p(x|z) + log p(z) - log q(z|x), K draws of z from q: (n, 64) gives (K,
     n)."""
     mu, log_s = model.encode(x)
     eps = torch.randn(K, *mu.shape, generator=gen)
     z = mu + log_s.exp() * eps
-    return (
-        model.log_likelihood(x, z)
-        + log_prior(z)
-        - (standard_normal(eps) - log_s.sum(-1))
-    )
+    log_q = standard_normal(eps) - log_s.sum(-1)
+    return model.log_likelihood(x, z) + log_prior(z) - log_q
 
 
 def iw_bound(log_w):
@@ -933,8 +836,8 @@ fit(
     lr=2e-3,
     schedule="cosine",
     generator=gen,
-    validate=lambda: -log_weights(vae, f_valid, 4, standard_normal).mean().item(),
     every=50,
+    validate=lambda: -log_weights(vae, f_valid, 4, standard_normal).mean().item(),
 )
 
 
@@ -945,9 +848,8 @@ def decode(z):
 
 
 def iw_test(log_prior, K=100):
-    return torch.cat(
-        [iw_bound(log_weights(vae, x, K, log_prior)) for x in f_test.split(60)]
-    )
+    parts = f_test.split(60)
+    return torch.cat([iw_bound(log_weights(vae, x, K, log_prior)) for x in parts])
 
 
 with torch.no_grad():
@@ -967,29 +869,24 @@ claim(
 # for any $K$ and any draw.
 
 # %%
-post_cov = s2 * torch.linalg.inv(W.T @ W + s2 * torch.eye(k_best))
-q_z = torch.distributions.MultivariateNormal(
-    (q_test[:20] - q_mean) @ project.T, post_cov
-)
+some = q_test[:20]
+post_cov = s2 * torch.linalg.inv(W.T @ W + s2 * torch.eye(k))
+q_z = torch.distributions.MultivariateNormal(ppca_codes(some, W, s2), post_cov)
 z = q_z.sample((7,))                                             # (K, 20, k)
 noise = (
-    torch.distributions.Normal(q_mean + z @ W.T, s2.sqrt())
-    .log_prob(q_test[:20])
-    .sum(-1)
+    torch.distributions.Normal(q_mean + z @ W.T, s2.sqrt()).log_prob(some).sum(-1)
 )
 log_w = noise + standard_normal(z) - q_z.log_prob(z)
-exact = ppca_log_p(q_test[:20], W, s2)
+exact = ppca_log_p(some, W, s2)
 claim(
     "transfer-iw-exact",
-    ("pPCA with its exact posterior: largest error of the importance-weighted bound, "
-     "K = 7"),
+    "pPCA with its exact posterior: largest error of the bound, K = 7",
     (iw_bound(log_w) - exact).abs().max(), item="X1.9", by="every weight is p(x)",
     at_most=1e-5, stable=False
 )
 claim(
     "transfer-iw-wrong",
-    ("Wrong bound, sum of the weights instead of their mean: excess over the exact "
-     "value"),
+    "Wrong bound, sum of the weights instead of their mean: excess over log p(x)",
     (log_w.logsumexp(0) - exact).mean(), math.log(7), item="X1.9",
     by="closed form log K", atol=1e-6, unit="nats"
 )
@@ -1030,21 +927,19 @@ i, u = pick(y_train, 5, 0)
 with torch.no_grad():
     mu, log_s = (t.double() for t in vae.encode(f_train))
     mu_test = vae.encode(f_test)[0].double()
-# one draw from q(z | x) per image
-codes = mu + log_s.exp() * torch.randn(mu.shape, generator=gen)
-# p(z) = sum_k pi_k N(z; m_k, S_k)
-prior = semi_supervised_em(codes[i], y_train[i], codes[u], 10)
-reader = semi_supervised_em(mu[i], y_train[i], mu[u], 10)  # p(y | mean of z)
+codes = mu + log_s.exp() * torch.randn(mu.shape, generator=gen)  # z ~ q(z | x)
+prior = semi_supervised_em(codes[i], y_train[i], codes[u], 10)   # p(z)
+reader = semi_supervised_em(mu[i], y_train[i], mu[u], 10)        # p(y | mean of z)
 
 
 def log_mixture(theta):
     """The mixture's log-density as a prior for log_weights."""
-    return lambda z: (
-        log_joint(z.double().flatten(0, 1), theta)
-        .logsumexp(1)
-        .view(z.shape[:-1])
-        .float()
-    )
+
+    def log_prior(z):                                    # (K, n, k) to (K, n)
+        flat = mixture_log_p(z.double().flatten(0, 1), theta)
+        return flat.view(z.shape[:-1]).float()
+
+    return log_prior
 
 
 with torch.no_grad():
@@ -1059,7 +954,8 @@ claim(
     at_least=0.3, stable=False, unit="nats"
 )
 claim(
-    "transfer-design-samples", "Fall of the two-sample accuracy with the mixture prior",
+    "transfer-design-samples",
+    "Fall of the two-sample accuracy with the mixture prior",
     board["VAE"][1] - board["VAE, mixture prior"][1], item="Q1.8 X1.9",
     by="samples start where the decoder was trained", at_least=0.02, stable=False
 )
@@ -1067,22 +963,20 @@ claim(
     "transfer-design-conflict",
     "Loss in the test bound if the reader is used as the prior",
     (designed - misused).mean().item(), item="Q1.8",
-    by="clean means are narrower than the codes", at_least=0.5, stable=False,
+    by="clean means are narrower than the codes", at_least=5.0, stable=False,
     unit="nats"
 )
 
 read, read_pca = [], []
 for s in range(5):
     i, u = pick(y_train, 5, s)
-    read.append(
-        accuracy(semi_supervised_em(mu[i], y_train[i], mu[u], 10), mu_test, y_test)
-    )
-    read_pca.append(semi_score[2, s])
+    theta = semi_supervised_em(mu[i], y_train[i], mu[u], 10)
+    read.append(accuracy(theta, mu_test, y_test))
+    read_pca.append(semi[2, s])
 pixels_probe = board["independent pixels"][2]
 claim(
     "transfer-design-reader",
-    ("Accuracy with 5 labels per class, reader on the VAE's means, minus a linear "
-     "probe on pixels"),
+    "Accuracy, 5 labels per class: reader on the VAE's means minus probe on pixels",
     np.mean(read) - pixels_probe, item="Q1.8 Q1.9", by="mean of five draws",
     at_least=0.03, stable=False
 )
@@ -1103,13 +997,13 @@ with torch.no_grad():
     z_asked, _ = draw_labelled(prior, 4, gen)
     asked = decode(z_asked.float()).view(10, 4, 64).transpose(0, 1).reshape(40, 64)
 fig, ax = plt.subplots(figsize=(6, 2.5))
-image_grid(asked, ncols=10, ax=ax, vmin=0, vmax=16, titles=[str(c) for c in range(10)])
+image_grid(asked, ncols=10, ax=ax, vmin=0, vmax=16, titles=list("0123456789"))
 plt.show()
 
 # %% [markdown]
 # ### The scoreboard
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-board", "caption": "The scoreboard on test digits. Arrows show the good direction; the filled marker is the best of its column, and the dotted line the ideal or the trivial value. The three columns order the models in three ways."}, "image": {"alt": "Three panels of dots for seven models. In bits per dimension the discrete models lead and pPCA is last; in two-sample accuracy the VAE with mixture prior is nearest to one half; in the linear probe raw pixels and the autoregressive features lead and the flow and the mixture are far behind."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-board", "caption": "The scoreboard on test digits. The filled marker is the best of its column, and the dotted line the ideal or the trivial value. The three columns order the models in three ways."}, "image": {"alt": "Three panels of dots for seven models. In bits per dimension the discrete models lead and pPCA is last; in two-sample accuracy the VAE with mixture prior is nearest to one half; in the linear probe raw pixels and the autoregressive features lead and the flow and the mixture are far behind."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 3.4), sharey=True)
 heads = (
     "density:\nbits/dim, lower is better",
@@ -1120,7 +1014,7 @@ names = list(board)
 for c, (ax, head) in enumerate(zip(axes, heads, strict=True)):
     values = np.array([board[name][c] for name in names])
     best = np.nanargmax(values) if c == 2 else np.nanargmin(values)
-    ax.plot(values, range(len(names)), "o", ms=7, mfc="white", mec=colors.model, zorder=3)
+    ax.plot(values, range(7), "o", ms=7, mfc="white", mec=colors.model, zorder=3)
     ax.plot(values[best], best, "o", ms=7, color=colors.model, zorder=4)
     for k, v in enumerate(values):
         offset = {"textcoords": "offset points", "xytext": (0, 7), "ha": "center"}
@@ -1134,9 +1028,9 @@ axes[0].invert_yaxis()
 plt.show()
 
 # %%
-density, fooled, probe = (
+density, fooled, probe = [
     {name: row[c] for name, row in board.items()} for c in range(3)
-)
+]
 claim(
     "transfer-board-uniform", "Worst of the seven models in bits per dimension",
     max(density.values()), item="X1.9", by="log2 17 of the uniform law",
@@ -1145,8 +1039,8 @@ claim(
 claim(
     "transfer-board-grid", "Bits per dimension: independent pixels minus pPCA",
     density["independent pixels"] - density["pPCA"], item="X1.9",
-    by="a model that knows the grid beats one that knows the correlations", at_most=0.0,
-    stable=False
+    by="a model that knows the grid beats one that knows the correlations",
+    at_most=0.0, stable=False
 )
 claim(
     "transfer-board-density",
@@ -1154,13 +1048,13 @@ claim(
     density["VAE, mixture prior"] - density["autoregressive"], item="X1.9 Q1.8",
     by="the design is not worse", at_most=0.03, stable=False
 )
+rest = [v for name, v in fooled.items() if name != "VAE, mixture prior"]
 claim(
     "transfer-board-samples",
     "Two-sample accuracy: VAE with mixture prior minus the best of the rest",
-    fooled["VAE, mixture prior"]
-    - min(v for k, v in fooled.items() if k != "VAE, mixture prior"),
-    item="X1.9 Q1.8", by="the design is hardest to tell from real digits", at_most=0.0,
-    stable=False
+    fooled["VAE, mixture prior"] - min(rest),
+    item="X1.9 Q1.8", by="the design is hardest to tell from real digits",
+    at_most=0.0, stable=False
 )
 claim(
     "transfer-board-flow", "Linear probe: flow minus raw pixels",
@@ -1171,7 +1065,7 @@ claim(
     "transfer-board-pixels", "Linear probe: best model minus raw pixels",
     max(probe.values()) - probe["independent pixels"], item="X1.9",
     by="on clean digits no model's features are much better than the pixels",
-    at_least=0.0, at_most=0.06, stable=False
+    at_least=-0.03, at_most=0.06, stable=False
 )
 orders = [sorted(board, key=column.get) for column in (density, fooled)] + [
     sorted(board, key=lambda k: -probe[k])
@@ -1235,7 +1129,11 @@ def check_transfer_estep():
     ), "every row must sum to one"
     for i in range(6):
         for k in range(3):
-            slow = float(y[i] == k) if y[i] >= 0 else float(joint[i, k] / sum(joint[i]))
+            slow = (
+                float(y[i] == k)
+                if y[i] >= 0
+                else float(joint[i, k] / sum(joint[i]))
+            )
             assert abs(float(r[i, k]) - slow) < 1e-9, (
                 "labelled rows keep their label, the others get Bayes' rule"
             )
@@ -1320,14 +1218,19 @@ def check_transfer_iw():
     bound = importance_bound(log_w)
     assert bound.shape == (5,), "one value per example"
     slow = torch.tensor(
-        [math.log(sum(math.exp(float(v)) for v in log_w[:, i]) / 12) for i in range(5)],
+        [
+            math.log(sum(math.exp(float(v)) for v in log_w[:, i]) / 12)
+            for i in range(5)
+        ],
         dtype=torch.float64,
     )
     assert torch.allclose(bound, slow), "compare with the sum written out"
     assert torch.allclose(
         importance_bound(torch.full((7, 2), -3.0)), torch.full((2,), -3.0)
     ), "equal weights: nothing to average"
-    assert bool((bound >= log_w.mean(0)).all()), "the bound must not lie below the ELBO"
+    assert bool((bound >= log_w.mean(0)).all()), (
+        "the bound must not lie below the ELBO"
+    )
     assert torch.allclose(importance_bound(log_w - 5000), bound - 5000), (
         "log-weights of -5000 are common; no underflow"
     )
@@ -1349,7 +1252,7 @@ _ = self_check("transfer-iw", check_transfer_iw)
 
 # %% ex={"id": "transfer-bpd", "role": "stub"}
 def code_length(log_p, dims, width=None):
-    """Bits per dimension of the levels, from log-likelihoods (n,) in nats; a float."""
+    """Bits per dimension of the levels from log-likelihoods (n,), nats; a float."""
     raise NotImplementedError("your code here")
 
 
@@ -1358,9 +1261,9 @@ def check_transfer_bpd():
     for levels in (2, 17, 256):
         # the uniform density on the unit cube
         flat = torch.zeros(4, dtype=torch.float64)
-        assert abs(code_length(flat, 9, width=1 / levels) - math.log2(levels)) < 1e-9, (
-            "uniform: log2 of the number of levels"
-        )
+        assert (
+            abs(code_length(flat, 9, width=1 / levels) - math.log2(levels)) < 1e-9
+        ), "uniform: log2 of the number of levels"
         pmf = torch.full((4,), -9 * math.log(levels), dtype=torch.float64)
         assert abs(code_length(pmf, 9) - math.log2(levels)) < 1e-9, (
             "the same law as a probability of levels"

@@ -43,8 +43,7 @@ torch.set_default_dtype(torch.float64)
 
 # %% ex={"id": "at-work-gram", "role": "solution"}
 def frechet_gram(real, generated):
-    """Squared Fréchet distance of features (n, d) and (m, d), through the (n, m) matrix
-    of inner products; a scalar."""
+    """Squared Fréchet distance of features (n, d) and (m, d); a scalar."""
     ### BEGIN SOLUTION
     n, m = len(real), len(generated)
     x, y = real - real.mean(0), generated - generated.mean(0)
@@ -151,11 +150,16 @@ def check_at_work_extrapolate():
             "noiseless scores must give the limit back"
         )
     noise = rng.normal(size=4)
-    mine, base = score_at_infinity(sizes, 2 + noise), score_at_infinity(sizes, noise)
+    mine, base = (
+        score_at_infinity(sizes, 2 + noise),
+        score_at_infinity(sizes, noise),
+    )
     assert abs(mine - base - 2) < 1e-9, (
         "adding 2 to every score must add 2 to the limit"
     )
-    a, b = np.linalg.lstsq(np.stack([np.ones(4), 1 / sizes], 1), noise, rcond=None)[0]
+    a, b = np.linalg.lstsq(np.stack([np.ones(4), 1 / sizes], 1), noise, rcond=None)[
+        0
+    ]
     assert abs(base - a) < 1e-9, (
         "with noise the fit must be the least-squares line in 1/n"
     )
@@ -170,9 +174,9 @@ self_check("at-work-extrapolate", check_at_work_extrapolate)
 # %% ex={"id": "at-work-extrapolate", "role": "wrong", "why": "fits a line in n and reads it off at n = 0"}
 def score_at_infinity(sizes, scores):
     return float(
-        np.polyfit(np.asarray(sizes, dtype=float), np.asarray(scores, dtype=float), 1)[
-            1
-        ]
+        np.polyfit(
+            np.asarray(sizes, dtype=float), np.asarray(scores, dtype=float), 1
+        )[1]
     )
 
 
@@ -185,7 +189,9 @@ def score_at_infinity(sizes, scores):
 def score_at_infinity(sizes, scores):
     return float(
         np.polyfit(
-            np.asarray(sizes, dtype=float) ** -0.5, np.asarray(scores, dtype=float), 1
+            np.asarray(sizes, dtype=float) ** -0.5,
+            np.asarray(scores, dtype=float),
+            1,
         )[1]
     )
 
@@ -199,8 +205,7 @@ def score_at_infinity(sizes, scores):
 
 # %% ex={"id": "at-work-perplexity", "role": "solution"}
 def corpus_perplexity(log_probs):
-    """Perplexity per symbol of a list of tensors (T_i,) of log-probabilities in nats; a
-    float."""
+    """Perplexity of a list of log-probabilities (T_i,) in nats; a float."""
     ### BEGIN SOLUTION
     every = torch.cat(list(log_probs))
     return math.exp(-float(every.mean()))
@@ -256,8 +261,7 @@ def corpus_perplexity(log_probs):
 
 # %% ex={"id": "at-work-dyck", "role": "solution"}
 def prob_open(h, r):
-    """P(next symbol opens | h brackets open, r symbols remain) under the uniform law on
-    valid strings; a float."""
+    """P(next opens | h open, r remain), uniform over valid strings; a float."""
     ### BEGIN SOLUTION
     def ways(h, r):
         if h < 0 or h > r:
@@ -279,7 +283,9 @@ def check_at_work_dyck():
             q, h = 1.0, 0
             for t, c in enumerate(s):
                 p = prob_open(h, length - t)
-                assert -1e-12 <= p <= 1 + 1e-12, "a probability lies between 0 and 1"
+                assert -1e-12 <= p <= 1 + 1e-12, (
+                    "a probability lies between 0 and 1"
+                )
                 q, h = q * (p if c else 1 - p), h + 2 * c - 1
             total += q
             probabilities.append(q)
@@ -287,7 +293,9 @@ def check_at_work_dyck():
         assert max(probabilities) - min(probabilities) < 1e-9, (
             "every valid string must be equally likely"
         )
-    assert prob_open(3, 3) == 0 and prob_open(0, 6) == 1, "sometimes there is no choice"
+    assert prob_open(3, 3) == 0 and prob_open(0, 6) == 1, (
+        "sometimes there is no choice"
+    )
 
 
 self_check("at-work-dyck", check_at_work_dyck)
@@ -312,8 +320,7 @@ def prob_open(h, r):
 
 # %% ex={"id": "at-work-validity", "role": "solution"}
 def prob_valid(start, P, allowed, T):
-    """P(all T - 1 steps are allowed): start (K,), P (K, K), allowed (K, K) of zeros and
-    ones; a float."""
+    """P(all T - 1 steps are allowed); allowed (K, K) holds 0 and 1; a float."""
     ### BEGIN SOLUTION
     mass = start
     for _ in range(T - 1):
@@ -337,12 +344,15 @@ def check_at_work_validity():
         for s in itertools.product(range(3), repeat=T):
             steps = list(itertools.pairwise(s))
             if all(allowed[a, b] for a, b in steps):
-                slow += float(start[s[0]]) * math.prod(float(P[a, b]) for a, b in steps)
+                slow += float(start[s[0]]) * math.prod(
+                    float(P[a, b]) for a, b in steps
+                )
         assert abs(prob_valid(start, P, allowed, T) - slow) < 1e-9, (
             f"enumeration disagrees for T = {T}"
         )
     assert (
-        abs(prob_valid(start, P, torch.ones(3, 3, dtype=torch.float64), 40) - 1) < 1e-9
+        abs(prob_valid(start, P, torch.ones(3, 3, dtype=torch.float64), 40) - 1)
+        < 1e-9
     ), "without rules all is valid"
     ratio = prob_valid(start, P, allowed, 81) / prob_valid(start, P, allowed, 80)
     top = float(torch.linalg.eigvals(P * allowed).abs().max())

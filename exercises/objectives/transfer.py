@@ -55,7 +55,11 @@ def check_transfer_estep():
     ), "every row must sum to one"
     for i in range(6):
         for k in range(3):
-            slow = float(y[i] == k) if y[i] >= 0 else float(joint[i, k] / sum(joint[i]))
+            slow = (
+                float(y[i] == k)
+                if y[i] >= 0
+                else float(joint[i, k] / sum(joint[i]))
+            )
             assert abs(float(r[i, k]) - slow) < 1e-9, (
                 "labelled rows keep their label, the others get Bayes' rule"
             )
@@ -180,14 +184,19 @@ def check_transfer_iw():
     bound = importance_bound(log_w)
     assert bound.shape == (5,), "one value per example"
     slow = torch.tensor(
-        [math.log(sum(math.exp(float(v)) for v in log_w[:, i]) / 12) for i in range(5)],
+        [
+            math.log(sum(math.exp(float(v)) for v in log_w[:, i]) / 12)
+            for i in range(5)
+        ],
         dtype=torch.float64,
     )
     assert torch.allclose(bound, slow), "compare with the sum written out"
     assert torch.allclose(
         importance_bound(torch.full((7, 2), -3.0)), torch.full((2,), -3.0)
     ), "equal weights: nothing to average"
-    assert bool((bound >= log_w.mean(0)).all()), "the bound must not lie below the ELBO"
+    assert bool((bound >= log_w.mean(0)).all()), (
+        "the bound must not lie below the ELBO"
+    )
     assert torch.allclose(importance_bound(log_w - 5000), bound - 5000), (
         "log-weights of -5000 are common; no underflow"
     )
@@ -220,7 +229,7 @@ def importance_bound(log_w):
 
 # %% ex={"id": "transfer-bpd", "role": "solution"}
 def code_length(log_p, dims, width=None):
-    """Bits per dimension of the levels, from log-likelihoods (n,) in nats; a float."""
+    """Bits per dimension of the levels from log-likelihoods (n,), nats; a float."""
     ### BEGIN SOLUTION
     per_dim = -float(log_p.mean()) / (dims * math.log(2))
     return per_dim if width is None else per_dim - math.log2(width)
@@ -232,9 +241,9 @@ def check_transfer_bpd():
     for levels in (2, 17, 256):
         # the uniform density on the unit cube
         flat = torch.zeros(4, dtype=torch.float64)
-        assert abs(code_length(flat, 9, width=1 / levels) - math.log2(levels)) < 1e-9, (
-            "uniform: log2 of the number of levels"
-        )
+        assert (
+            abs(code_length(flat, 9, width=1 / levels) - math.log2(levels)) < 1e-9
+        ), "uniform: log2 of the number of levels"
         pmf = torch.full((4,), -9 * math.log(levels), dtype=torch.float64)
         assert abs(code_length(pmf, 9) - math.log2(levels)) < 1e-9, (
             "the same law as a probability of levels"
