@@ -172,10 +172,14 @@ def _validate(exercise: Exercise, fail: Any) -> None:
         raise fail(f"the stub is not Python: line {error.lineno}: {error.msg}", exercise.id) from None
     if any(isinstance(node, ast.Raise) for top in tree.body for node in _outside_functions(top)):
         raise fail("BEGIN SOLUTION stands outside a function, so the stub would stop the page", exercise.id)
+    shown = exercise.statement + "\n" + exercise.check
+    for found in REGION.finditer(exercise.solution):
+        for line in (one.strip() for one in found[0].split("\n")[1:-1]):
+            if len(line) > 20 and not line.startswith("#") and line in shown:
+                raise fail(f"the reader is shown a line of the solution: {line!r}", exercise.id)
     call = _last_call(ast.parse(exercise.check))
-    if not (
-        call and call.args and isinstance(call.args[0], ast.Constant) and call.args[0].value == exercise.id
-    ):
+    first = call.args[0] if call and call.args else None
+    if not isinstance(first, ast.Constant) or first.value != exercise.id:
         raise fail(f'the check must end with self_check("{exercise.id}", ...)', exercise.id)
 
 
@@ -221,9 +225,8 @@ def region(exercise: Exercise) -> str:
     call = _last_call(ast.parse(check))
     assert call is not None  # read_master has looked
     lines = check.split("\n")
-    lines[call.lineno - 1] = (
-        "_ = " + lines[call.lineno - 1]
-    )  # or the notebook shows a bare False below the line
+    # or the notebook shows a bare False under the line
+    lines[call.lineno - 1] = "_ = " + lines[call.lineno - 1]
     return "\n".join(
         [
             f'+++ {{"ex": {{"id": "{exercise.id}", "role": "statement"}}}}',

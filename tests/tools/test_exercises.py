@@ -268,6 +268,11 @@ FAULTS = [
     ('{"id": "sum-max"', '{"id": "Sum max"', "needs an id of lower-case words and hyphens, got 'Sum max'"),
     ('{"id": "sum-max"', '{"id": "sum-mean"', "sum-mean': has two statements, or its id is used twice"),
     (
+        "Write $",
+        "Use `return math.fsum(x) / len(x)`: $",
+        "sum-mean': the reader is shown a line of the solution",
+    ),
+    (
         "def largest(x):\n    ### BEGIN SOLUTION\n    return max(x)\n    ### END SOLUTION",
         "### BEGIN SOLUTION\ndef largest(x):\n    return max(x)\n### END SOLUTION",
         "sum-max': BEGIN SOLUTION stands outside a function",
