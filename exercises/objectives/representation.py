@@ -36,9 +36,8 @@ def best_linear_code(x, k):
     ### BEGIN SOLUTION
     mean = x.mean(0)
     centred = x - mean
-    vectors = torch.linalg.eigh(
-        centred.T @ centred / len(x)
-    ).eigenvectors  # of eigenvalues from small to large
+    # of eigenvalues from small to large
+    vectors = torch.linalg.eigh(centred.T @ centred / len(x)).eigenvectors
     return mean, vectors[:, -k:].flip(1)
     ### END SOLUTION
 
@@ -108,9 +107,8 @@ def linear_elbo(x, m, log_s, w, sigma2):
     """ELBO per example in nats, shape (n,)."""
     ### BEGIN SOLUTION
     s = log_s.exp()  # (n, k) variances
-    error = ((x - m @ w.T) ** 2).sum(1) + (s * (w**2).sum(0)).sum(
-        1
-    )  # E_q‖x − Wz‖²
+    # E_q‖x − Wz‖²
+    error = ((x - m @ w.T) ** 2).sum(1) + (s * (w**2).sum(0)).sum(1)
     fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(
         2 * math.pi * sigma2
     )
@@ -145,9 +143,8 @@ def check_linear_elbo():
     assert torch.allclose(best, log_px, atol=1e-8), (
         "at the true posterior the bound should equal log p(x)"
     )
-    for _ in range(
-        3
-    ):  # elsewhere it must lie strictly below, and agree with plain sampling
+    # Elsewhere it must lie strictly below, and agree with plain sampling.
+    for _ in range(3):
         m2 = m + 0.3 * torch.randn(m.shape, generator=g, dtype=x.dtype)
         log_s2 = log_s + 0.5 * torch.randn(m.shape, generator=g, dtype=x.dtype)
         value = linear_elbo(x, m2, log_s2, w, sigma2)
@@ -208,9 +205,8 @@ def linear_elbo(x, m, log_s, w, sigma2):
 def implied_noise(weight, reduction, dims, scale, beta):
     """σ² in squared units of the unscaled pixels."""
     ### BEGIN SOLUTION
-    per_sum = (
-        weight / dims if reduction == "mean" else weight
-    )  # weight of the summed square of scaled pixels
+    # weight of the summed square of scaled pixels
+    per_sum = weight / dims if reduction == "mean" else weight
     return beta / (2 * per_sum * scale**2)
     ### END SOLUTION
 
@@ -331,10 +327,11 @@ def rate_for(distortion, lam):
     ### BEGIN SOLUTION
     if distortion >= lam.sum():
         return torch.zeros((), dtype=lam.dtype)
+    # the error Σ min(λ, θ) grows with θ: bisect
     low, high = (
         0.0,
         float(lam.max()),
-    )  # the error Σ min(λ, θ) grows with θ: bisect
+    )
     for _ in range(200):
         theta = (low + high) / 2
         if lam.clamp(max=theta).sum() < distortion:
@@ -368,9 +365,8 @@ def check_rate_for():
     assert min(second) > -1e-8, "the curve should be convex"
     # Slow road: no way of sharing out the error may need less.
     g = torch.Generator().manual_seed(0)
-    shares = (
-        torch.rand(20000, 4, generator=g, dtype=torch.float64) ** 2 * lam
-    )  # errors of the directions
+    # errors of the directions
+    shares = torch.rand(20000, 4, generator=g, dtype=torch.float64) ** 2 * lam
     needed = 0.5 * (lam / shares).log().clamp(min=0).sum(1)
     for t in (0.2, 0.8, 2.0):
         fair = shares.sum(1) <= t
@@ -423,18 +419,15 @@ def many_view_loss(z, tau):
     """Mean loss over ordered pairs of views, in nats; z (v, n, k)."""
     ### BEGIN SOLUTION
     v, n, _ = z.shape
-    flat = F.normalize(z, dim=-1).reshape(
-        v * n, -1
-    )  # row a·n + i is view a of image i
+    # row a·n + i is view a of image i
+    flat = F.normalize(z, dim=-1).reshape(v * n, -1)
     sim = flat @ flat.T / tau  # (vn, vn)
     image = torch.arange(v * n) % n
     same = image[:, None] == image[None, :]
-    negatives = sim.masked_fill(same, -math.inf).logsumexp(
-        1
-    )  # (vn,) views of other images
-    loss = (
-        torch.logaddexp(sim, negatives[:, None].expand_as(sim)) - sim
-    )  # every pair as if positive
+    # (vn,) views of other images
+    negatives = sim.masked_fill(same, -math.inf).logsumexp(1)
+    # every pair as if positive
+    loss = torch.logaddexp(sim, negatives[:, None].expand_as(sim)) - sim
     pairs = same & ~torch.eye(v * n, dtype=torch.bool)
     return loss[pairs].mean()
     ### END SOLUTION
