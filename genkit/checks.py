@@ -199,7 +199,7 @@ def claim(
         f'<div class="claim" id="claim-{id}"><span class="claim-mark" aria-hidden="true">✓</span> '
         f'<span class="claim-text">{html.escape(statement)}:</span> '
         f'<strong class="claim-value">{html.escape(value)}</strong> '
-        f'<span class="claim-truth">{html.escape(wanted)}; {html.escape(by)}</span></div>'
+        f'<span class="claim-truth">[{html.escape(wanted)}; {html.escape(by)}]</span></div>'
     )
     _show(_Line(text, markup, record))
 

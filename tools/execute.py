@@ -70,8 +70,8 @@ def pages(root: Path = ROOT) -> list[str]:
 
 
 def package_key(root: Path = ROOT) -> str:
-    """Hash of everything outside a page that its outputs depend on: genkit, the pins, the Python version."""
-    h = hashlib.sha256(f"{sys.version_info.major}.{sys.version_info.minor}".encode())
+    """Hash of everything outside a page that its outputs depend on: genkit and the pins."""
+    h = hashlib.sha256()
     for path in sorted((root / "genkit").glob("*.*")) + [root / "constraints.txt"]:
         if path.is_file():
             h.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -89,7 +89,9 @@ def source_key(page: str, root: Path = ROOT) -> str:
 
 def cache_path(root: Path = ROOT) -> Path:
     """Folder of the cache, named by `package_key`, since a page is looked up by its own code alone."""
-    return root / "_build" / "cache" / package_key(root)
+    return (
+        root / "_build" / "cache" / f"{package_key(root)}-py{sys.version_info.major}{sys.version_info.minor}"
+    )
 
 
 @functools.cache

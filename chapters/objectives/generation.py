@@ -43,7 +43,8 @@ from torch import nn
 from genkit.checks import claim, monte_carlo, self_check
 from genkit.data import dequantise, digits, toy
 from genkit.metrics import bits_per_dim, c2st, frechet_gaussian, linear_probe
-from genkit.plot import colors, image_grid, scatter, slider_figure, style
+from genkit.plot import colors, image_grid, scatter, style
+from genkit.slider import slider_figure
 from genkit.train import fit, seed_everything
 
 style()
@@ -2054,7 +2055,7 @@ claim("generation-gan-quality", "share of good draws, GAN minus VAE",
       quality(from_gan)[0] - quality(from_vae)[0], item="Q1.7",
       by="fidelity first", at_least=0.05, stable=False)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-ring", "caption": "The same data through two objectives: the GAN stays near the modes but has no density to report, the VAE bounds a density and fills the gaps with its noise."}, "image": {"alt": "Three scatter plots. Data form eight round spots on a circle, the GAN's draws clumps joined by thin threads, the VAE's draws a broad fuzzy ring with some points inside."}}
+# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-generation-ring", "caption": "The same data through two objectives: the GAN stays near the modes but has no density to report, the VAE bounds a density and fills the gaps with its noise."}, "image": {"alt": "Three scatter plots. Data form eight round spots on a circle, the GAN's draws clumps joined by thin threads, the VAE's draws a broad fuzzy ring with some points inside."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.5), sharex=True, sharey=True)
 panels = {
     "data": (real, colors.data),

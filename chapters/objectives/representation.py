@@ -45,7 +45,8 @@ from genkit.checks import agree, claim, monte_carlo, self_check
 from genkit.data import digits
 from genkit.divergences import kl_gaussian
 from genkit.metrics import linear_probe
-from genkit.plot import colors, image_grid, slider_figure, style
+from genkit.plot import colors, image_grid, style
+from genkit.slider import slider_figure
 from genkit.train import fit, seed_everything
 
 style()
