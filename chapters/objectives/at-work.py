@@ -214,11 +214,8 @@ claim(
 # Two slips are common: to multiply the two roots instead of taking the root of the product, and to forget the root.
 
 # %%
-S_r, S_g, o = (
-    torch.tensor([[9.0, 0], [0, 1]]),
-    torch.tensor([[5.0, 4], [4, 5]]),
-    torch.zeros(2),
-)
+o = torch.zeros(2)
+S_r, S_g = torch.tensor([[9.0, 0], [0, 1]]), torch.tensor([[5.0, 4], [4, 5]])
 claim(
     "at-work-frechet-turned",
     "Fréchet distance of a 2-d covariance and the same turned by 45 degrees",
@@ -314,8 +311,7 @@ claim(
 
 # %%
 def expected_bias(lam, n, m):
-    """First-order mean distance of samples of size n and m of one Gaussian; lam
-    (d,)."""
+    """First-order mean for samples of sizes n, m of one Gaussian; lam (d,)."""
     pair = lam[:, None] * lam / (lam[:, None] + lam)               # (d, d)
     return (1 / n + 1 / m) * (lam.sum() + 0.5 * (pair.sum() + pair.trace()))
 
@@ -550,7 +546,9 @@ claim(
 # (sec-at-work-features)=
 # ## Change the features, change the winner
 #
-# The last freedom is the map from image to features. Take eight "generators", half of them deliberately spoilt copies of real
+# The last freedom is the map from image to features. Why did {cite:t}`heusel2017` take those of a classifier? Two moments of
+# *pixels* say little about what an image shows; in the last layers of a classifier, directions stand for content, so that blur, noise and
+# lost classes move the mean and the covariance. But then the network's taste becomes the metric's taste. Take eight "generators", half of them deliberately spoilt copies of real
 # digits, and score them with one and the same function on four feature maps: the pixels; ten principal components; random
 # convolutions whose responses are averaged over the image; and the hidden layer of a small classifier that we train here,
 # our Inception network in miniature.
@@ -580,8 +578,8 @@ blur = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])[None, None] / 16
 feature_maps = {
     "pixels": pixels,
     "10 principal components": lambda x: pixels(x) @ U_p[:, -10:],
-    "random convolutions": lambda x: F.relu(convolve(pixels(x), filters)).mean(
-        (2, 3)
+    "random convolutions": lambda x: (
+        convolve(pixels(x), filters).relu().mean((2, 3))
     ),
     "classifier's hidden layer": lambda x: net[:4](pixels(x)).detach(),
 }
@@ -661,9 +659,10 @@ claim(
 )
 claim(
     "at-work-features-missing",
-    "Do digits without 7, 8, 9 beat them? Under averaged convolutions, classifier",
-    [t["7, 8, 9 missing"] < t["class Gaussians"] for t in (conv, cls)],
-    [1, 0], item="Q1.2",
+    ("Do digits without 7, 8, 9 beat class Gaussians? Under convolutions, "
+     "classifier"),
+    [t["7, 8, 9 missing"] < t["class Gaussians"] for t in (conv, cls)], [1, 0],
+    item="Q1.2",
     by="the mix of strokes stays nearly the same, the mix of classes does not"
 )
 claim(
@@ -763,7 +762,7 @@ claim(
 # ### A model of English in twelve lines
 #
 # {item}`S1.5` The corpus is real: the reference manual that ships with Python (`pydoc_data.topics`), reduced to the 27 symbols that
-# {cite:t}`shannon1951` used, letters and space. One trap comes first. The manual repeats whole paragraphs in several
+# {cite:t}`shannon1951` used, letters and space. (Stories, poems and programs would differ in the corpus, not in the method.) One trap comes first. The manual repeats whole paragraphs in several
 # topics. A random split would put copies of training paragraphs into the test set, so copies are removed *before* the
 # split, and kept aside to see what they would have done.
 
@@ -1081,26 +1080,11 @@ def legal(a, b, c):
     return abs(first) == 1 or second == (-1 if first > 0 else 1)
 
 
-rule = torch.tensor(
-    [
-        [[float(legal(a, b, c)) for c in range(D)] for b in range(D)]
-        for a in range(D)
-    ]
-)
-weight = torch.tensor(
-    [
-        [
-            [
-                {1: 3.0 if c - b == b - a else 2.0, 2: 1.0, 3: 0.5}.get(
-                    abs(c - b), 0.0
-                )
-                for c in range(D)
-            ]
-            for b in range(D)
-        ]
-        for a in range(D)
-    ]
-)
+rule, weight = torch.zeros(2, D, D, D)
+for a, b, c in itertools.product(range(D), repeat=3):
+    rule[a, b, c] = legal(a, b, c)
+    step_weight = 3.0 if c - b == b - a else 2.0               # steps like to go on
+    weight[a, b, c] = {1: step_weight, 2: 1.0, 3: 0.5}.get(abs(c - b), 0.0)
 law = rule * weight
 law = law / law.sum(2, keepdim=True).clamp(min=1e-300)  # p(c | a, b), (8, 8, 8)
 
@@ -1121,13 +1105,10 @@ def entropy(p):
 
 
 single = pair.sum(0)  # stationary law of one note
-H = torch.stack(
-    [
-        entropy(single),
-        (single * entropy(pair / single[:, None])).sum(),
-        (pair * entropy(law)).sum(),
-    ]
-)
+H0 = entropy(single)
+H1 = (single * entropy(pair / single[:, None])).sum()
+H2 = (pair * entropy(law)).sum()
+H = torch.stack([H0, H1, H2])
 claim(
     "at-work-music-stationary", "Largest change of the pair law in one step",
     (pair.flatten() @ move - pair.flatten()).abs().max(), item="S1.5",
@@ -1137,37 +1118,30 @@ claim(
 
 # %% [markdown]
 # The entropy rate $H_2=-\sum p(a,b)\,p(c\mid a,b)\log p(c\mid a,b)$ is the least cross-entropy that *any* model can reach. A
-# model that sees one note can reach $H_1=H(X_t\mid X_{t-1})$, and the baseline that draws independent notes $H_0=H(X_t)$. Now fit
+# model that sees one note can reach $H_1=H(X_t\mid X_{t-1})$, and the baseline that draws independent notes $H_0=H(X_t)$. (A second voice, as in an arrangement, would enlarge the state, not change the method.) Now fit
 # all three by counting in 200 tunes of 32 notes and test on 500 new ones. Validity, the share of tunes that obey every
 # rule, needs no sampling: push the pair law through the model, keep only legal moves, and add up what is left.
 
 # %%
 def tunes(n, T, model):
-    """n tunes of T notes under p(c | a, b) = model[a, b, c]; the first two from the
-    stationary law, (n, T)."""
+    """n tunes of T notes under p(c | a, b), from the stationary law, (n, T)."""
     first = torch.multinomial(pair.flatten(), n, True, generator=gen)
     notes = [first // D, first % D]
     for _ in range(T - 2):
-        notes.append(
-            torch.multinomial(model[notes[-2], notes[-1]], 1, generator=gen)[:, 0]
-        )
+        probs = model[notes[-2], notes[-1]]                    # (n, 8)
+        notes.append(torch.multinomial(probs, 1, generator=gen)[:, 0])
     return torch.stack(notes, 1)
 
 
 def fit_notes(x, order):
     """Counts of three notes, turned into p(c | the last `order`), (8, 8, 8)."""
-    N = torch.zeros(D, D, D)
-    N.index_put_(
-        (x[:, :-2].flatten(), x[:, 1:-1].flatten(), x[:, 2:].flatten()),
-        torch.ones(x[:, 2:].numel()),
-        accumulate=True,
-    )
+    places = x[:, :-2].flatten(), x[:, 1:-1].flatten(), x[:, 2:].flatten()
+    N = torch.zeros(D, D, D).index_put(places, torch.tensor(1.0), accumulate=True)
     for axis in range(2 - order):
         N = N.sum(axis, keepdim=True)  # forget the older notes
     N = N.expand(D, D, D)
-    return torch.where(
-        N.sum(2, keepdim=True) > 0, N / N.sum(2, keepdim=True).clamp(min=1), 1 / D
-    )
+    total = N.sum(2, keepdim=True)
+    return torch.where(total > 0, N / total.clamp(min=1), 1 / D)
 
 
 def loss_per_tune(x, model):
@@ -1199,14 +1173,14 @@ claim(
     by="exact conditional entropies H0, H1, H2", atol=0.01,
     se=[s for _, s in held_out], unit="nats/note"
 )
-excess = (
-    pair[..., None] * torch.xlogy(law, law / models[2].clamp(min=1e-12))
-).sum()
+ratio = law / models[2].clamp(min=1e-12)
+excess = (pair[..., None] * torch.xlogy(law, ratio)).sum()
+free = float(((law > 0).sum(2) - 1).clamp(min=0).sum())        # free parameters
 claim(
     "at-work-music-excess", "Exact KL rate of the fitted order-2 model", excess,
     item="S1.5", by="theory: free parameters / (2 · notes), within a factor 2.5",
     at_least=0.0,
-    at_most=2.5 * float(((law > 0).sum(2) - 1).clamp(min=0).sum() / (2 * 6000)),
+    at_most=2.5 * free / (2 * 6000),
     unit="nats/note"
 )
 exact = [float(validity(m, 32)) for m in models]
@@ -1215,7 +1189,8 @@ claim(
     round(exact[2], 9), 1.0, item="S1.5",
     by="it only makes moves that it has heard"
 )
-obey = rule[(s := tunes(2000, 32, models[1]))[:, :-2], s[:, 1:-1], s[:, 2:]].prod(1)
+new = tunes(2000, 32, models[1])
+obey = rule[new[:, :-2], new[:, 1:-1], new[:, 2:]].prod(1)
 claim(
     "at-work-music-valid-one",
     "Share of valid tunes among 2000 of the order-1 model", obey.mean(), exact[1],
@@ -1260,7 +1235,7 @@ axes[-1].set_xlabel("time (notes)")
 plt.show()
 
 # %% [markdown]
-# The exact entropies are {value}`at-work-music-models` nats per note from no memory to two notes of it. The order-1 model is only
+# The exact entropies are {value}`at-work-music-models:.2f` nats per note from no memory to two notes of it. The order-1 model is only
 # a quarter of a nat worse than the best possible per note, and yet {value}`at-work-music-valid-one:.1%` of its tunes are valid: over 30 moves small
 # losses per note multiply. Likelihood per symbol and validity per sequence are different questions, again.
 #
@@ -1394,8 +1369,8 @@ plt.show()
 # %% [markdown]
 # Read {numref}`fig-at-work-molecules` by rows. The memoriser is perfectly valid and discovers nothing. The 3-gram invents freely, and
 # almost all of it is broken. A longer n-gram is no remedy: it turns into a memoriser. The model with the right *state*, depth and position, is valid by
-# construction, since it only makes moves that some valid string makes in that state, and it recombines what it has seen: with {value}`at-work-dyck-states` states it
-# learns from 80 strings what the 8-gram, with {value}`at-work-dyck-contexts` contexts, can't.
+# construction, since it only makes moves that some valid string makes in that state, and it recombines what it has seen: with {value}`at-work-dyck-states:.0f` states it
+# learns from 80 strings what the 8-gram, with {value}`at-work-dyck-contexts:.0f` contexts, can't.
 
 # %%
 reachable = sum(1 for t in range(L) for h in range(t % 2, min(t, L - t) + 1, 2))
@@ -1410,21 +1385,30 @@ claim(
     "at-work-dyck-contexts", "Contexts of the 8-gram, from the same 80 strings",
     states[eight], item="S1.5", by="more than twice as many", at_least=2 * reachable
 )
-found = torch.multinomial(
-    laws["depth and position"], 200 * draws, True, generator=gen
-).view(200, draws)
-# share of the unknown found, in 200 campaigns
-hit = (found[:, :, None] == unknown).any(1).double().mean(1)
+p = laws["depth and position"]
+found = torch.multinomial(p, 200 * draws, True, generator=gen).view(200, draws)
+hit = (found[:, :, None] == unknown).any(1).double().mean(1)   # in 200 campaigns
 mean, se = monte_carlo(hit)
 claim(
     "at-work-dyck-simulated", "Coverage in 200 simulated campaigns of 500 draws",
     mean, report["depth and position"][2], item="S1.5",
     by="expectation 1 - (1 - p)^500, averaged over the unknown strings", se=se
 )
+p = laws["uniform over valid (truth)"]
+drawn = torch.multinomial(p, 200 * 132, True, generator=gen).view(200, 132)
+different = torch.tensor([len(set(campaign)) / 132 for campaign in drawn.tolist()])
+mean, se = monte_carlo(different)
+claim(
+    "at-work-dyck-unique",
+    "Uniqueness: share of different strings among 132 draws of the true law", mean,
+    1 - (1 - 1 / 132) ** 132, item="S1.5", by="closed form 1 - (1 - 1/132)^132",
+    se=se
+)
 
 
 # %% [markdown]
-# Real chemistry has no list of the unknown. What remains is what this toy shows to be necessary and gameable: validity, uniqueness and novelty
+# Even the true law repeats itself: of 132 draws only {value}`at-work-dyck-unique:.0%` are different strings, so a uniqueness below one is
+# no fault by itself. Real chemistry has no list of the unknown. What remains is what this toy shows to be necessary and gameable: validity, uniqueness and novelty
 # {cite:p}`polykovskiy2020`, distances between distributions of properties, splits by scaffold or by date so that "new" means something, and trivial
 # baselines such as the memoriser in every table. Part II takes the question up: evaluation where no test set exists. For
 # continuous latent spaces over such strings see {cite:t}`gomezbombarelli2018`.

@@ -315,7 +315,7 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# With 1, 2, 5 and 10 labels per class the crowd adds {value}`transfer-gain-same-model` to the accuracy of the same model. A single seven says little;
+# With 1, 2, 5 and 10 labels per class the crowd adds {value}`transfer-gain-same-model:.2f` to the accuracy of the same model. A single seven says little;
 # a single seven inside a cloud of a hundred unlabelled ones says which cloud is called seven, and the cloud says the rest.
 #
 # ### When unlabelled data hurt
@@ -373,7 +373,7 @@ plt.show()
 
 
 # %% [markdown]
-# The loss is {value}`transfer-harm` of accuracy, from *adding data*. {cite:t}`cozman2003` explain it: under a wrong model, supervised and unsupervised
+# The loss is {value}`transfer-harm:.2f` in accuracy, from *adding data*. {cite:t}`cozman2003` explain it: under a wrong model, supervised and unsupervised
 # maximum likelihood converge to different parameters, and unlabelled data pull towards the second. {cite:t}`nigam2000` met the effect in text and answered
 # it with the weight $w$ and with several components per class. The rule that follows: keep the supervised baseline in the table, choose $w$ on
 # validation data, and suspect the model before the data.
@@ -436,14 +436,14 @@ claim(
 # :::
 # Five ways, in the order in which one would try them: a frozen encoder and a linear probe (a); the semi-supervised likelihood, if the model
 # is small enough to refit (c), or fine-tuning, if it is a large network (b); the generative classifier (d), which with *all* labels reaches
-# {value}`transfer-generative-classifier` here; and samples as training data (e).
+# {value}`transfer-generative-classifier:.2f` here; and samples as training data (e).
 #
-# *Does it help?* Here, with 1, 2, 5, 10 labels per class, by {value}`transfer-gain` of accuracy over logistic regression on the same features, averaged over ten
-# draws. Through samples alone, {value}`transfer-augment-semi` at five labels per class.
+# *Does it help?* Here, with 1, 2, 5, 10 labels per class, the accuracy rises by {value}`transfer-gain:.2f` over logistic regression on the same features, averaged over ten
+# draws. Through samples alone, {value}`transfer-augment-semi:.2f` at five labels per class.
 #
 # *Why?* $p(y\mid x)$ and $p(x)$ are different objects, and knowing the second says nothing about the first unless an assumption ties them: classes are clusters, or
 # vary along the data manifold, or, in (a), the features that explain the images also separate the classes. When the assumption fails, unlabelled
-# data hurt: {value}`transfer-harm` of accuracy for odd against even.
+# data hurt: {value}`transfer-harm:.2f` less accuracy for odd against even.
 #
 # *Protocol.* A supervised baseline on the same features; several draws of the labels, with their spread; the weight of the
 # unlabelled part chosen on validation data; no test digit in any choice; and unlabelled data that come from the same law as the test data.
@@ -580,7 +580,7 @@ enter("pPCA", ppca_log_p(q_test, W, s2), True, samples, codes)
 
 # %% [markdown]
 # The likelihood did not notice the random rotation, to the last digit. That is why it cannot, by itself, choose a representation. It even chooses a
-# poor one: the validation digits prefer {value}`transfer-ppca-size` components, because each one buys density; the linear probe prefers ten.
+# poor one: the validation digits prefer {value}`transfer-ppca-size:.0f` components, because each one buys density; the linear probe prefers ten.
 
 # %%
 claim(
@@ -903,6 +903,11 @@ claim(
 # :::{exercise-end}
 # :::
 #
+# Our answer keeps the VAE's two networks, whose encoder represents and whose decoder scores, and gives it a better place to sample from: a mixture
+# prior, fitted to the codes with five labels per class by the EM of this page. The solution says why that helps two objectives and leaves the third alone, and
+# where the objectives pull in different directions. {numref}`fig-transfer-ordered` shows what the model draws when digits are ordered by class, and the
+# last row of {numref}`fig-transfer-board` what it scores.
+#
 # :::{solution-start} q1-8
 # :label: q1-8-solution
 # :class: dropdown
@@ -992,7 +997,7 @@ claim(
 # :::{solution-end}
 # :::
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-ordered", "caption": "Digits ordered by class from the designed model, which has seen five labels per class. Each column is one component of its mixture prior."}, "image": {"alt": "Grid of four rows and ten columns of small generated digits; the columns show zero to nine in order, most of them readable."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-ordered", "caption": "Digits ordered by class from the designed model, which has seen five labels per class. Each column is one component of its mixture prior; where classes overlap in the codes, a column mixes two digits."}, "image": {"alt": "Grid of four rows and ten columns of small generated digits; the columns show zero to nine in order, most of them readable."}}
 with torch.no_grad():
     z_asked, _ = draw_labelled(prior, 4, gen)
     asked = decode(z_asked.float()).view(10, 4, 64).transpose(0, 1).reshape(40, 64)
@@ -1094,7 +1099,7 @@ claim(
 # | Representation learning *reveals meaningful* latent features. | Likelihood is blind to rotations and more; what is revealed depends on views, labels and the reader ({ref}`ch-representation`). |
 # | Together the three give a *holistic* model. | They are three different questions, answered in three different orders. One model can serve all of them, if each part is built for its job and each job is tested. |
 #
-# The two works that the notes cite support less than they are cited for: the opening of a chapter of {cite:t}`bishop2024` is about probability in deep learning, not about three objectives; the lecture
+# The two works that the notes cite support less than they are cited for: the opening of a chapter of {cite:t}`bishop2024` is about probability in deep learning, not about three objectives (erratum E1.11 in {ref}`ch-generation`); the lecture
 # slide does list sampling, density and features, but its gloss that $p(x)$ is high when $x$ looks like a dog is what {ref}`ch-density` corrects. What remains is the better half: *name the
 # objective before you name the model*. Part II asks how a model is made to approach the data at all, and what "near" should mean.
 #
