@@ -434,7 +434,8 @@ ax.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# So a Fréchet distance without its two sample sizes is not a result. Report it with equal $n$ for all models, beside the
+# {numref}`fig-at-work-bias` shows both generators at all sizes: two parallel lines, and a verdict that depends on where along them one
+# happens to stand. So a Fréchet distance without its two sample sizes is not a result. Report it with equal $n$ for all models, beside the
 # value of a *second real sample*, and, where it matters, extrapolated to $1/n\to0$ {cite:p}`chong2020`. Kernel distances
 # such as the unbiased MMD above have no such bias {cite:p}`binkowski2018`; they pay with values that may be negative.
 #
@@ -672,7 +673,7 @@ claim(
 )
 
 # %% [markdown]
-# The effect reproduces even on $8\times8$ digits, and each case has a reason. Ten principal components look at the ten
+# The rankings of {numref}`fig-at-work-features` cross even on $8\times8$ digits, and each crossing has a reason. Ten principal components look at the ten
 # directions of largest variance and miss noise in the other 54. Averaged convolutions ask *how much* of a texture there
 # is, not *where*. A classifier's features exaggerate what separates classes. Inception's features are of this last kind,
 # for the classes of ImageNet; {cite:t}`stein2023` show that for modern image models FID on them no longer agrees with people, and
@@ -946,6 +947,9 @@ for i, k in enumerate((-1, 0, 2, order)):
 plt.show()
 
 # %% [markdown]
+# {numref}`fig-at-work-text` climbs the ladder on which {cite:t}`shannon1948` first showed what a statistical model of English is: every longer
+# context lowers the perplexity, and what the model writes comes nearer to words. Whether the two must go together is the next question.
+#
 # :::{admonition} Erratum E1.5 · Perplexity does not measure generation
 # :class: erratum
 # {item}`E1.5` **The notes say** that the quality of *generated* text is measured by perplexity, as that of images is by FID.
@@ -1235,7 +1239,7 @@ axes[-1].set_xlabel("time (notes)")
 plt.show()
 
 # %% [markdown]
-# The exact entropies are {value}`at-work-music-models:.2f` nats per note from no memory to two notes of it. The order-1 model is only
+# {numref}`fig-at-work-music` shows a tune of each model. The held-out losses are {value}`at-work-music-models:.2f` nats per note from no memory to two notes of it. The order-1 model is only
 # a quarter of a nat worse than the best possible per note, and yet {value}`at-work-music-valid-one:.1%` of its tunes are valid: over 30 moves small
 # losses per note multiply. Likelihood per symbol and validity per sequence are different questions, again.
 #

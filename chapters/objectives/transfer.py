@@ -315,7 +315,7 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# With 1, 2, 5 and 10 labels per class the crowd adds {value}`transfer-gain-same-model:.2f` to the accuracy of the same model. A single seven says little;
+# The gap between the curves of {numref}`fig-transfer-curve` is wide. With 1, 2, 5 and 10 labels per class the crowd adds {value}`transfer-gain-same-model:.2f` to the accuracy of the same model. A single seven says little;
 # a single seven inside a cloud of a hundred unlabelled ones says which cloud is called seven, and the cloud says the rest.
 #
 # ### When unlabelled data hurt
@@ -373,7 +373,7 @@ plt.show()
 
 
 # %% [markdown]
-# The loss is {value}`transfer-harm:.2f` in accuracy, from *adding data*. {cite:t}`cozman2003` explain it: under a wrong model, supervised and unsupervised
+# In {numref}`fig-transfer-harm` the loss reaches {value}`transfer-harm:.2f` in accuracy, from *adding data*. {cite:t}`cozman2003` explain it: under a wrong model, supervised and unsupervised
 # maximum likelihood converge to different parameters, and unlabelled data pull towards the second. {cite:t}`nigam2000` met the effect in text and answered
 # it with the weight $w$ and with several components per class. The rule that follows: keep the supervised baseline in the table, choose $w$ on
 # validation data, and suspect the model before the data.
