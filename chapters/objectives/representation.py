@@ -945,7 +945,7 @@ plt.show()
 
 
 # %% [markdown]
-# With the same number of codes the bent decoder beats the flat one by its bound alone, and it uses only part of what it was given ({numref}`fig-representation-vae`): dimensions that don't earn their nats return the prior, as the linear theory leads one to expect. Keep the sense of proportion, though: forty principal components overtake this VAE as a *density*, which shows once more that likelihood and code are two different purchases. (Log densities of scaled grey levels may be compared with each other only; {ref}`ch-density` turns such numbers into bits.) Notice also what the objective never asked for. Nothing in {eq}`eq-representation-elbo` mentions classes, style or meaning, and a decoder that could model the pixels without $z$ would leave all 16 bars at zero, at no loss.
+# With the same number of codes the bent decoder beats the flat one by its bound alone, and it uses only part of what it was given ({numref}`fig-representation-vae`): dimensions that don't earn their nats return the prior, as the linear theory leads one to expect. Keep the sense of proportion, though: forty principal components overtake this VAE as a *density*, which shows once more that a good density and a good code are two different purchases. (Log densities of scaled grey levels may be compared with each other only; {ref}`ch-density` turns such numbers into bits.) Notice also what the objective never asked for. Nothing in {eq}`eq-representation-elbo` mentions classes, style or meaning, and a decoder that could model the pixels without $z$ would leave all 16 bars at zero, at no loss.
 #
 # ## Contrastive learning: keep what two views share
 #
@@ -1149,7 +1149,7 @@ claim("representation-infonce-no-positive",
       wrong - info[:, None], item="X1.6", by="never below I: no lower bound",
       at_least=0.0, se=wrong_error, digits=3, unit="nats")
 
-# %% mystnb={"figure": {"name": "fig-representation-infonce", "caption": "InfoNCE with the best possible critic (dots) under its two ceilings: the mutual information (dashed) and log K (line)."}, "image": {"alt": "Estimates against the number of candidates K from 2 to 512. For mutual information 3.3 nats the dots rise and bend below the dashed level; for 11.6 nats they lie on the line log K and end near 6.2, far below the dashed level."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-representation-infonce", "caption": "InfoNCE with the best possible critic (dots) under its two ceilings: the mutual information (dashed) and log K (line)."}, "image": {"alt": "Estimates against the number of candidates K from 2 to 512. For mutual information 3.3 nats the dots rise and bend below the dashed level; for nearly 12 nats they lie on the line log K and end at about half of the dashed level."}} tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(5.4, 2.8))
 ax.plot(counts, np.log(counts), color=colors.truth, label="log K")
 for i, color in enumerate((colors.model, colors.bad)):
@@ -1167,7 +1167,7 @@ ax.legend(loc="center left", bbox_to_anchor=(0, 0.68))
 plt.show()
 
 # %% [markdown]
-# A critic that knows everything about the pair still reports no more than $\log K$ ({numref}`fig-representation-infonce`). That is why contrastive methods want large batches, and why a loss that has reached its floor says nothing about how much the code knows.
+# A critic that knows everything about the pair still reports no more than $\log K$ ({numref}`fig-representation-infonce`). That is why contrastive methods want large batches, and why a loss at its floor does not say how much the code knows.
 #
 # ### The views decide
 #
@@ -1293,7 +1293,7 @@ claim("representation-share-wrong",
       nuisance_share(w_wrong), item="X1.7", by="more than without preference",
       at_least=0.4, stable=False)
 
-# %% mystnb={"figure": {"name": "fig-representation-views", "caption": "Left: six digits and two views of each. Right: what a reader with 5 (light) or 20 (dark) labels per class finds in the codes; the dotted line is chance."}, "image": {"alt": "Left, a row of clean digits above two rows of pictures that look like pure noise. Right, horizontal bars: the contrastive code with right views reaches about 0.7 and 0.87, all pixels far less at 5 labels, and the autoencoder, PCA and the wrong views stay near chance; removing the nuisance by hand is best."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-representation-views", "caption": "Left: six digits and two views of each. Right: what a reader with 5 (light) or 20 (dark) labels per class finds in the codes; the dotted line is chance."}, "image": {"alt": "Left, a row of clean digits above two rows of pictures that look like pure noise. Right, horizontal bars: the contrastive code with right views comes close to the pictures whose nuisance was removed by hand; all pixels do far worse at 5 labels, and the autoencoder, PCA and the wrong views stay near chance."}} tags=["hide-input"]
 fig, (grid, ax) = plt.subplots(1, 2, figsize=(7, 2.9), width_ratios=[1, 0.9])
 some = ten[[0, 2, 3, 5, 7, 8]]
 first, second = right_views(some, gen)
