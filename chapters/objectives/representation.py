@@ -543,7 +543,7 @@ plt.show()
 # %% [markdown]
 # ### The noise level that you chose without knowing
 #
-# {item}`E1.8` The first "VAE" that most people write has the loss $\lVert x-\hat x\rVert^2+\mathrm{KL}$. Nothing in it is called $\sigma$. But {eq}`eq-representation-rd` says that $\Delta$ is weighted by $1/(2\sigma^2)$; weight one *means* $\sigma^2=\tfrac12$. And $\sigma^2$ decides which directions of the data the code will carry, by a rule that can be proved.
+# The first "VAE" that most people write has the loss $\lVert x-\hat x\rVert^2+\mathrm{KL}$. Nothing in it is called $\sigma$. But {eq}`eq-representation-rd` says that $\Delta$ is weighted by $1/(2\sigma^2)$; weight one *means* $\sigma^2=\tfrac12$. And $\sigma^2$ decides which directions of the data the code will carry, by a rule that can be proved.
 #
 # :::{prf:theorem} Water-filling
 # :label: thm-representation-water
@@ -637,7 +637,7 @@ plt.show()
 # %% [markdown]
 # :::{admonition} Erratum E1.8 · The weight of the squared error is a noise level
 # :class: erratum
-# **The notes say** that a VAE adds a KL term to the autoencoder's squared error. **What is true:** with weight one that fixes $\sigma^2=\tfrac12$, whatever the data. On digits with pixels in $[0,1]$ the code then carries {value}`representation-active:.0f` directions for the sum, the half sum and the mean of squares in turn: averaging over pixels, a common default, switches *everything* off, and the VAE decodes the mean image for every input. The remedy is one more parameter: let the data choose $\sigma^2$ (claim `representation-learned-noise`).
+# {item}`E1.8` **The notes say** that a VAE adds a KL term to the autoencoder's squared error. **What is true:** with weight one that fixes $\sigma^2=\tfrac12$, whatever the data. On digits with pixels in $[0,1]$ the code then carries {value}`representation-active:.0f` directions for the sum, the half sum and the mean of squares in turn: averaging over pixels, a common default, switches *everything* off, and the VAE decodes the mean image for every input. The remedy is one more parameter: let the data choose $\sigma^2$ (claim `representation-learned-noise`).
 # :::
 #
 # The likelihood has an opinion on $\sigma^2$. Setting the derivative of $-\mathrm{ELBO}$ to zero gives $\sigma^2=\Delta/d$, and with a code of $k$ numbers the optimum is the mean of the discarded eigenvalues, the maximum-likelihood solution of probabilistic PCA {cite:p}`tipping1999`. There the bound is tight: the best linear ELBO *is* the best log-likelihood of a Gaussian with covariance $WW^\top+\sigma^2I$.
@@ -951,7 +951,7 @@ plt.show()
 #
 # The first two objectives keep what costs *pixels*. The third asks for something else. Show the encoder two **views** $x,x'$ of one thing, say a photograph cropped twice, and ask only that the code of one can pick out the code of the other among many. There is no decoder.
 #
-# {item}`S1.14 E1.9` Take $n$ images with two views each and number the $2n$ codes $z_1,\dots,z_{2n}$, so that $j(i)$ is the other view of $i$. With the cosine $\mathrm{sim}(u,v)=u^\top v/(\lVert u\rVert\lVert v\rVert)$ and a temperature $\tau>0$, the **NT-Xent** loss {cite:p}`chen2020` is
+# Take $n$ images with two views each and number the $2n$ codes $z_1,\dots,z_{2n}$, so that $j(i)$ is the other view of $i$. With the cosine $\mathrm{sim}(u,v)=u^\top v/(\lVert u\rVert\lVert v\rVert)$ and a temperature $\tau>0$, the **NT-Xent** loss {cite:p}`chen2020` is
 #
 # $$
 # L_{\mathrm{NT}}=\frac1{2n}\sum_{i=1}^{2n}-\log\frac{\exp\bigl(\mathrm{sim}(z_i,z_{j(i)})/\tau\bigr)}{\sum_{m\ne i}\exp\bigl(\mathrm{sim}(z_i,z_m)/\tau\bigr)} .
@@ -1007,7 +1007,7 @@ claim("representation-ntxent-self",
 #
 # :::{admonition} Erratum E1.9 · Similarity alone is not an objective
 # :class: erratum
-# **The notes say** that contrastive learning "maximises the similarity between representations of augmented views", and print the fraction without saying what $k$ runs over. **What is true:** similarity alone is maximised by the constant encoder, which keeps nothing. The negatives in the denominator are half of the method: they push codes apart and make them spread over the sphere {cite:p}`wang2020`. How many there are bounds what the loss can measure (claim `representation-infonce-cap`), and since there is neither decoder nor density, the result is no generative model.
+# {item}`E1.9` **The notes say** that contrastive learning "maximises the similarity between representations of augmented views", and print the fraction without saying what $k$ runs over. **What is true:** similarity alone is maximised by the constant encoder, which keeps nothing. The negatives in the denominator are half of the method: they push codes apart and make them spread over the sphere {cite:p}`wang2020`. How many there are bounds what the loss can measure (claim `representation-infonce-cap`), and since there is neither decoder nor density, the result is no generative model.
 # :::
 #
 # To see it, train an encoder on $-\mathrm{sim}(z,z')$ alone. As views we use small random distortions of the kind a hand makes: up to 11 degrees of rotation, a little shear, a tenth of a change in size, a shift by up to half a pixel or so, and some noise. (Their sizes were chosen on validation images.)
