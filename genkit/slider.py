@@ -58,8 +58,8 @@ def slider_figure(
     ----------
     id : name of the figure, unique in the book.
     frames : for each slider position a dict with ``label``, an optional ``note`` shown under the figure, and
-        ``lines``: dicts with ``x``, ``y``, ``name`` and ``kind``, ``"line"`` (default) or ``"points"``;
-        lines of one name keep one colour.
+        ``lines``: dicts with ``x``, ``y``, ``name`` and ``kind``, ``"line"`` (the default, ``dashed``
+        if true) or ``"points"`` (of radius ``r``); lines of one name keep one colour.
     slider_label, xlabel, ylabel, title : texts; units belong to the labels.
     alt : what the figure shows, for those who do not see it.
     start : frame shown first.
@@ -89,7 +89,7 @@ def slider_figure(
             all_x.append(x)
             all_y.append(y)
             short = {"x": [float(f"{v:.4g}") for v in x], "y": [float(f"{v:.4g}") for v in y]}
-            extra = {key: line[key] for key in ("kind", "dashed") if key in line}
+            extra = {key: line[key] for key in ("kind", "dashed", "r") if key in line}
             lines.append({**short, "c": names.index(line["name"]), **extra})
         data.append({"label": frame["label"], "note": frame.get("note", ""), "lines": lines})
     if len(names) > len(colors.cycle):

@@ -1,7 +1,9 @@
 # ---
 # jupyter:
 #   jupytext:
+#     default_lexer: ipython3
 #     formats: md:myst,py:percent
+#     notebook_metadata_filter: -jupytext.text_representation.jupytext_version,-jupytext.text_representation.format_version
 #     text_representation:
 #       extension: .py
 #       format_name: percent
@@ -782,12 +784,14 @@ for beta, (distortion, rate) in zip(betas, learned.tolist(), strict=True):
             "y": switches[on, 0],
             "name": "direction in use",
             "kind": "points",
+            "r": 3,
         },
         {
             "x": switches[~on, 1],
             "y": switches[~on, 0],
             "name": "switched off",
             "kind": "points",
+            "r": 3,
         },
         {
             "x": [rate],
