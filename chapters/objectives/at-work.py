@@ -851,9 +851,9 @@ ladder = (
     + [ppl(test_text, order, alpha)]
 )
 
-every = sum(prob(c, "the functio", N, order, alpha) for c in ALPHABET)
+every = sum(prob(c, "the numb", N, order, alpha) for c in ALPHABET)
 claim(
-    "at-work-text-sums", "Sum of q(c | 'the functio') over the 27 symbols",
+    "at-work-text-sums", "Sum of q(c | 'the numb') over the 27 symbols",
     round(every, 9), 1.0, item="S1.5", by="a distribution sums to one"
 )
 claim(
