@@ -129,7 +129,8 @@ def slider_figure(
 <text transform="translate(12 {top + height / 2:g}) rotate(-90)">{html.escape(ylabel)}</text></g></svg>
 <div>{legend}</div>
 <label style="display:block">{html.escape(slider_label)}: <output></output>
-<input type="range" min="0" max="{len(frames) - 1}" value="{start}" style="display:block; width:100%"></label>
+<input type="range" min="0" max="{len(frames) - 1}" value="{start}" aria-label="{html.escape(slider_label)}"
+style="display:block; width:100%"></label>
 <div class="slider-note" aria-live="polite" style="min-height:1.5em"></div>
 <script type="application/json">{text}</script>
 <script>{script.replace("%ID%", json.dumps(box))}</script></div>"""

@@ -20,6 +20,7 @@ def test_a_slider_figure_carries_its_numbers_and_a_native_slider():
     payload = json.loads(re.search(r'<script type="application/json">(.*?)</script>', markup, re.S)[1])
     assert payload["frames"][1]["lines"][0]["y"] == [0, 2] and payload["y"] == [0, 2]
     assert '<input type="range" min="0" max="1"' in markup and "<label" in markup
+    assert 'aria-label="β"' in markup  # the label alone names the <output> in it, not the slider
     assert 'aria-label="A line that tilts"' in markup and "rate &lt;nats&gt;" in markup
     assert "http://www.w3.org/2000/svg" in markup and not re.search(r'src=|href="http', markup)
 
