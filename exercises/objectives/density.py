@@ -70,6 +70,19 @@ def check_density_kde():
         assert abs(weight.mean() - 1) < 5 * error, (
             f"in {d} dimension(s) your estimate does not integrate to one"
         )
+    # h is the last one, (3,), and so are the centres, (7, 3)
+    alone, steps = centres[:1], torch.diag(h)
+    drop = kde_axes_log_density(alone, alone, h) - kde_axes_log_density(
+        alone + steps, alone, h
+    )
+    assert torch.allclose(drop, torch.full((3,), 0.5)), (
+        "one bandwidth away from a single example, along any axis, φ has dropped by a factor e^(-1/2)"
+    )
+    apart = [kde_axes_log_density(x[:50], c[None], h).exp() for c in centres]
+    together = kde_axes_log_density(x[:50], centres, h).exp()
+    assert torch.allclose(together, sum(apart) / 7), (
+        "the estimate from seven examples must be the average of seven estimates"
+    )
     far = kde_axes_log_density(torch.full((1, 3), 1e3), centres, h)
     assert bool(torch.isfinite(far).all()), (
         "far from all examples the log density must stay finite"
@@ -111,6 +124,23 @@ def kde_axes_log_density(x, centres, h):
     return kernel.mean(1).log()
 
 
+# %% ex={"id": "density-kde", "role": "wrong", "why": "takes the bandwidth for a variance: integrates to one, with the wrong width"}
+def kde_axes_log_density(x, centres, h):
+    squared = ((x[:, None] - centres) ** 2 / h).sum(-1)
+    log_kernel = -0.5 * squared - 0.5 * (2 * math.pi * h).log().sum()
+    return torch.logsumexp(log_kernel, 1) - math.log(len(centres))
+
+
+# %% ex={"id": "density-kde", "role": "wrong", "why": "one geometric mean bandwidth for every axis: integrates to one, with the wrong shape"}
+def kde_axes_log_density(x, centres, h):
+    common = h.log().mean().exp()
+    scaled = (x[:, None] - centres) / common
+    log_kernel = -0.5 * (scaled**2).sum(-1) - len(h) * math.log(
+        common * math.sqrt(2 * math.pi)
+    )
+    return torch.logsumexp(log_kernel, 1) - math.log(len(centres))
+
+
 # %% [markdown] ex={"id": "density-loo", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 3, "topic": "density"}
 # #### A bandwidth without a validation set
 #
@@ -121,7 +151,8 @@ def kde_axes_log_density(x, centres, h):
 # \ell(h) = \frac1n\sum_{i=1}^n \log \hat p_{-i}(x_i),
 # $$
 #
-# and needs only one $n\times n$ matrix of distances. Compute $\ell(h)$. What must happen on its diagonal, and what is the factor in front of the sum?
+# and needs only one $n\times n$ matrix of distances. Compute $\ell(h)$, finite even when $h$ is far smaller than the distances. What must happen on the
+# diagonal, and what is the factor in front of each sum of kernels?
 
 # %% ex={"id": "density-loo", "role": "solution"}
 def leave_one_out(x, h):
@@ -155,6 +186,9 @@ def check_density_loo():
             f"for n = {n}, d = {d} a slow loop over n estimates disagrees"
         )
     x = torch.randn(300, 2, generator=g)
+    assert math.isfinite(leave_one_out(x, 1e-3)), (
+        "a bandwidth far below the distances must give a low score, not minus infinity"
+    )
     assert leave_one_out(x, 1e-3) < leave_one_out(x, 0.3), (
         "needles must score badly when no point sits on its own"
     )
@@ -192,6 +226,15 @@ def leave_one_out(x, h):
     )
     log_kernel.fill_diagonal_(0.0)
     return (torch.logsumexp(log_kernel, 1) - math.log(n - 1)).mean()
+
+
+# %% ex={"id": "density-loo", "role": "wrong", "why": "adds the kernels before taking the logarithm, so that lonely examples give log 0"}
+def leave_one_out(x, h):
+    n, d = x.shape
+    kernel = torch.exp(-(torch.cdist(x, x) ** 2) / (2 * h**2))
+    kernel = kernel / (h * math.sqrt(2 * math.pi)) ** d
+    kernel.fill_diagonal_(0.0)
+    return (kernel.sum(1) / (n - 1)).log().mean()
 
 
 # %% [markdown] ex={"id": "density-logit", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 2, "topic": "flows"}
@@ -335,18 +378,12 @@ def check_density_rans():
         assert s.bit_length() <= 1.01 * ideal + math.log2(total) + 2, (
             "the message is much longer than the ideal code"
         )
-        few = symbols[:25]
-        # a decoder that looks at slots only
-        slots, state = [], rans_encode(list(few), list(counts))
-        for _ in few:
-            slot, k = state % total, 0
-            while slot >= sum(counts[: k + 1]):
-                k += 1
-            state = counts[k] * (state // total) + slot - sum(counts[:k])
-            slots.append(k)
-        assert slots == few and state == 1, (
-            "symbol k must own counts[k] slots, in order, and the stack must end at 1"
-        )
+        for i in range(25):  # the slot on top belongs to the first symbol
+            slot = rans_encode(symbols[i:25], list(counts)) % total
+            owner = sum(slot >= sum(counts[: k + 1]) for k in range(len(counts)))
+            assert owner == symbols[i], (
+                "symbol k must own counts[k] slots, in order, and the first symbol must lie on top"
+            )
     assert rans_encode([], [2, 3]) == 1, "nothing to say is the integer 1"
 
 self_check("density-rans", check_density_rans)
@@ -405,6 +442,25 @@ def rans_decode(s, n, counts):
     return symbols
 
 
+# %% ex={"id": "density-rans", "role": "wrong", "why": "starts from 0, so that leading symbols 0 leave no trace, and lays the slots out from the last symbol"}
+def rans_encode(symbols, counts):
+    total, starts = sum(counts), [sum(counts[k + 1 :]) for k in range(len(counts))]
+    s = 0
+    for k in reversed(symbols):
+        s = (s // counts[k]) * total + starts[k] + s % counts[k]
+    return s
+
+def rans_decode(s, n, counts):
+    total, starts = sum(counts), [sum(counts[k + 1 :]) for k in range(len(counts))]
+    owner = [k for k in reversed(range(len(counts))) for _ in range(counts[k])]
+    symbols = []
+    for _ in range(n):
+        k = owner[s % total]
+        s = counts[k] * (s // total) + s % total - starts[k]
+        symbols.append(k)
+    return symbols
+
+
 # %% [markdown] ex={"id": "density-rate", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "information"}
 # #### How many nats is a symbol of weather worth?
 #
@@ -431,6 +487,11 @@ def check_density_rate():
     ring = torch.roll(torch.eye(4), 1, 1)
     assert abs(float(entropy_rate(ring))) < 1e-9, (
         "a chain that walks in a circle is perfectly predictable"
+    )
+    star = torch.tensor([[0.0, 0.2, 0.8], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    every_other = torch.distributions.Bernoulli(0.2).entropy() / 2
+    assert abs(entropy_rate(star) - every_other) < 1e-8, (
+        "a periodic chain whose every second step is certain is worth half a coin per step"
     )
     row = torch.rand(5, generator=g)
     row = row / row.sum()
@@ -495,6 +556,14 @@ def entropy_rate(P):
     return -(pi @ torch.special.xlogy(P, P)).sum() / math.log(2)
 
 
+# %% ex={"id": "density-rate", "role": "wrong", "why": "iterates from equal weights, which never settles if the chain is periodic"}
+def entropy_rate(P):
+    pi = torch.full((len(P),), 1 / len(P))
+    for _ in range(1000):
+        pi = pi @ P
+    return -(pi @ torch.special.xlogy(P, P)).sum()
+
+
 # %% [markdown] ex={"id": "density-posterior", "role": "statement", "kind": "investigate", "points": 5, "minutes": 30, "difficulty": 3, "topic": "inference"}
 # #### Which pixels should one measure?
 #
@@ -526,6 +595,8 @@ def best_pixels(S, sigma, k):
             )
         )
     return chosen
+    # The best pixels are not those that vary most. With the digits' covariance and sigma = 1, the ten largest
+    # variances sit side by side and repeat each other; the greedy ten are spread out and leave a smaller error.
     ### END SOLUTION
 
 
@@ -600,6 +671,22 @@ def expected_error(S, A, sigma):
 
 def best_pixels(S, sigma, k):
     return S.diagonal().argsort(descending=True)[:k].tolist()
+
+
+# %% ex={"id": "density-posterior", "role": "wrong", "why": "takes the pixel that is most uncertain, not the one that says most about the others"}
+def expected_error(S, A, sigma):
+    C = A @ S @ A.T + sigma**2 * torch.eye(len(A))
+    return torch.trace(S - S @ A.T @ torch.linalg.solve(C, A @ S))
+
+def best_pixels(S, sigma, k):
+    chosen = []
+    for _ in range(k):
+        left = S.diagonal().clone()
+        left[chosen] = -1.0
+        j = int(left.argmax())
+        S = S - torch.outer(S[:, j], S[j]) / (S[j, j] + sigma**2)
+        chosen.append(j)
+    return chosen
 
 
 # %% ex={"id": "density-posterior", "role": "wrong", "why": "judges every pixel alone, as if nothing had been measured before"}
