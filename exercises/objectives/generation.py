@@ -16,6 +16,7 @@
 
 # %% ex={"role": "setup"}
 import math
+from itertools import combinations
 
 import torch
 
@@ -52,8 +53,11 @@ def check_mixture_log():
     low = mixture_log_prob(deep, torch.tensor([0.01, 0.99], dtype=torch.float64))
     assert torch.isfinite(low).all(), "log densities of -5000 must not underflow"
     assert low[0] >= -5000 + math.log(0.01) - 1e-9, "a mixture is at least each weighted component"
-    alone = mixture_log_prob(deep, torch.tensor([0.0, 1.0], dtype=torch.float64))
-    assert torch.allclose(alone, deep[:, 1]), "a component of weight zero must not count"
+    shifted = mixture_log_prob(tables.log().T - 4000, weights)
+    assert torch.allclose(shifted, answer - 4000), "dividing all densities by e^4000 must lower the answer by 4000"
+    high = torch.tensor([[-10.0, -5001.0]], dtype=torch.float64)
+    alone = mixture_log_prob(high, torch.tensor([0.0, 1.0], dtype=torch.float64))
+    assert torch.allclose(alone, high[:, 1]), "a component of weight zero must not count, however high its density"
 
 
 self_check("generation-mixture-log", check_mixture_log)
@@ -67,6 +71,11 @@ def mixture_log_prob(log_components, weights):
 # %% ex={"id": "generation-mixture-log", "role": "wrong", "why": "averages the logarithms: a geometric mean, not a mixture"}
 def mixture_log_prob(log_components, weights):
     return log_components @ weights
+
+
+# %% ex={"id": "generation-mixture-log", "role": "wrong", "why": "clamps the weights: a component of weight zero counts a little"}
+def mixture_log_prob(log_components, weights):
+    return torch.logsumexp(log_components + weights.clamp(min=1e-12).log(), dim=1)
 
 
 # %% ex={"id": "generation-mixture-log", "role": "wrong", "why": "forgets the weights"}
@@ -181,7 +190,7 @@ def check_ppca_em():
     # the step must maximise the expected complete log-likelihood: its gradient vanishes there
     cov = torch.linalg.inv(torch.eye(k, dtype=torch.float64) + W.T @ W / sigma2)
     z = r @ W @ cov / sigma2
-    a, b = W_new.clone().requires_grad_(), torch.as_tensor(sigma2_new).clone().requires_grad_()
+    a, b = W_new.clone().requires_grad_(), torch.as_tensor(sigma2_new, dtype=torch.float64).clone().requires_grad_()
     expected = ((r - z @ a.T) ** 2).sum() + n * (a @ cov @ a.T).trace()
     q = -0.5 * n * d * b.log() - 0.5 * expected / b
     for name, gradient in zip(("W", "sigma2"), torch.autograd.grad(q, (a, b)), strict=True):
@@ -333,7 +342,9 @@ def check_copy_test():
     assert z > 5, "a memoriser must be many standard errors away"
     assert abs(copy_test(fresh, fresh, train)[0] - 0.5) < 1e-12, "a sample against itself gives one half: ties count half"
     a, b = draw(25), draw(40)
-    assert abs(copy_test(a, b, train)[0] + copy_test(b, a, train)[0] - 1) < 1e-12, "exchanging the samples must give 1 minus the statistic"
+    there, back = copy_test(a, b, train), copy_test(b, a, train)
+    assert abs(there[0] + back[0] - 1) < 1e-12, "exchanging the samples must give 1 minus the statistic"
+    assert abs(there[1] + back[1]) < 1e-9, "exchanging the samples must only turn the sign of the z-score"
     grain = (draw(20) * 2).round(), (draw(30) * 2).round(), (draw(15) * 2).round()
     wins = [
         (1.0 if near < far else 0.5 if near == far else 0.0)
@@ -341,9 +352,15 @@ def check_copy_test():
         for far in [min(math.dist(p, t) for t in grain[2].tolist()) for p in grain[1].tolist()]
     ]
     assert abs(copy_test(*grain)[0] - sum(wins) / len(wins)) < 1e-9, "does not agree with counting the pairs one by one"
-    zs = torch.tensor([copy_test(draw(12), draw(60), draw(30))[1] for _ in range(400)])
-    assert abs(zs.mean()) < 0.25, "for fresh draws the z-score must be zero on average"
-    assert 0.8 < zs.std() < 1.25, "for fresh draws the z-score must have standard deviation one"
+    # exchangeable: each choice of 3 of 8 points as "generated" is equally probable, so all 56 are tried
+    pool, zs = draw(8), []
+    for chosen in combinations(range(8), 3):
+        generated = torch.zeros(8, dtype=torch.bool)
+        generated[list(chosen)] = True
+        zs.append(copy_test(pool[generated], pool[~generated], train)[1])
+    zs = torch.tensor(zs, dtype=torch.float64)
+    assert abs(zs.mean()) < 1e-9, "over all ways to split a sample in two, the z-score must be zero on average"
+    assert abs(zs.square().mean() - 1) < 1e-9, "over all ways to split a sample in two, its mean square must be one"
 
 
 self_check("generation-copy-test", check_copy_test)
@@ -365,6 +382,14 @@ def copy_test(generated, fresh, train):
     statistic = (near[:, None] < far).double().mean().item()
     n, m = len(generated), len(fresh)
     return statistic, (statistic - 0.5) / math.sqrt((n + m + 1) / (12 * n * m))
+
+
+# %% ex={"id": "generation-copy-test", "role": "wrong", "why": "error bar of the generated sample alone: takes the fresh one as known exactly"}
+def copy_test(generated, fresh, train):
+    near = torch.cdist(generated, train).amin(1)
+    far = torch.cdist(fresh, train).amin(1)
+    wins = (near[:, None] < far).double() + 0.5 * (near[:, None] == far)
+    return wins.mean().item(), (wins.mean().item() - 0.5) * math.sqrt(12 * len(generated))
 
 
 # %% ex={"id": "generation-copy-test", "role": "wrong", "why": "treats all n m pairs as independent"}
