@@ -45,10 +45,10 @@ def install_line(repository: str, branch: str) -> str:
 def setup_cell(book: plain.Book) -> nbformat.NotebookNode:
     source = f"""\
 # In Colab this fetches the book's small helper package; anywhere else it does nothing.
-import importlib.util
 import sys
+from importlib.metadata import distributions
 
-if "google.colab" in sys.modules and importlib.util.find_spec("genkit") is None:
+if "google.colab" in sys.modules and not list(distributions(name="genkit-book")):
     {install_line(book.repository, book.branch)}"""
     return new_code_cell(source, metadata={"tags": ["setup", "nbval-ignore-output"]})
 
