@@ -33,6 +33,31 @@
     all(".citation[role]").forEach((entry) => entry.removeAttribute("role"));
   }
 
+  // A formula does not part from the punctuation at it.
+  function keepTogether() {
+    all(".bd-article span.math").forEach((formula) => {
+      const [before, after] = [formula.previousSibling, formula.nextSibling];
+      const head = before?.nodeType === 3 ? /[(\[“"]$/.exec(before.data) : null;
+      const tail = after?.nodeType === 3 ? /^[^\s—]{1,12}/.exec(after.data) : null;
+      if (!head && !tail) return;
+      const together = document.createElement("span");
+      together.className = "nowrap";
+      formula.replaceWith(together);
+      together.append(head ? head[0] : "", formula, tail ? tail[0] : "");
+      if (head) before.data = before.data.slice(0, -head[0].length);
+      if (tail) after.data = after.data.slice(tail[0].length);
+    });
+  }
+
+  // On a phone the rows of the indexes become cards, in which each cell says what it is.
+  function labelCells() {
+    all(".generated-index table").forEach((table) => {
+      const heads = all("thead th", table).map((th) => th.textContent.trim());
+      all("tbody tr", table).forEach((row) =>
+        [...row.cells].forEach((cell, k) => (cell.dataset.label = heads[k] ?? "")));
+    });
+  }
+
   // A copy on disk has no copy of itself inside.
   function hideDownload() {
     if (location.protocol === "file:") all(".zip").forEach((e) => (e.hidden = true));
@@ -102,6 +127,8 @@
     wholeTitles();
     listReferences();
     hideDownload();
+    keepTogether();
+    labelCells();
     focusScrollers();
   });
   addEventListener("load", async () => {
