@@ -17,13 +17,11 @@
 #
 # After this page you will be able to
 #
-# - say what a density is, why it is not a probability, and report it in bits per dimension;
-# - fit one by maximum likelihood, by kernels, by a change of variables and by the chain rule, and check that it
+# - say why a density is not a probability, and report it in bits per dimension;
+# - build one by maximum likelihood, by kernels, by a change of variables and by the chain rule, and check that it
 #   integrates to one;
-# - compute how many examples a kernel estimate needs in $d$ dimensions, and explain why a model with structure
-#   needs so many fewer;
-# - turn a density into a program that compresses images without loss;
-# - use a density to find anomalies and to restore damaged images, and say where each use fails.
+# - compute how many examples a kernel estimate needs in $d$ dimensions, and why a model with structure needs fewer;
+# - use a density to compress images without loss, to find anomalies and to restore damaged images, and say where each use fails.
 
 # %%
 import math
@@ -56,10 +54,10 @@ data = digits()  # levels 0..16, 8×8 pixels: 1077 / 360 / 360 images
 # {item}`S1.1` You have seen 1077 handwritten digits. Now you are shown three new images, on the right of
 # {numref}`fig-density-surface`. All three have the same number of black pixels. Which one surprises you most?
 #
-# You have no trouble ranking them. To do the same, a machine needs a function that takes *any* image and returns
-# one number: high where images like those it has seen lie, low elsewhere. That function is a **density**. On
-# the left is one over the plane: each digit has been reduced to two numbers, and the surface stands high (hot)
-# where many digits fall and low (cold) where few do. Further down we compute the surprise of A, B and C in bits.
+# To rank them too, a machine needs a function that takes *any* image and returns one number: high where images like
+# those it has seen lie, low elsewhere. That function is a **density**. On the left is one over the plane: each digit has been
+# reduced to two numbers, and the surface stands high (hot) where many digits fall and low (cold) where few do. Further down we
+# compute the surprise of A, B and C in bits.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-surface", "caption": "A density over the plane (left, hot where digits are common, cold where they are rare) and three images to be ranked by surprise (right)."}, "image": {"alt": "Surface plot with several rounded summits of different height above the plane of the first two principal components, beside three eight-by-eight images, namely a handwritten seven, the same image upside down, and the same pixels in random order."}}
 centred = data.train.x - data.train.x.mean(0)
@@ -117,12 +115,12 @@ plt.show()
 # \Pr(x \in B) = \int_B p(x)\,\mathrm dx, \qquad p(x) \ge 0, \qquad \int_{\mathbb R^d} p(x)\,\mathrm dx = 1 .
 # $$ (eq-density-definition)
 #
-# The unit matters. Measure the same $d$ numbers on a scale $c$ times finer, $y = c\,x$, and every little volume grows
-# by $c^d$, so $p_y(y) = p_x(y/c)\,/\,c^d$ and $\log p$ drops by $d\log c$ nats, although nothing about the data has
-# changed. Two log-densities may be compared only on the same scale.
+# The unit matters. Measure the same $d$ numbers on a scale $c$ times finer, $y = c\,x$, and every volume grows
+# by $c^d$: $p_y(y) = p_x(y/c)\,/\,c^d$, and $\log p$ drops by $d\log c$ nats, although the data are the same. Two log-densities
+# may be compared only on the same scale.
 #
-# The pages of this book state them in **bits per dimension** (BPD). A pixel of our digits has 17 levels; adding uniform
-# noise and dividing, $x = (\text{level} + u)/17$, spreads each level evenly over its own cell of width $1/17$
+# This book states them in **bits per dimension** (BPD). A pixel of our digits has 17 levels; adding uniform
+# noise and dividing, $x = (\text{level} + u)/17$, spreads each level evenly over a cell of width $1/17$
 # ({ref}`ch-conventions`). If $p$ is a density on that unit cube, the probability of the *integer* image is the
 # integral over its cell, and Jensen's inequality bounds its code length:
 #
@@ -173,8 +171,8 @@ claim("density-gauss-bpd", "one full Gaussian, test digits", gauss_bpd,
 
 # %% [markdown]
 # A single Gaussian with a full covariance saves a bit per pixel: {value}`density-gauss-bpd:.2f` instead of $4.09$.
-# Remember that number, and compare it with densities only: a table of each pixel's levels, which is no density and knows
-# nothing of the other pixels, needs fewer bits than any density on this page ({ref}`ch-conventions` shows it and says why).
+# Remember that number, and compare it only with densities: a histogram of levels for each pixel, which is no density and knows
+# nothing of the other pixels, needs {value}`conventions-yardstick:.2f`, less than any density here ({ref}`ch-conventions` says why).
 #
 # :::{warning}
 # {item}`E1.6` The notes say that a density quantifies “the probability of occurrence” of a sample, and that a low value marks an
@@ -192,8 +190,8 @@ claim("density-gauss-bpd", "one full Gaussian, test digits", gauss_bpd,
 # \hat\theta = \arg\max_\theta \sum_{i=1}^n \log p_\theta(x_i) .
 # $$ (eq-density-mle)
 #
-# Why the logarithm, why the sum? The joint density of independent examples is a product; and look at what
-# the average converges to. If the data come from $p$, the law of large numbers gives, for every fixed $\theta$,
+# The joint density of independent examples is a product, hence the sum of logarithms. If the data come from $p$, the law of
+# large numbers gives, for every fixed $\theta$,
 #
 # $$
 # \frac1n\sum_{i=1}^n \log p_\theta(x_i) \;\longrightarrow\;
@@ -202,8 +200,7 @@ claim("density-gauss-bpd", "one full Gaussian, test digits", gauss_bpd,
 #
 # where $H(p) = -\mathbb E_p \log p(x)$ is the **entropy** and $\mathrm{KL}(p\,\|\,q) = \mathbb E_p \log\frac{p(x)}{q(x)} \ge 0$ the
 # **Kullback–Leibler divergence**. The entropy does not depend on $\theta$. So maximum likelihood minimises, up to
-# sampling noise, the *forward* divergence, from the data to the model; Part II is about what that
-# direction does. Two cases can be solved by hand.
+# sampling noise, the *forward* divergence, from the data to the model; Part II is about that choice. Two cases can be solved by hand.
 #
 # :::{prf:theorem} Two closed forms
 # :label: thm-density-mle
@@ -220,7 +217,7 @@ claim("density-gauss-bpd", "one full Gaussian, test digits", gauss_bpd,
 # in $\Lambda=\Sigma^{-1}$, and the derivative $\frac12(\Lambda^{-1} - \hat\Sigma)$ vanishes at $\Lambda^{-1}=\hat\Sigma$, where the trace is $d$.
 # :::
 #
-# One pixel of the binarised digits is a coin; all sixty-four grey pixels are a vector.
+# One pixel of the binarised digits is a coin; all 64 grey pixels are a vector.
 
 # %%
 ink = binarise(data.train.x)                # (1077, 64) zeros and ones
@@ -358,9 +355,9 @@ both = [f(square, centres, 0.3).exp().sum() * cell
 claim("density-kde-mass-grid",
       "the same by quadrature, d = 2: right and printed", both, [1.0, 0.3], item="X1.1 E1.1", by="closed form 1 and h", rtol=1e-6)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-mass", "caption": "The right estimate keeps its mass at one in every dimension; the printed one follows h to the power d \u2212 1 (black line)."}, "image": {"alt": "Integral on a logarithmic axis against dimension one, two, three and eight. One series stays at one, the other falls from one to eight thousandths along a black reference line."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-mass", "caption": "The right estimate keeps its mass at one in every dimension; the printed one follows h to the power d \u2212 1 (black dashes)."}, "image": {"alt": "Integral on a logarithmic axis against dimension one, two, three and eight. One series stays at one, the other falls from one to eight thousandths, each point on a black dash."}}
 fig, ax = plt.subplots(figsize=(5.2, 2.8))
-ax.plot(list(setting), lost, color=colors.truth, lw=1, label="$h^{d-1}$")
+ax.plot(list(setting), lost, "_", ms=28, color=colors.truth, label="$h^{d-1}$")
 ax.errorbar(
     list(setting),
     right[:, 0],
@@ -390,7 +387,7 @@ plt.show()
 # %% [markdown]
 # ### Choosing the bandwidth
 #
-# Move the slider: a small $h$ turns every example into a needle, a large one melts the two hills into one.
+# A small $h$ turns every example into a needle, a large one melts the two hills into one.
 
 # %% tags=["hide-input"]
 def two_hills(x):  # ½ N(-1, 0.5²) + ½ N(1.5, 0.8²), log density
@@ -546,7 +543,7 @@ plt.show()
 # ## What dimension costs
 #
 # On the ring the kernel estimate is good. On the digits, {value}`density-kde-bpd:.2f` bits per pixel, it loses to *one*
-# Gaussian, {value}`density-gauss-bpd:.2f`. Is the method at fault, or the dimension? Take a friendly target,
+# Gaussian, {value}`density-gauss-bpd:.2f`, the best among the densities of grey pixels here. Is the method at fault, or the dimension? Take a friendly target,
 # $p = \mathcal N(0, I_d)$, and ask only for its value at the point $x=0$. With a Gaussian kernel every expectation is an integral of
 # Gaussians, and the error is exact:
 #
@@ -659,6 +656,11 @@ def gaussian_mse(n, d):
 
 gaussian_needed = [next(n for n in range(d + 5, 1000) if gaussian_mse(n, d) <= 0.1)
                    for d in dims]
+more = (needed.ceil() > torch.tensor(gaussian_needed)).tolist()
+claim("density-gaussian-crossing",
+      "does the kernel need more examples than the Gaussian? d = 1, 3, 4 … 10",
+      more[:1] + more[2:], [False] + 8 * [True], item="Q1.3 X1.2",
+      by="two exact laws")
 claim("density-gaussian-needed", "Gaussian family, d = 10: examples needed",
       gaussian_needed[-1], item="Q1.3 X1.2",
       by="exact law; the kernel needs 842 000", at_most=200)
@@ -704,7 +706,8 @@ plt.show()
 
 
 # %% [markdown]
-# In ten dimensions {value}`density-gaussian-needed:.0f` examples do what 842 000 did ({numref}`fig-density-curse`), because less was left
+# In one dimension the kernel needs fewer examples than the Gaussian fit, since its bias saves variance; from $d=3$ on it needs more, and in
+# ten {value}`density-gaussian-needed:.0f` examples do what 842 000 did ({numref}`fig-density-curse`), because less was left
 # open. *Structure* is how the models of this book get around the curse, those of the next two sections among them; the price is bias, if the
 # structure is wrong. Which method to choose therefore depends on what is known about the data ({ref}`q1-3` compares the rates).
 #
@@ -712,7 +715,7 @@ plt.show()
 # ## Bending a simple density: normalising flows
 #
 # {item}`S1.9` Start with a density that is easy, $z\sim p_z$, and bend space by a map $x=f(z)$ that is invertible, and differentiable in both directions. The mass in a small piece around $z$
-# arrives in the image of that piece. Where $f$ stretches, it covers more volume, and the density drops ({numref}`fig-density-flow`). In one dimension, $p(x)\,|\mathrm dx| = p_z(z)\,|\mathrm dz|$; in $d$,
+# arrives in the image of that piece. Where $f$ stretches, the density drops ({numref}`fig-density-flow`). In one dimension, $p(x)\,|\mathrm dx| = p_z(z)\,|\mathrm dz|$; in $d$,
 #
 # $$
 # p(x) = p_z\big(f^{-1}(x)\big)\,\left|\det\frac{\partial f^{-1}(x)}{\partial x}\right|
@@ -781,9 +784,8 @@ plt.show()
 
 
 # %% [markdown]
-# A coupling map such as the one in the cell changes half of the coordinates by an amount that depends on the other half. Its Jacobian is triangular, so the determinant
-# is a product of the diagonal, and stacks of such maps are densities that can be evaluated *and* sampled. Part V builds them;
-# {cite:t}`papamakarios2021` is the survey.
+# A coupling map such as `couple` changes half of the coordinates by an amount that depends on the other half. Its Jacobian is triangular, the determinant
+# the product of the diagonal, and stacks of such maps give densities that can be evaluated *and* sampled. Part V builds them ({cite:t}`papamakarios2021` survey them).
 #
 # (sec-density-ar)=
 # ## One variable at a time: autoregressive models
@@ -949,7 +951,7 @@ claim("density-ar-gain", "saved by knowing the pixels before", saved, se=se,
       unit="bits per image", digits=3)
 
 # %% [markdown]
-# An unseen image has 64 binary pixels. Pixel frequencies alone bring its cost down to {value}`density-alone-bits:.1f` bits, the pixels before it to
+# Pixel frequencies bring the cost of an unseen image from 64 bits down to {value}`density-alone-bits:.1f`, the pixels before to
 # {value}`density-ar-bits:.1f`. Now the three images of {numref}`fig-density-surface` can be ranked.
 
 # %%
@@ -967,7 +969,7 @@ claim("density-image-c", "C, the same pixels shuffled", noise, item="S1.10",
 
 
 # %% [markdown]
-# You ranked them so too, presumably: {value}`density-image-a:.0f`, {value}`density-image-b:.0f` and {value}`density-image-c:.0f` bits. The last is more than the 64 bits of a fair coin per pixel: the model bets against such images.
+# You ranked them so too, presumably: A, B and C cost {value}`density-image-a:.0f`, {value}`density-image-b:.0f` and {value}`density-image-c:.0f` bits. The last is more than the 64 bits of a fair coin per pixel: the model bets against such images.
 #
 # To sample, the factors of {eq}`eq-density-ar` are used one after the other; each pixel waits for the ones before.
 
@@ -1012,7 +1014,7 @@ for y in (17.0, 35.0):
 plt.show()
 
 # %% [markdown]
-# The samples in {numref}`fig-density-samples` have strokes, and some are digits; many are not. A logistic regression per pixel cannot express “either a three or an eight”. MADE and PixelRNN put a network in its place
+# The samples in {numref}`fig-density-samples` have strokes; some are digits, many are not. Networks can take the place of the logistic regressions
 # {cite:p}`larochelle2011,germain2015,vandenoord2016`; large language models are {eq}`eq-density-ar` with a transformer.
 #
 # (sec-density-codec)=
@@ -1027,8 +1029,8 @@ plt.show()
 # s \;\leftarrow\; M\,\Big\lfloor \frac{s}{f_x}\Big\rfloor + c_x + (s \bmod f_x) .
 # $$ (eq-density-rans)
 #
-# The integer grows by a factor of about $M/f_x = 1/q(x)$, that is by $-\log_2 q(x)$ bits. To pop, look at the slot $s \bmod M$: it lies among those of exactly one symbol, and the step can be undone. The last symbol in is the first out, so the encoder goes *backwards*, and
-# the decoder meets the pixels in the order in which the model needs them. Python's integers have no largest value, so one of them can be the message.
+# The integer grows by a factor of about $M/f_x = 1/q(x)$, that is by $-\log_2 q(x)$ bits. To pop, look at the slot $s \bmod M$: it belongs to exactly one symbol, and the step can be undone. The last symbol in is the first out, so the encoder goes *backwards*, and
+# the decoder meets the pixels in the order that the model needs.
 
 # %%
 M = 1 << 14                                 # slots
@@ -1084,7 +1086,7 @@ claim("density-codec-bits", "size of the message", size, item="X1.3 S1.11",
 
 
 # %% [markdown]
-# {item}`X1.3` {value}`density-codec-bits:.0f` bits for 23 040 pixels. The general-purpose compressor zlib receives the same pixels, packed eight to a byte, image by image and pixel by pixel, and we keep the better ({numref}`fig-density-codec`).
+# {item}`X1.3` {value}`density-codec-bits:.0f` bits for 23 040 pixels. The general-purpose compressor zlib receives them packed eight to a byte, image by image or pixel by pixel, whichever is better ({numref}`fig-density-codec`).
 
 # %% tags=["hide-input"]
 def packed(x):                              # (n, 64) of 0/1 -> n * 8 bytes
@@ -1156,7 +1158,7 @@ plt.show()
 # \bar H = \pi_0\,H_2(a) + \pi_1\,H_2(b), \qquad H(x_{1:T}) = H_2(\pi_1) + (T-1)\,\bar H ,
 # $$ (eq-density-rate)
 #
-# with $H_2(t) = -t\log t-(1-t)\log(1-t)$. We check it in two ways: by listing all $2^{20}$ sequences, and by *learning* the chain with autoregressive models that see the last $k$ symbols.
+# with $H_2(t) = -t\log t-(1-t)\log(1-t)$. Two checks: listing all $2^{20}$ sequences, and *learning* the chain with autoregressive models that see the last $k$ symbols.
 
 # %%
 def H2(t):                                  # entropy of a coin, nats
@@ -1274,7 +1276,7 @@ claim("density-anomaly-gap",
       item="S1.11", by="the baseline", at_least=0.02, digits=2)
 
 # %% [markdown]
-# With three flips the autoregressive score has {value}`density-anomaly-flips:.2f`. A second test: leave one class out of training, and look for it. Nothing is damaged here; the anomalies are digits too. We use grey pixels, and average over the ten classes.
+# With three flips the autoregressive score has {value}`density-anomaly-flips:.2f`. A second test: leave one class out of training, and look for it. The anomalies are digits too now. We use grey pixels, and average over the ten classes.
 
 # %%
 detectors = {
@@ -1546,10 +1548,10 @@ plt.show()
 # :::
 # It depends on what the method leaves open.
 #
-# - **Kernels and histograms** assume only smoothness. With the best $h$, the variance is of order $1/(nh^d)$ and the squared bias of order $h^4$ (histogram: $h^2$); balancing the two gives a mean squared error of order
-#   $n^{-4/(4+d)}$ (histogram: $n^{-2/(2+d)}$). At $d=64$, halving the error takes $2^{17}$ times as many examples. The first cell below reads this exponent off the exact formula {eq}`eq-density-mse`.
-# - **Parametric models** with $p$ free parameters cost about $p/(2n)$ nats of held-out log-likelihood, if the truth is in the family. The dimension enters only through $p$. For a Gaussian, $p=d+\tfrac12d(d+1)$, and the second cell compares the law with the exact expectation. What is not in the family stays as a bias, however large $n$.
-# - **Autoregressive models** turn one problem in $d$ dimensions into $d$ problems in one, conditional on up to $d-1$ values. A table for the last factor alone has $2^{d-1}$ entries; the curse is still there, and is met by sharing (logistic regression: $d(d+1)/2$ parameters in all; convolutions and transformers: fewer per pixel).
+# - **Kernels and histograms** assume only smoothness. The variance is of order $1/(nh^d)$ and the squared bias of order $h^4$ (histogram: $h^2$); balancing the two gives a mean squared error of order
+#   $n^{-4/(4+d)}$ (histogram: $n^{-2/(2+d)}$). At $d=64$, halving the error takes $2^{17}$ times as many examples. The cell below reads the exponent off {eq}`eq-density-mse`.
+# - **Parametric models** with $p$ free parameters cost about $p/(2n)$ nats of held-out log-likelihood, if the truth is in the family. The dimension enters only through $p$. For a Gaussian, $p=d+\tfrac12d(d+1)$, and the cell compares the law with the exact expectation. What is not in the family stays as a bias, however large $n$.
+# - **Autoregressive models** turn one problem in $d$ dimensions into $d$ problems in one, conditional on up to $d-1$ values. A table for the last factor alone has $2^{d-1}$ entries; sharing meets the curse (logistic regression: $d(d+1)/2$ parameters in all).
 # - **Flows** pay no integral and no table, but must bend the whole space by an invertible map; targets with holes or separate parts require extreme stretching. **Latent-variable models** bend less and pay with an integral over $z$, which is only bounded.
 # - **Distances between samples** suffer too: the Wasserstein distance between an empirical measure and its source falls only like $n^{-1/d}$ for $d\ge3$.
 #
@@ -1613,7 +1615,7 @@ claim("density-parametric-rate",
 # :label: q1-4-solution
 # :class: dropdown
 # :::
-# **For.** The factorisation {eq}`eq-density-ar` is exact, for any order; the likelihood is exact and normalised; training is stable maximum likelihood, and all factors of a sequence can be trained at once; conditioning on the past is free, which is what sequences ask for; code lengths are real (the codec above); errors *add* in KL ({prf:ref}`thm-density-chain`).
+# **For.** The factorisation {eq}`eq-density-ar` is exact, for any order; the likelihood is exact and normalised; all factors of a sequence can be trained at once, by maximum likelihood; conditioning on the past is free; code lengths are real (the codec above); errors *add* in KL ({prf:ref}`thm-density-chain`).
 #
 # **Against.** Sampling is sequential: one call per symbol, while scoring takes one call for all.
 
@@ -1753,8 +1755,8 @@ plt.show()
 
 
 # %% [markdown]
-# Further against: local detail dominates the likelihood, since most bits are spent on it; there is no global latent variable to use as a representation ({ref}`ch-representation`); filling a gap in the *middle* of a sequence requires conditioning on the future, which the factorisation does not offer; and attention over the whole past costs a number of operations quadratic in its length. Scheduled sampling {cite:p}`bengio2015` trains on the model's own prefixes against exposure bias,
-# at the price of an objective that is no longer a likelihood: the wrong sum after {prf:ref}`thm-density-chain` shows what happens to a KL when its prefixes come from the model.
+# Further against: most bits, and so most of the likelihood, are spent on local detail; there is no global latent variable to use as a representation ({ref}`ch-representation`); filling a gap in the *middle* requires conditioning on the future, which the factorisation does not offer; and attention over the whole past costs operations quadratic in its length. Scheduled sampling {cite:p}`bengio2015` trains on the model's own prefixes against exposure bias,
+# and its objective is no longer a likelihood: see the wrong sum after {prf:ref}`thm-density-chain`.
 # :::{solution-end}
 # :::
 #
@@ -2116,6 +2118,6 @@ _ = self_check("density-posterior", check_density_posterior)
 # %% [markdown]
 # ## What to read next
 #
-# {cite:t}`silverman1986` is still the clearest book on kernel estimates, and short. {cite:t}`bishop2006`, chapter 2, covers maximum likelihood and non-parametric densities side by side. {cite:t}`cover2006`, chapters 2 to 5, has entropy, the chain rules and source coding with proofs; {cite:t}`duda2013` is the source of asymmetric numeral systems. For autoregressive models, read {cite:t}`larochelle2011`, {cite:t}`germain2015` and {cite:t}`vandenoord2016` in that order.
+# {cite:t}`silverman1986` is a short and clear book on kernel estimates; {cite:t}`bishop2006`, chapter 2, has maximum likelihood and non-parametric densities side by side; {cite:t}`cover2006`, chapters 2 to 5, entropy, the chain rules and source coding with proofs. For autoregressive models, read {cite:t}`larochelle2011`, {cite:t}`germain2015` and {cite:t}`vandenoord2016` in that order.
 #
 # In this book: {ref}`ch-generation` samples where this page scores; {ref}`ch-representation` asks for features instead; {ref}`ch-at-work` puts the three objectives into one design.
