@@ -40,7 +40,7 @@ for _ in range(2):
     shell.run_cell(source).raise_error()
     now = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
-    print(f"took {time.perf_counter() - start:.2f} {cpu:.2f}")
+    print(f"took {time.perf_counter() - start:.2f} {abs(cpu):.2f}")  # a rounded -0.00 is 0.00
 import genkit
 print("at " + genkit.__file__)
 """
