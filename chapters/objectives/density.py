@@ -183,14 +183,14 @@ claim("density-gauss-bpd", "one full Gaussian, test digits", gauss_bpd,
 # (sec-density-mle)=
 # ## Maximum likelihood
 #
-# {item}`S1.7` Given examples $x_1, \dots, x_n$ and a family of densities $p_\theta$, choose the member that makes the
-# examples most probable:
+# {item}`S1.7` Given examples $x_1, \dots, x_n$ and a family of densities $p_\theta$, choose the member under which
+# the examples have the highest joint density, their **likelihood**:
 #
 # $$
 # \hat\theta = \arg\max_\theta \sum_{i=1}^n \log p_\theta(x_i) .
 # $$ (eq-density-mle)
 #
-# The joint density of independent examples is a product, hence the sum of logarithms. If the data come from $p$, the law of
+# For independent examples it is a product, hence the sum of logarithms. If the data come from $p$, the law of
 # large numbers gives, for every fixed $\theta$,
 #
 # $$
@@ -224,6 +224,7 @@ ink = binarise(data.train.x)                # (1077, 64) zeros and ones
 n, k = len(ink), int(ink[:, 20].sum())      # pixel 20: row 2, column 4
 theta = torch.linspace(0.0005, 0.9995, 1000)
 log_lik = (k * theta.log() + (n - k) * torch.log1p(-theta)) / n
+
 def coin(t):  # (...,) -> (..., 2): probabilities of 0 and 1
     return torch.stack([1 - t, t], -1)
 
