@@ -1035,7 +1035,7 @@ claim("generation-flow-frechet",
 # $$ (eq-generation-copy)
 #
 # (ties counting half). Copies push it to $1$; this is the idea of the three-sample test of {cite:t}`meehan2020`. The validation
-# set, which *is* a sample of fresh draws, shows that the test can be passed.
+# set, which *is* a sample of fresh draws, shows that the test can be passed. It is a test for copies only: poor pictures can pass it.
 
 # %%
 def distance_to_training(a):
@@ -1168,8 +1168,8 @@ plt.show()
 
 # %% [markdown]
 # **Shape.** A normal law on $\mathbb R^k$ is one connected cloud; digits come in separate classes. A continuous generator cannot
-# tear the cloud: on the way from one class to the next it must pass through pictures that are neither, and how much probability lands
-# there is governed by its Lipschitz constant.
+# tear the cloud: on the way from one class to the next it must pass through pictures that are neither, and its Lipschitz constant
+# sets a floor under the probability that lands there.
 #
 # :::{prf:theorem} The bridge law
 # :label: thm-generation-bridge
@@ -1352,7 +1352,7 @@ plt.show()
 #
 # There is no paradox. The density is largest at the mode, but there is very little volume near it: in $d$ dimensions, with
 # $S = LL^\top$ as before, the squared whitened length $\lVert L^{-1}(x - \mu)\rVert^2$ of a draw is close to $d$, so draws live in a thin shell at log density about
-# $d/2$ below the top. What makes a picture unusual is that its score is *unlike the scores of draws*, on either
+# $d/2$ below the top. So a score speaks against a picture when it is *unlike the scores of draws*, on either
 # side. The **typicality test** {cite:p}`nalisnick2019typicality` therefore measures
 # $\big\lvert \log p(x) - \mathbb E \log p \big\rvert$, with the mean taken over validation images.
 
@@ -1396,7 +1396,8 @@ claim("generation-typicality-forgery-size",
 # ordinary as can be. Two more facts limit what a score can say.
 #
 # **A density is not a probability.** The log density of the mean image is {value}`generation-density-above-one:.0f`: a density of
-# $e$ to that power. Probabilities belong to sets, and even the most probable set of grey levels is absurdly improbable.
+# $e$ to that power. Probabilities belong to sets: the log probability of the most probable picture in grey levels is at most
+# {value}`generation-probability-below-one:.0f`.
 #
 # **A density depends on the coordinates.** Let $h$ be an invertible smooth map and $y = h(x)$, say a change of contrast curve.
 # Then $\log p_Y(h(x)) = \log p_X(x) - \log\lvert\det \partial h/\partial x\rvert$: nothing in the world has changed, every picture can be recovered, and yet
@@ -1463,7 +1464,7 @@ claim("generation-density-flattened",
 #
 # It keeps every radius and every volume ($\lvert\det \partial T/\partial z\rvert = 1$), so $T(z)$ is standard normal again, and $T^{-1}$ is the same map with
 # $-\alpha$. The model $z' \sim \mathcal N(0, I)$, $x \mid z' \sim \mathcal N(W T^{-1}(z') + \mu, \sigma^2 I)$ therefore has *the same* density of images,
-# the same samples, and a code $z' = T(z)$ in which the classes are stirred like milk into coffee (we read it at
+# the same law of samples, and a code $z' = T(z)$ in which the classes are stirred like milk into coffee (we read it at
 # the posterior mean of $z$).
 
 # %%
@@ -1514,7 +1515,7 @@ claim("generation-probe-twisted",
       "accuracy of the linear probe on the twisted code", probe_twisted,
       item="E1.10", by="the untwisted code has more than 0.85", at_most=0.4)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-twist", "caption": "Two codes of the same unseen digits under two models with identical likelihood and identical samples: before and after the twist."}, "image": {"alt": "Two scatter plots of the first two code coordinates, coloured by digit. On the left zeros, fours and threes form separate clouds, on the right the same points are spread around the circle and mixed."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-twist", "caption": "Two codes of the same unseen digits under two models with the same density of images: before and after the twist."}, "image": {"alt": "Two scatter plots of the first two code coordinates, coloured by digit. On the left zeros, fours and threes form separate clouds, on the right the same points are spread around the circle and mixed."}}
 fig, axes = plt.subplots(1, 2, figsize=(6.4, 3))
 for ax, z, title in (
     (axes[0], codes_test, "code $z$"),
@@ -1539,7 +1540,8 @@ axes[0].legend(loc="upper left", fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Nothing is lost, for $T$ can be undone, but in {numref}`fig-generation-twist` the classes are mixed, and the linear reader falls from {value}`generation-code-probe:.2f` to
+# Nothing is lost, for $T$ can be undone, but in {numref}`fig-generation-twist` the classes are mixed, and the linear
+# reader falls from {value}`generation-code-probe:.2f` to
 # {value}`generation-probe-twisted:.2f`. Maximum likelihood is indifferent between the two codes.
 #
 # :::{admonition} Erratum E1.10 · Likelihood does not identify a representation
@@ -1747,8 +1749,8 @@ plt.show()
 #
 # 1. *Sampling shows that the model has captured the structure of the data.* Only if the draws are compared with fresh data: a
 #    memoriser has captured nothing beyond its training images ({numref}`fig-generation-copies`).
-# 2. *A density states precisely how probable data are.* It ranks **models** on the same data precisely. It does not rank
-#    **pictures** by how usual they are ({numref}`fig-generation-suspects`).
+# 2. *A density states precisely how probable data are.* It ranks **models** on the same data, up to the error of a
+#    finite test set. It does not rank **pictures** by how usual they are ({numref}`fig-generation-suspects`).
 # 3. *A representation reveals the meaningful features.* It reveals those that the model's form singles out; the likelihood is silent
 #    about the rest ({numref}`fig-generation-twist`).
 #
@@ -1787,9 +1789,8 @@ plt.show()
 # v(c) = 1 - \frac{2c\,\varphi(c)}{2\Phi(c) - 1},
 # $$ (eq-generation-truncation)
 #
-# and the clean images of a linear generator have $v(c)$ times their full variance; {numref}`fig-generation-truncation` shows what the
-# eye sees of it. (Integrate $z^2\varphi(z)$ by parts over
-# $(-c, c)$, and divide by the probability $2\Phi(c)-1$.)
+# (integrate $z^2\varphi(z)$ by parts over $(-c, c)$ and divide by the probability $2\Phi(c)-1$), and the clean images of a linear
+# generator have $v(c)$ times their full variance; {numref}`fig-generation-truncation` shows what the eye sees of it.
 
 # %%
 def truncated_normal(shape, c):
@@ -1829,7 +1830,8 @@ plt.show()
 # $q(z) = \frac1n\sum_i p(z \mid x_i)$, but samples start from $p_Z$. Where $p_Z$ has mass and $q$ has none, there are *holes*, and
 # what is decoded there was never constrained. For pPCA the first two moments agree exactly: mean zero and covariance
 # $(I - \sigma^2\Lambda_k^{-1}) + \sigma^2\Lambda_k^{-1} = I$. The shape does not: in two
-# dimensions, {value}`generation-aggregate-holes:.0%` of the prior's draws land in thin places ({numref}`fig-generation-holes`).
+# dimensions, {value}`generation-aggregate-holes:.0%` of the prior's draws land where the codes of the data are less than half
+# as dense as the prior ({numref}`fig-generation-holes`).
 
 # %%
 flat = fit_ppca(x, 2)
@@ -1913,14 +1915,14 @@ claim("generation-midpoint",
 # :class: dropdown
 # :::
 # **In principle they agree**: if $p_\theta = p$, both are perfect. **In practice they are nearly
-# independent.** Junk of probability $1-\varepsilon$ costs at most $\log\frac1\varepsilon$ nats, {eq}`eq-generation-theis`, which in 64
-# dimensions is {value}`generation-theis-bits:.2f` bits per pixel and vanishes as the dimension grows. A memoriser's pictures are flawless, and
+# independent.** Junk of probability $1-\varepsilon$ costs at most $\log\frac1\varepsilon$ nats, {eq}`eq-generation-theis`: on the digits
+# 99 % junk cost {value}`generation-theis-bits:.2f` bits per pixel, and per pixel the bound vanishes as the dimension grows. A memoriser's pictures are flawless, and
 # its likelihood is zero. The errors of the two kinds are weighed by opposite divergences: likelihood charges for missing data,
 # $\mathrm{KL}(p\,\|\,p_\theta)$, and hardly for junk; the eye charges for junk and hardly notices what is missing.
 #
 # The book's shared toy, eight Gaussians on a ring, shows the cost of a lost mode in numbers. A generator that keeps every second
-# mode draws perfectly plausible points. Seen from its own draws (reverse KL) it pays $\log 2$; seen from the data (forward KL) it pays
-# dearly.
+# mode draws perfectly plausible points. Seen from its own draws (reverse divergence, $\mathrm{KL}(p_\theta\,\|\,p)$) it
+# pays $\log 2$; seen from the data (forward, $\mathrm{KL}(p\,\|\,p_\theta)$; {ref}`ch-density` defines both) it pays dearly.
 
 # %%
 ring = toy("ring")
