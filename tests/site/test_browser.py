@@ -26,7 +26,7 @@ BROWSER = next((found for name in NAMES if (found := shutil.which(name))), None)
 FLAGS = """--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync
     --no-first-run""".split()
 PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.glob("chapters/**/*.html"))
-OTHERS = ["search.html", "genindex.html", "prf-prf.html"]
+OTHERS = ["search.html"]
 TEXT = [p for p in PAGES if p.startswith("chapters/objectives/") and not p.endswith("/index.html")]
 
 pytestmark = [
