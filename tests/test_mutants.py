@@ -48,6 +48,22 @@ MUTANTS = [
         "v = (eigenvalues + s)[:, None]",
         "generation-score-autograd",
     ),
+    # yes or no: a codec that pushes the pixels in the order in which they will be popped
+    (
+        "objectives/density",
+        "for symbol, ones in reversed(stream):",
+        "for symbol, ones in stream:",
+        "density-codec-exact",
+    ),
+    # agreement with genkit: the Fréchet distance without its cross term
+    ("objectives/at-work", ".trace() - 2 * cross", ".trace()", "at-work-frechet-twin"),
+    # array, relative: a rate in which the factor one half is forgotten
+    (
+        "objectives/representation",
+        "rate = 0.5 * (top / theta).log()",
+        "rate = (top / theta).log()",
+        "representation-rate",
+    ),
 ]
 
 RUN = """
