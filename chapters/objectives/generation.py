@@ -281,7 +281,7 @@ claim("generation-lda-linear",
 # %% [markdown]
 # ### What only the generative model can do
 #
-# The classifier's answers were interchangeable. These three are not:
+# Both models classify. Only one of them can
 #
 # * **sample**: draw $c \sim \pi$, then $x \sim \mathcal N(\mu_c, \Sigma_c)$;
 # * **score**: evaluate $\log p(x)$ for any picture, with no label;
@@ -399,15 +399,14 @@ plt.show()
 # %% [markdown]
 # The completions in {numref}`fig-generation-completion` miss the true lower half by
 # {value}`generation-completion-error:.2g` grey levels on average (root mean square), less than either
-# baseline: the mean image, or the lower half of the training image that fits best above. Logistic regression can't even be asked.
+# baseline: the mean image, or the lower half of the training image that fits best above. Logistic regression cannot be asked.
 #
 # ## The three objectives
 #
 # {item}`S1.17`
-# Forget the labels now. The lecture notes on which this part is built state the programme with pictures of dogs
-# (it is the opening of Stanford's course CS236, *Deep Generative Models*): learn a distribution
-# $p(x)$ over images such that a draw looks like a dog, such that $p(x)$ is high on dogs and low elsewhere, and
-# such that the model finds what dogs share, say ears and a tail. In symbols:
+# Forget the labels now. The notes on which this part is built take the programme from a lecture slide of Stanford's CS236,
+# *Deep Generative Models*: learn a distribution $p(x)$ over pictures of dogs such that a draw looks like a dog, $p(x)$ is high
+# on dogs and low elsewhere, and the model finds what dogs share, say ears and a tail. In symbols:
 #
 # | objective | what the model must provide | what one does with it |
 # |---|---|---|
@@ -789,7 +788,7 @@ claim("generation-autoregressive-is-gaussian",
       by="joint Gaussian density", rtol=1e-9, unit="nats")
 
 # %% [markdown]
-# The autoregressive generator and the flow have no low-dimensional latent space, and both have an exact density. What goes
+# The last two have no low-dimensional latent space, and both have an exact density. What goes
 # wrong without a density shows when we let the noise of pPCA vanish, $\sigma \to 0$, which leaves the decoder $Wz + \mu$
 # alone. On its plane the density grows without bound, by $(d-k)\log 10$ nats per decade of $\sigma$;
 # off the plane, where every real image lies, it falls like $-\lVert r\rVert^2/2\sigma^2$ with the distance
@@ -831,17 +830,16 @@ plt.show()
 # :class: erratum
 # {item}`E1.3` **The notes say** that generative models learn to map a latent space $Z$ of low dimension to the data
 # space. **What is true**: GANs and the decoders of VAEs usually do. Autoregressive models have no latent space (or
-# one number per pixel), flows and diffusions have one of the data's own dimension; the claims above find rank
-# $64$. The difference matters: by {prf:ref}`thm-generation-null` a smooth generator with $\dim Z < \dim X$ has *no*
-# density on $X$, so a model cannot both be such a generator and assign likelihoods. VAEs escape by adding noise in $X$.
+# one number per pixel), flows and diffusions have one of the data's own dimension (rank $64$ above). The difference matters:
+# by {prf:ref}`thm-generation-null` no model can both be a smooth generator with $\dim Z < \dim X$ and assign likelihoods on $X$.
+# VAEs escape by adding noise.
 # :::
 #
 # ### From noise to a digit
 #
-# The notes ask for a picture here: a sequence from pure noise to a finished face. We can run one, exactly and
-# without a network. Add Gaussian noise of level $s$ to the class mixture; a sum of independent Gaussians is Gaussian, so the
-# noisy density is again a mixture, and its **score** is elementary. (An unlucky homonym: elsewhere on this page to score is to evaluate
-# $\log p$; *the* score, here and in the literature on diffusion, is its gradient in $x$.)
+# The notes ask here for a sequence from pure noise to a finished picture. We can run one exactly, without a network. Add Gaussian noise of level $s$ to the class mixture; a sum of independent Gaussians is Gaussian, so the
+# noisy density is again a mixture, and its **score** is elementary. (A homonym: elsewhere on this page to score is to evaluate
+# $\log p$; *the* score is its gradient in $x$.)
 #
 # $$
 # \begin{aligned}
@@ -1023,9 +1021,8 @@ claim("generation-flow-frechet",
 #
 # {item}`E1.4`
 # When has generation succeeded? "When the samples are indistinguishable from the training data" sounds
-# right and is wrong. A **memoriser**, which returns a random training image, passes that test to perfection: its draws
-# *are* training data. What we want are **fresh draws of $p$**: as different from the training images as new
-# real images are.
+# right and is wrong: a **memoriser**, which returns a random training image, passes that test. We want **fresh draws of
+# $p$**, as different from the training images as new real images are.
 #
 # This can be tested. Let $\delta(x)$ be the distance from $x$ to the nearest training image. If the generated
 # images are fresh draws, then $\delta$ of a generated and $\delta$ of a held-out image are exchangeable, and
@@ -1120,7 +1117,7 @@ plt.show()
 #
 # ### What the latent space decides
 #
-# The latent space also decides how *diverse* the draws can be. One law is about dimension, one about shape.
+# It also decides how *diverse* the draws can be. One law is about dimension, one about shape.
 #
 # **Dimension.** Keep $k$ directions in pPCA and draw noise-free images $Wz + \mu$. Their total variance is
 # $\operatorname{tr} WW^\top = \sum_{j \le k}(\lambda_j - \hat\sigma^2)$, so compared with the data
@@ -1130,7 +1127,7 @@ plt.show()
 # = (d-k)\hat\sigma^2 + k\hat\sigma^2 = d\,\hat\sigma^2 .
 # $$ (eq-generation-lost-variance)
 #
-# All the diversity that the latent space cannot express, exactly $d$ times the fitted noise, is missing from the clean draws
+# Exactly $d$ times the fitted noise is missing from the clean draws
 # ({numref}`fig-generation-dimension`; bits per pixel are the score in the units of {ref}`ch-conventions`).
 
 # %% tags=["hide-input"]
@@ -1167,8 +1164,8 @@ axes[1].legend()
 plt.show()
 
 # %% [markdown]
-# **Shape.** A normal law on $\mathbb R^k$ is one connected cloud; digits come in separate classes. A continuous generator cannot
-# tear the cloud: on the way from one class to the next it must pass through pictures that are neither, and its Lipschitz constant
+# **Shape.** A normal law is one connected cloud; digits come in separate classes. A continuous generator cannot
+# tear the cloud: between two classes it must pass through pictures that are neither, and its Lipschitz constant
 # sets a floor under the probability that lands there.
 #
 # :::{prf:theorem} The bridge law
@@ -1400,7 +1397,7 @@ claim("generation-typicality-forgery-size",
 # {value}`generation-probability-below-one:.0f`.
 #
 # **A density depends on the coordinates.** Let $h$ be an invertible smooth map and $y = h(x)$, say a change of contrast curve.
-# Then $\log p_Y(h(x)) = \log p_X(x) - \log\lvert\det \partial h/\partial x\rvert$: nothing in the world has changed, every picture can be recovered, and yet
+# Then $\log p_Y(h(x)) = \log p_X(x) - \log\lvert\det \partial h/\partial x\rvert$: every picture can be recovered, and yet
 # all scores move, each by its own amount. {cite:t}`lelan2021` push this to its end: take $h(x) = \Phi(L^{-1}(x - \mu))$ with $\Phi$ applied
 # to each coordinate. It maps the model to the uniform law on the cube $(0,1)^d$, where *every* picture has log density zero.
 
@@ -1440,8 +1437,8 @@ claim("generation-density-flattened",
 # :::{admonition} Erratum E1.6 · Low density does not mean unusual
 # :class: erratum
 # **The notes say** that density estimation quantifies the probability of occurrence of specific samples, and that a low value
-# marks an anomaly. **What is true**: a specific continuous sample has probability zero; its density may exceed one, depends on the
-# coordinates, and can be *higher* on pictures that never occur: a detector based on it has an area under the ROC curve of
+# marks an anomaly. **What is true**: a single continuous sample has probability zero; its density may exceed one, depends on the
+# coordinates, and can be *higher* on pictures that never occur: as a detector it has an area under the ROC curve of
 # {value}`generation-mean-image-auroc:.0f` on the mean image and of {value}`generation-contrast-auroc:.2f` on faded digits. Deep models can do the same on
 # natural images {cite:p}`nalisnick2019`. A *ratio* of two densities of the same picture does not
 # depend on the coordinates: the Jacobian cancels.
@@ -1452,9 +1449,7 @@ claim("generation-density-flattened",
 # {item}`E1.10`
 # pPCA finds a useful code without labels: a linear classifier reads {value}`generation-code-probe:.1%` of the digits from its 20 numbers.
 # Is that the merit of maximum likelihood? The factor $R$ in {prf:ref}`thm-generation-ppca` is a warning: $\hat W$ and $\hat W R$ have the same
-# $C = WW^\top + \sigma^2 I$, so no data whatsoever can tell them apart.
-#
-# Rotations are harmless to a linear classifier. But any map $T$ of the latent space that preserves $\mathcal N(0, I_k)$ will do. Take the
+# $C$, so no data whatsoever can tell them apart. Rotations are harmless to a linear classifier, but any map $T$ of the latent space that preserves $\mathcal N(0, I_k)$ will do. Take the
 # coordinates in pairs and turn each pair by an angle that grows with its own squared radius $\rho^2 = z_1^2 + z_2^2$:
 #
 # $$
@@ -1556,8 +1551,7 @@ plt.show()
 # ## None of the three implies another
 #
 # {item}`X1.9`
-# The notes call the three objectives a tripod. A tripod's legs are not substitutes for one another, and neither are
-# these: for every ordered pair there is a model that is good in one respect and useless in the other.
+# The notes call the three objectives a tripod. A tripod's legs do not replace one another, and neither do these: for every ordered pair there is a model that is good in one respect and useless in the other.
 #
 # | good at | useless at | model | where |
 # |---|---|---|---|
@@ -1745,7 +1739,7 @@ plt.show()
 # ## What the tripod carries
 #
 # {item}`S1.17`
-# The notes close with three sentences, one per objective. With the experiments of this page they read as follows.
+# The notes close with one sentence per objective. After this page they read as follows.
 #
 # 1. *Sampling shows that the model has captured the structure of the data.* Only if the draws are compared with fresh data: a
 #    memoriser has captured nothing beyond its training images ({numref}`fig-generation-copies`).
