@@ -56,7 +56,7 @@ lint: $(INSTALLED)  ## style, types, spelling, pairs in step
 	$(V)/python tools/exercises.py --check
 
 test: book lint  ## every test: package, tools, site in a browser, notebooks as Colab runs them
-	$(V)/python -m pytest tests
+	$(V)/python -m pytest tests -n 2 --dist loadfile
 	$(V)/python tools/colab.py
 
 bench: $(INSTALLED)  ## time the line from clean, and weigh the pages
