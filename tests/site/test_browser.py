@@ -94,7 +94,8 @@ def desktop(browser: Any) -> Iterator[Any]:
 def tab(desktop: Any) -> Iterator[Any]:
     page = desktop.new_page()
     yield page
-    page.evaluate("localStorage.clear()")
+    if page.url.startswith("http"):
+        page.evaluate("localStorage.clear()")
     page.close()
 
 
