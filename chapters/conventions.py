@@ -54,8 +54,8 @@ gen = seed_everything(0)
 # %%
 coin = torch.tensor([0.5, 0.5], dtype=torch.float64)
 entropy = -(coin * coin.log()).sum()  # nats
-claim("conventions-coin", "entropy of a fair coin", entropy, math.log(2),
-      item="", by="closed form log 2", atol=1e-12, unit="nats")
+claim("conventions-coin", "entropy of a fair coin", entropy, math.log(2), item="",
+      by="closed form log 2", atol=1e-12, unit="nats")
 
 # %% [markdown]
 # The line under the cell is a **claim**. It reads: what was measured, the value, then what it was held against (the
@@ -76,11 +76,13 @@ claim("conventions-coin", "entropy of a fair coin", entropy, math.log(2),
 # $s / \sqrt n$, and the mean lies within one standard error of the truth in about two cases out of three:
 
 # %%
-draws = torch.randn(2000, 400, generator=gen, dtype=torch.float64)  # 2000 experiments of 400 draws each
+# 2000 experiments of 400 draws each
+draws = torch.randn(2000, 400, generator=gen, dtype=torch.float64)
 mean = draws.mean(1)
 error = draws.std(1) / math.sqrt(400)  # each experiment's own standard error
 inside, se = monte_carlo((mean.abs() < error).double())  # the true mean is 0
-claim("conventions-one-se", "share of experiments within one standard error of the truth", inside,
+claim("conventions-one-se",
+      "share of experiments within one standard error of the truth", inside,
       math.erf(1 / math.sqrt(2)), item="", by="normal law, erf(1/√2)", se=se)
 
 # %% [markdown]
@@ -139,10 +141,12 @@ claim("conventions-one-se", "share of experiments within one standard error of t
 # %%
 d, L = 64, 17
 uniform_nll = 0.0  # nats: -log q(y) of the uniform density on the unit cube
-claim("conventions-uniform", "uniform density, in bits per dimension", bits_per_dim(uniform_nll, d, levels=L),
-      math.log2(17), item="S0.29", by="log2 of 17 levels", atol=1e-12, unit="bits", digits=5)
-claim("conventions-uniform-unitless", "the same without its unit: free storage", bits_per_dim(uniform_nll, d), 0.0,
-      item="S0.29 E0.18", by="wrong formula, log2 L missing", atol=1e-12, unit="bits")
+claim("conventions-uniform", "uniform density, in bits per dimension",
+      bits_per_dim(uniform_nll, d, levels=L), math.log2(17), item="S0.29",
+      by="log2 of 17 levels", atol=1e-12, unit="bits", digits=5)
+claim("conventions-uniform-unitless", "the same without its unit: free storage",
+      bits_per_dim(uniform_nll, d), 0.0, item="S0.29 E0.18",
+      by="wrong formula, log2 L missing", atol=1e-12, unit="bits")
 
 # %% [markdown]
 # The inequality {eq}`eq-conventions-dequantisation` can be checked by hand on the smallest case: one pixel, two
@@ -150,16 +154,19 @@ claim("conventions-uniform-unitless", "the same without its unit: free storage",
 # $\int_0^1 \log\frac{u}{2}\,du = -1 - \log 2$ and $\int_0^1 \log\frac{1+u}{2}\,du = \log 2 - 1$.
 
 # %%
-levels = torch.tensor([0.0, 1.0], dtype=torch.float64).repeat(200_000, 1)  # (n, 2): both levels
+# (n, 2): both levels
+levels = torch.tensor([0.0, 1.0], dtype=torch.float64).repeat(200_000, 1)
 y = dequantise(levels, levels=2, generator=gen)
 log_q = torch.log(2 * y) - math.log(2)  # log density per level: the unit is in
 bound = log_q.mean(0)
 se = log_q.std(0) / math.sqrt(len(y))
-claim("conventions-dequantised", "expected log density of the levels 0 and 1", bound,
-      [-1 - math.log(2), math.log(2) - 1], item="S0.29", by="integrated by hand", se=se, unit="nats")
-claim("conventions-bound-gap", "log probability of the two levels above the bound",
-      [math.log(1 / 4) - bound[0].item(), math.log(3 / 4) - bound[1].item()], at_least=0.0,
-      item="S0.29", by="Jensen's inequality", unit="nats", digits=3)
+claim("conventions-dequantised", "expected log density of the levels 0 and 1",
+      bound, [-1 - math.log(2), math.log(2) - 1], item="S0.29",
+      by="integrated by hand", se=se, unit="nats")
+claim("conventions-bound-gap",
+      "log probability of the two levels above the bound",
+      [math.log(1 / 4) - bound[0].item(), math.log(3 / 4) - bound[1].item()],
+      at_least=0.0, item="S0.29", by="Jensen's inequality", unit="nats", digits=3)
 
 # %% [markdown]
 # (sec-conventions-digits)=
@@ -175,11 +182,13 @@ claim("conventions-bound-gap", "log probability of the two levels above the boun
 data = digits()
 parts = {"train": data.train, "validation": data.validation, "test": data.test}
 for name, part in parts.items():
-    print(f"{name:<11} x {tuple(part.x.shape)}  images of each class {torch.bincount(part.y).tolist()}")
+    classes = torch.bincount(part.y).tolist()
+    print(f"{name:<11} x {tuple(part.x.shape)}  images of each class {classes}")
 
 # %% mystnb={"figure": {"name": "fig-conventions-digits", "caption": "Thirty training digits, and how often each of the 17 grey levels occurs. Two levels dominate; the rest is truly grey."}, "image": {"alt": "Left, a grid of five rows of handwritten digits at a resolution of eight by eight pixels. Right, a bar chart of the share of pixels at each grey level from 0 to 16. Level 0 takes almost half of all pixels, level 16 about a tenth, and each level between them a few per cent."}}
 everything = torch.cat([part.x for part in parts.values()])  # (1797, 64)
-share = torch.bincount(everything.long().flatten(), minlength=17) / everything.numel()
+counts = torch.bincount(everything.long().flatten(), minlength=17)
+share = counts / everything.numel()
 fig, (left, right) = plt.subplots(1, 2, figsize=(7.0, 2.8), width_ratios=[1, 1.25])
 image_grid(data.train.x[:30], ncols=6, ax=left)
 right.bar(range(17), share, color=colors.model)
@@ -192,17 +201,20 @@ plt.show()
 
 # %%
 raw = load_digits().data  # (1797, 64)
-claim("conventions-size", "number of images and of pixels", list(everything.shape), [1797, 64],
-      item="", by="scikit-learn's documentation")
+claim("conventions-size", "number of images and of pixels",
+      list(everything.shape), [1797, 64], item="",
+      by="scikit-learn's documentation")
 claim("conventions-same", "the three parts together are scikit-learn's digits",
-      bool((np.sort(everything.numpy() @ np.arange(1, 65)) == np.sort(raw @ np.arange(1, 65))).all()), True,
-      item="", by="sorted checksums of the rows")
-claim("conventions-levels", "grey levels that occur", everything.unique(), np.arange(17),
-      item="", by="integers 0 to 16")
-claim("conventions-constant", "pixels that are the same in all images", (everything.std(0) == 0).nonzero().flatten(),
+      bool((np.sort(everything.numpy() @ np.arange(1, 65)) == np.sort(raw @ np.arange(1, 65))).all()),
+      True, item="", by="sorted checksums of the rows")
+claim("conventions-levels", "grey levels that occur", everything.unique(),
+      np.arange(17), item="", by="integers 0 to 16")
+claim("conventions-constant", "pixels that are the same in all images",
+      (everything.std(0) == 0).nonzero().flatten(),
       np.flatnonzero(np.ptp(raw, axis=0) == 0), item="", by="range of each pixel")
-claim("conventions-grey", "share of pixels that are strictly grey", 1 - share[0] - share[16],
-      np.isin(raw, range(1, 16)).mean(), item="", by="counted in the raw array", atol=1e-6)
+claim("conventions-grey", "share of pixels that are strictly grey",
+      1 - share[0] - share[16], np.isin(raw, range(1, 16)).mean(), item="",
+      by="counted in the raw array", atol=1e-6)
 
 
 # %% [markdown]
@@ -228,7 +240,7 @@ claim("conventions-grey", "share of pixels that are strictly grey", 1 - share[0]
 
 # %%
 def fit_histogram(x, levels):
-    """Log probability of each level at each pixel, shape (d, levels), of the images x (n, d)."""
+    """Log probabilities (d, levels) of each level at each pixel of images x (n, d)."""
     counts = torch.stack([(x == v).sum(0) for v in range(levels)], 1)  # (d, levels)
     return ((counts + 1) / (len(x) + levels)).log()
 
@@ -241,16 +253,19 @@ def log_prob(x, table):
 table = fit_histogram(data.train.x, L)
 nll = -log_prob(data.test.x, table)  # (360,) nats
 bpd, se = monte_carlo(bits_per_dim(nll, d))
-print(f"independent pixels: {nll.mean():#.4g} nats per image, {bpd:#.4g} ± {se:.2g} bits per dimension")
+print(f"independent pixels: {nll.mean():#.4g} nats per image, "
+      f"{bpd:#.4g} ± {se:.2g} bits per dimension")
 
 # %%
-claim("conventions-normalised", "probabilities of each pixel's levels sum to", table.exp().sum(1),
-      np.ones(64), item="", by="axiom", atol=1e-6)
-claim("conventions-yardstick", "independent pixels, test bits per dimension", bpd, at_most=math.log2(17),
-      item="S0.29", by="the code that knows nothing", unit="bits")
+claim("conventions-normalised", "probabilities of each pixel's levels sum to",
+      table.exp().sum(1), np.ones(64), item="", by="axiom", atol=1e-6)
+claim("conventions-yardstick", "independent pixels, test bits per dimension", bpd,
+      at_most=math.log2(17), item="S0.29", by="the code that knows nothing",
+      unit="bits")
 claim("conventions-train-test", "test minus training bits per dimension",
-      bpd - bits_per_dim(-log_prob(data.train.x, table), d).mean(), at_least=0.0, at_most=0.1,
-      item="", by="a table of counts over-fits a little", unit="bits", digits=2)
+      bpd - bits_per_dim(-log_prob(data.train.x, table), d).mean(), at_least=0.0,
+      at_most=0.1, item="", by="a table of counts over-fits a little",
+      unit="bits", digits=2)
 
 # %% [markdown]
 # Independent pixels need {value}`conventions-yardstick:.2f` bits per dimension on test images. A page that reports a
@@ -270,10 +285,13 @@ full = torch.distributions.MultivariateNormal(mean, cov)
 diagonal_bpd = bits_per_dim(-diagonal.log_prob(y_test).sum(1), d, levels=L)  # (360,)
 full_bpd = bits_per_dim(-full.log_prob(y_test), d, levels=L)
 histogram_bpd = bits_per_dim(nll, d)
-for name, gap in {"diagonal": diagonal_bpd - histogram_bpd, "full": full_bpd - histogram_bpd}.items():
+gaps = {"diagonal": diagonal_bpd - histogram_bpd, "full": full_bpd - histogram_bpd}
+for name, gap in gaps.items():
     gap, se = monte_carlo(gap)  # the same images under both models
-    claim(f"conventions-{name}-gaussian", f"{name} Gaussian minus independent histograms, test bits per dimension",
-          gap, at_least=0.1, item="S0.29", by="an ordering, on the same images", se=se, unit="bits", digits=3)
+    claim(f"conventions-{name}-gaussian",
+          f"{name} Gaussian minus independent histograms, test bits per dimension",
+          gap, at_least=0.1, item="S0.29", by="an ordering, on the same images",
+          se=se, unit="bits", digits=3)
 
 # %% [markdown]
 # Both lose: by {value}`conventions-diagonal-gaussian:.2f` and by {value}`conventions-full-gaussian:.2f` bits per
@@ -292,8 +310,8 @@ for name, gap in {"diagonal": diagonal_bpd - histogram_bpd, "full": full_bpd - h
 ring = toy("ring")
 points = ring.sample(20_000, gen)  # (20000, 2)
 mean, se = monte_carlo(-ring.log_prob(points))
-claim("conventions-ring", "mean negative log density of draws from the ring", mean, ring.entropy,
-      item="", by="quadrature on a grid", se=se, unit="nats")
+claim("conventions-ring", "mean negative log density of draws from the ring",
+      mean, ring.entropy, item="", by="quadrature on a grid", se=se, unit="nats")
 
 # %% [markdown]
 # (sec-conventions-seeds)=
@@ -308,12 +326,13 @@ first = torch.randn(5, generator=seed_everything(0))
 again = torch.randn(5, generator=seed_everything(0))
 other = torch.randn(5, generator=seed_everything(1))
 gen = seed_everything(0)
-claim("conventions-same-seed", "draws with the same seed are equal", bool((first == again).all()), True,
-      item="", by="definition of a seed")
-claim("conventions-other-seed", "draws with another seed are equal", bool((first == other).any()), False,
-      item="", by="continuous draws coincide with probability 0")
-claim("conventions-threads", "threads that PyTorch uses", torch.get_num_threads(), 1,
-      item="", by="set by seed_everything")
+claim("conventions-same-seed", "draws with the same seed are equal",
+      bool((first == again).all()), True, item="", by="definition of a seed")
+claim("conventions-other-seed", "draws with another seed are equal",
+      bool((first == other).any()), False, item="",
+      by="continuous draws coincide with probability 0")
+claim("conventions-threads", "threads that PyTorch uses", torch.get_num_threads(),
+      1, item="", by="set by seed_everything")
 
 
 # %% [markdown]
