@@ -106,10 +106,19 @@
     openAround(target);
     target.scrollIntoView();
   }
+  // Paper is light, whatever the screen is, and shows everything.
   const opened = new Set();
-  addEventListener("beforeprint", () =>
-    all("details:not([open])").forEach((d) => (opened.add(d), (d.open = true))));
-  addEventListener("afterprint", () => (opened.forEach((d) => (d.open = false)), opened.clear()));
+  let theme;
+  addEventListener("beforeprint", () => {
+    theme = document.documentElement.dataset.theme;
+    document.documentElement.dataset.theme = "light";
+    all("details:not([open])").forEach((d) => (opened.add(d), (d.open = true)));
+  });
+  addEventListener("afterprint", () => {
+    document.documentElement.dataset.theme = theme;
+    opened.forEach((d) => (d.open = false));
+    opened.clear();
+  });
 
   // A click on whatever stands in the title of a folded box (a formula, say) is a click on the title.
   function wholeTitles() {

@@ -398,8 +398,13 @@ def test_paper_shows_solutions_and_no_navigation(solution: Any) -> None:
     assert shown == []
     assert page.evaluate("document.querySelector('.bd-article h1').checkVisibility()")
     folds = page.evaluate("[...document.querySelectorAll('.bd-article details')].length")
+    page.emulate_media(media="screen", color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
     assert page.evaluate("document.querySelectorAll('.bd-article details[open]').length") == folds
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
 def test_landing_page_is_one_screen_and_stacks_on_a_phone(base: str, tab: Any) -> None:
