@@ -67,7 +67,7 @@ bench: $(INSTALLED)  ## time the line from clean, and weigh the pages
 	$(V)/python tools/bench.py
 
 resolve: $(INSTALLED)  ## show that the pins resolve on Python 3.11, 3.12 and 3.13
-	for v in 3.11 3.12 3.13; do $(V)/python -m pip install -q --dry-run --ignore-installed --python-version $$v \
+	for v in 3.11.0 3.12.0 3.13.0; do $(V)/python -m pip install -q --dry-run --ignore-installed --python-version $$v \
 	  --only-binary=:all: --target _build/resolve $(PINS) && echo "Python $$v: the pins resolve" || exit 1; done
 
 constraints:  ## resolve requirements.txt anew and write constraints.txt

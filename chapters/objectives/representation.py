@@ -1,9 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
-#     default_lexer: ipython3
 #     formats: md:myst,py:percent
-#     notebook_metadata_filter: -jupytext.text_representation.jupytext_version,-jupytext.text_representation.format_version
 #     text_representation:
 #       extension: .py
 #       format_name: percent
@@ -224,7 +222,7 @@ claim("representation-principal-angles",
       item="S1.14", by="same space", atol=1e-4)
 
 # %% [markdown]
-# The space is found; the axes are not. If $(A, W)$ is a solution, so is $(TA, WT^{-1})$ for every invertible $T$: the code may be turned, stretched and sheared, and the loss can't tell. A representation that one loss calls perfect is thus a whole family of representations, and whoever clusters the code or measures distances in it uses something that the loss never fixed. (The same happens for likelihoods: see erratum E1.10 in {ref}`ch-generation`. {item}`E1.10`)
+# The space is found; the axes are not. If $(A, W)$ is a solution, so is $(TA, WT^{-1})$ for every invertible $T$: the code may be turned, stretched and sheared, and the loss can't tell. A representation that one loss calls perfect is thus a whole family of representations, and whoever clusters the code or measures distances in it uses something that the loss never fixed. (The same happens for likelihoods: see erratum E1.10 in {ref}`ch-generation`{item}`E1.10`.)
 
 # %%
 # (k, k) invertible
