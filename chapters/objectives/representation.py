@@ -126,7 +126,7 @@ lam, u = torch.linalg.eigh(cov)
 lam, u = lam.flip(0).clamp(min=0), u.flip(1)
 
 
-# %% mystnb={"figure": {"name": "fig-representation-latent", "caption": "Images that no training has seen, and where two encoders put them. Each symbol is one image, drawn as its label; neither encoder knew the labels."}, "image": {"alt": "Three panels. Left, a grid of 64 small handwritten digits. Middle, all held-out digits placed by the first two principal components, where most classes overlap in one cloud. Right, the same digits placed by the autoencoder, where most classes form patches of their own around a crowded middle."}}
+# %% tags=["picture-varies"] mystnb={"figure": {"name": "fig-representation-latent", "caption": "Images that no training has seen, and where two encoders put them. Each symbol is one image, drawn as its label; neither encoder knew the labels."}, "image": {"alt": "Three panels. Left, a grid of 64 small handwritten digits. Middle, all held-out digits placed by the first two principal components, where most classes overlap in one cloud. Right, the same digits placed by the autoencoder, where most classes form patches of their own around a crowded middle."}}
 def draw_codes(ax, z, y):
     """Every code z (n, 2) as the digit that it is the code of."""
     for c in range(10):
@@ -927,7 +927,7 @@ claim("representation-vae-over-fit",
       elbo_train.mean() - elbo_test.mean(), item="S1.14",
       by="0 without over-fitting", at_least=2.0, unit="nats", stable=False)
 
-# %% mystnb={"figure": {"name": "fig-representation-vae", "caption": "The trained VAE: nats per code dimension, largest first; held-out digits above their reconstructions; and images decoded from random codes."}, "image": {"alt": "Three panels. A bar chart where fewer than half of the sixteen code dimensions carry about one to two nats each and the others none. Ten digits above reconstructions that keep the shape but smooth the pen stroke. Twenty digit-like images decoded from prior samples, some of them ambiguous."}} tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-representation-vae", "caption": "The trained VAE: nats per code dimension, largest first; held-out digits above their reconstructions; and images decoded from random codes."}, "image": {"alt": "Three panels. A bar chart where fewer than half of the sixteen code dimensions carry about one to two nats each and the others none. Ten digits above reconstructions that keep the shape but smooth the pen stroke. Twenty digit-like images decoded from prior samples, some of them ambiguous."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.3), width_ratios=[1, 1, 1])
 axes[0].bar(
     range(1, k + 1),

@@ -999,7 +999,7 @@ claim(
 # :::{solution-end}
 # :::
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-ordered", "caption": "Digits ordered by class from the designed model, which has seen five labels per class. Each column is one component of its mixture prior; where classes overlap in the codes, a column mixes two digits."}, "image": {"alt": "Grid of four rows and ten columns of small generated digits; the columns show zero to nine in order, most of them readable."}}
+# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-transfer-ordered", "caption": "Digits ordered by class from the designed model, which has seen five labels per class. Each column is one component of its mixture prior; where classes overlap in the codes, a column mixes two digits."}, "image": {"alt": "Grid of four rows and ten columns of small generated digits; the columns show zero to nine in order, most of them readable."}}
 with torch.no_grad():
     z_asked, _ = draw_labelled(prior, 4, gen)
     asked = decode(z_asked.float()).view(10, 4, 64).transpose(0, 1).reshape(40, 64)
@@ -1010,7 +1010,7 @@ plt.show()
 # %% [markdown]
 # ### The scoreboard
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-board", "caption": "The scoreboard on test digits. The filled marker is the best of its column, and the dotted line the ideal or the trivial value. The three columns order the models in three ways."}, "image": {"alt": "Three panels of dots for seven models. In bits per dimension the discrete models lead and pPCA is last; in two-sample accuracy the VAE with mixture prior is nearest to one half; in the linear probe raw pixels and the autoregressive features lead and the flow and the mixture are far behind."}}
+# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-transfer-board", "caption": "The scoreboard on test digits. The filled marker is the best of its column, and the dotted line the ideal or the trivial value. The three columns order the models in three ways."}, "image": {"alt": "Three panels of dots for seven models. In bits per dimension the discrete models lead and pPCA is last; in two-sample accuracy the VAE with mixture prior is nearest to one half; in the linear probe raw pixels and the autoregressive features lead and the flow and the mixture are far behind."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 3.4), sharey=True)
 heads = (
     "density:\nbits/dim, lower is better",
