@@ -79,11 +79,8 @@ def main() -> None:
                 f"< {own[PAGE] + 20:.0f} s = own + 20",
             )
         )
-        site = tree / "_build" / "html"
-        weights = {
-            p.relative_to(site).as_posix(): check_site.weight(site, p)
-            for p in sorted(site.glob("chapters/**/*.html"))
-        }
+        site = check_site.Site(tree / "_build" / "html")
+        weights = {site.name(p): sum(check_site.weight(f) for f in site.files(p)) for p in site.pages}
         heaviest = max(weights, key=lambda p: weights[p])
         rows.append(("heaviest page", f"{weights[heaviest] / 1e6:.2f} MB ({heaviest})", "< 1.5 MB"))
         notebooks = [p.stat().st_size for p in (tree / "notebooks").rglob("*.ipynb")]
