@@ -13,7 +13,7 @@ from __future__ import annotations
 import gzip
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -57,20 +57,20 @@ def css_urls(css: str) -> Iterator[str]:
         yield (match[1] or match[2]).strip()
 
 
-def loads(page: BeautifulSoup) -> Iterator[str]:
-    """Every address that a browser would fetch to show the page."""
-    for tag in page.find_all([*LOADED, "link", "style"]):
+def loads(tags: Iterable[Tag]) -> Iterator[str]:
+    """Every address that a browser would fetch to show these elements."""
+    for tag in tags:
         if tag.name == "style":
             yield from css_urls(tag.get_text())
         elif tag.name == "link":
             if RELS & set(tag.get("rel") or []) and tag.get("href"):
                 yield str(tag["href"])
-        else:
+        elif tag.name in LOADED:
             yield from (str(tag[a]) for a in LOADED[tag.name] if tag.get(a))
-        if tag.get("srcset"):
+        if tag.name in LOADED and tag.get("srcset"):
             yield from (part.split()[0] for part in str(tag["srcset"]).split(",") if part.split())
-    for tag in page.find_all(style=True):
-        yield from css_urls(str(tag["style"]))
+        if tag.get("style"):
+            yield from css_urls(str(tag["style"]))
 
 
 def is_foreign(url: str) -> bool:
@@ -99,6 +99,21 @@ def caption_of(img: Tag) -> str:
     return text.get_text()
 
 
+class Page:
+    """What the checks ask of a page, gathered in one pass."""
+
+    def __init__(self, html: str) -> None:
+        tags: list[Tag] = list(BeautifulSoup(html, "html.parser").find_all(True))
+        self.anchors = {str(t["id"]) for t in tags if t.get("id")}
+        self.anchors |= {str(t["name"]) for t in tags if t.name == "a" and t.get("name")}
+        self.links = list(dict.fromkeys(str(t["href"]) for t in tags if t.name == "a" and t.has_attr("href")))
+        for tag in tags:
+            if tag.name == "meta" and str(tag.get("http-equiv", "")).lower() == "refresh":
+                self.links += PAGE_URL.findall(str(tag.get("content", "")))
+        self.loads = list(dict.fromkeys(loads(tags)))
+        self.images = [t for t in tags if t.name == "img"]
+
+
 class Site:
     """The pages of a built site, parsed once."""
 
@@ -107,11 +122,7 @@ class Site:
         found = (
             p for p in sorted(self.root.rglob("*.html")) if "_static" not in p.relative_to(self.root).parts
         )
-        self.pages = {p: BeautifulSoup(p.read_text(encoding="utf-8"), "html.parser") for p in found}
-        self.anchors = {
-            p: {str(e["id"]) for e in page.select("[id]")} | {str(e["name"]) for e in page.select("a[name]")}
-            for p, page in self.pages.items()
-        }
+        self.pages = {p: Page(p.read_text(encoding="utf-8")) for p in found}
 
     def name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
@@ -124,11 +135,7 @@ class Site:
 
     def links(self, path: Path) -> Iterator[str]:
         """Links that lead nowhere: no such file, or no such anchor on that page."""
-        page = self.pages[path]
-        urls = [str(a["href"]) for a in page.find_all("a", href=True)]
-        for meta in page.find_all("meta", attrs={"http-equiv": re.compile("^refresh$", re.I)}):
-            urls += PAGE_URL.findall(str(meta.get("content", "")))
-        for url in dict.fromkeys(urls):
+        for url in self.pages[path].links:
             parts = urlsplit(url)
             if parts.scheme or parts.netloc:
                 continue
@@ -136,12 +143,12 @@ class Site:
             anchor = unquote(parts.fragment)
             if not target.exists() or not target.is_relative_to(self.root):
                 yield f"link to {url}: there is no such file in the site"
-            elif anchor and target in self.anchors and anchor not in self.anchors[target]:
+            elif anchor and target in self.pages and anchor not in self.pages[target].anchors:
                 yield f"link to {url}: {self.name(target)} has no anchor {anchor!r}"
 
     def resources(self, path: Path) -> Iterator[str]:
         """Resources that come from another host or that are missing, style sheets looked into."""
-        for url in dict.fromkeys(loads(self.pages[path])):
+        for url in self.pages[path].loads:
             if is_foreign(url):
                 yield f"loads {url} from another host"
             elif urlsplit(url).path and not urlsplit(url).scheme and not self.target(path, url).is_file():
@@ -154,13 +161,13 @@ class Site:
 
     def files(self, path: Path) -> list[Path]:
         """The page's own file and the files of the site that it loads."""
-        urls = [u for u in loads(self.pages[path]) if not is_foreign(u) and not urlsplit(u).scheme]
+        urls = [u for u in self.pages[path].loads if not is_foreign(u) and not urlsplit(u).scheme]
         found = [self.target(path, u) for u in urls if urlsplit(u).path]
         return [path, *dict.fromkeys(f for f in found if f.is_file())]
 
     def images(self, path: Path, seen: dict[str, tuple[str, str]]) -> Iterator[str]:
         """Images whose text is missing, repeats another image's, or repeats the caption."""
-        for img in self.pages[path].find_all("img"):
+        for img in self.pages[path].images:
             src = str(img.get("src", ""))
             name = src if len(src) < 80 else src[:77] + "..."
             alt = squeeze(str(img.get("alt") or ""))

@@ -81,7 +81,7 @@ def make_environment(root: Path = ROOT) -> Path:
     wanted = pins(root)
     constraints = (root / "constraints.txt").read_bytes()
     key = hashlib.sha256("\n".join([sys.version, *wanted]).encode() + constraints).hexdigest()[:16]
-    home = root / "_build" / "colab" / key
+    home = root / "_build" / ".colab" / key
     python, done = home / "bin" / "python", home / ".complete"
     if not done.is_file():
         shutil.rmtree(home.parent, ignore_errors=True)

@@ -10,6 +10,7 @@ Pages that succeeded stay cached, so that an interrupted run goes on where it st
 from __future__ import annotations
 
 import argparse
+import copy
 import functools
 import hashlib
 import os
@@ -69,6 +70,16 @@ def pages(root: Path = ROOT) -> list[str]:
     return [doc for doc in docs if "kernelspec:" in source(doc, root).read_text(encoding="utf-8")[:400]]
 
 
+@functools.cache
+def _parse(text: str) -> nbformat.NotebookNode:
+    return jupytext.reads(text, fmt="md:myst")
+
+
+def notebook(page: str, root: Path = ROOT) -> nbformat.NotebookNode:
+    """The page as a notebook without outputs; each text is parsed once in a process."""
+    return copy.deepcopy(_parse(source(page, root).read_text(encoding="utf-8")))
+
+
 def package_key(root: Path = ROOT) -> str:
     """Hash of everything outside a page that its outputs depend on: genkit and the pins."""
     h = hashlib.sha256()
@@ -81,7 +92,7 @@ def package_key(root: Path = ROOT) -> str:
 def source_key(page: str, root: Path = ROOT) -> str:
     """Hash of a page's code and of `package_key`: equal keys mean equal outputs."""
     h = hashlib.sha256(package_key(root).encode())
-    for cell in jupytext.read(source(page, root)).cells:
+    for cell in notebook(page, root).cells:
         if cell.cell_type == "code":
             h.update(cell.source.encode() + b"\0")
     return h.hexdigest()[:16]
@@ -104,14 +115,14 @@ def open_cache(path: Path) -> JupyterCacheAbstract:
 
 def executed(page: str, root: Path = ROOT) -> nbformat.NotebookNode:
     """The page as a notebook with its cached outputs; KeyError if it has not been executed."""
-    nb = jupytext.read(source(page, root))
+    nb = notebook(page, root)
     _, merged = open_cache(cache_path(root)).merge_match_into_notebook(nb)
     return merged
 
 
 def seconds(page: str, root: Path = ROOT) -> dict[str, float]:
     """Wall and CPU seconds that the page's execution took."""
-    record = open_cache(cache_path(root)).match_cache_notebook(jupytext.read(source(page, root)))
+    record = open_cache(cache_path(root)).match_cache_notebook(notebook(page, root))
     return record.data
 
 
@@ -125,7 +136,7 @@ def place(page: str, code: str, root: Path = ROOT) -> str:
 
 def run(page: str, root: Path = ROOT, timeout: int = 300) -> tuple[nbformat.NotebookNode, dict[str, float]]:
     """Execute one page in a fresh kernel and a scratch folder; PageError names the cell that failed."""
-    nb = jupytext.read(source(page, root))
+    nb = notebook(page, root)
     with tempfile.TemporaryDirectory(prefix="page-") as scratch:
         client = NotebookClient(
             nb, timeout=timeout, record_timing=False, resources={"metadata": {"path": scratch}}
@@ -173,7 +184,7 @@ def main() -> int:
     todo = []
     for page in args.pages or pages(root):
         try:
-            cache.match_cache_notebook(jupytext.read(source(page, root)))
+            cache.match_cache_notebook(notebook(page, root))
         except KeyError:
             todo.append(page)
         else:

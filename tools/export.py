@@ -22,7 +22,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import jupytext
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image, ImageChops, ImageStat
@@ -118,7 +117,7 @@ def convert(page: str, book: plain.Book, outputs: list[list[Any]], key: str) -> 
     converter = plain.Converter(book, page)
     cells: list[nbformat.NotebookNode] = []
     results = iter(outputs)
-    for cell in jupytext.reads(book.text(converter.doc), fmt="md:myst").cells:
+    for cell in execute.notebook(page, book.root).cells:
         ex = {k: cell.metadata["ex"][k] for k in ("id", "role") if k in cell.metadata.get("ex", {})}
         if cell.cell_type == "markdown":
             text = converter.text(cell.source)
@@ -257,8 +256,7 @@ def make(page: str, book: plain.Book, force: bool = False) -> nbformat.NotebookN
 
 
 def _code(page: str, book: plain.Book) -> list[str]:
-    cells = jupytext.reads(book.text(f"chapters/{page}"), fmt="md:myst").cells
-    return [cell.source for cell in cells if cell.cell_type == "code"]
+    return [cell.source for cell in execute.notebook(page, book.root).cells if cell.cell_type == "code"]
 
 
 def dumps(notebook: nbformat.NotebookNode) -> str:
