@@ -1,0 +1,752 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: md:myst,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (ch-optimisation)=
+# # Optimisation
+#
+# After this page you will be able to
+#
+# - predict how many steps gradient descent and momentum need on a quadratic, and set both to their best;
+# - write momentum, RMSprop, Adam and AMSGrad in a few lines each, and say for every line what it is for;
+# - name a convex problem on which Adam ends in the worst point, and a change of coordinates that ruins it;
+# - compute the noise that stochastic gradients leave behind, and say what a noisy gradient flow must contain to get it right.
+
+# %%
+import math
+
+import matplotlib.pyplot as plt
+import torch
+
+from genkit.checks import claim, monte_carlo, self_check
+from genkit.data import digits
+from genkit.plot import colors, style
+from genkit.slider import slider_figure
+from genkit.train import seed_everything
+
+style()
+gen = seed_everything(0)
+torch.set_default_dtype(torch.float64)
+
+
+# %% [markdown]
+# ## A ravine
+#
+# {item}`X0.11` Whatever a generative model's loss is, something has to walk downhill on it. Here is the smallest hill that tells walkers apart: a valley a thousand times
+# steeper across than along,
+#
+# $$
+# L(\theta)=\tfrac12\,\theta^\top A\,\theta,\qquad A=\operatorname{diag}(1,\kappa),\qquad \kappa=1000 .
+# $$ (eq-optimisation-ravine)
+#
+# $\kappa$, the ratio of the largest to the smallest curvature, is the **condition number**. Three walkers start at $(1,1)$, each with its textbook setting. Which is at the bottom first? And which of them
+# would notice if somebody turned the map by 45 degrees ({numref}`fig-optimisation-ravine`)?
+#
+# All walkers of this page have one form: a state, and a function that takes the gradient and returns the step.
+
+# %%
+def descend(rule, grad, theta, steps):
+    """Follow theta <- theta - step; returns all points, start included: (steps + 1, *theta.shape)"""
+    state, path = {}, [theta]
+    for t in range(1, steps + 1):
+        theta = theta - rule(grad(theta), t, state)
+        path.append(theta)
+    return torch.stack(path)
+
+
+def gradient_descent(eta):
+    return lambda g, t, state: eta * g
+
+
+def momentum(eta, gamma):
+    def rule(g, t, state):
+        state["v"] = gamma * state.get("v", 0) + eta * g        # v_t = γ v_{t-1} + η g_t
+        return state["v"]
+
+    return rule
+
+
+def adam(eta, beta1=0.9, beta2=0.999, eps=1e-8):
+    def rule(g, t, state):
+        state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g       # mean of the gradient
+        state["s"] = beta2 * state.get("s", 0) + (1 - beta2) * g**2    # mean of its square
+        m_hat = state["m"] / (1 - beta1**t)                            # both start at 0:
+        s_hat = state["s"] / (1 - beta2**t)                            # undo that bias
+        return eta * m_hat / (s_hat.sqrt() + eps)
+
+    return rule
+
+
+# %% mystnb={"figure": {"name": "fig-optimisation-ravine", "caption": "Loss of three optimisers on the ravine, as drawn (solid) and with the plane turned by 45 degrees (dashed). Gradient descent and momentum do not notice the turn, their lines coincide; Adam does."}, "image": {"alt": "Logarithmic loss against step for two hundred steps. Gradient descent hardly falls; momentum rises first and then falls fast along a straight line; Adam falls fast on the aligned ravine, but on the turned one its dashed line stays several orders of magnitude higher."}} tags=["hide-input"]
+kappa = 1000.0
+A = torch.diag(torch.tensor([1.0, kappa]))
+c = math.sqrt(0.5)
+turn = torch.tensor([[c, -c], [c, c]])
+turned = turn @ A @ turn.T
+best_gamma = ((kappa**0.5 - 1) / (kappa**0.5 + 1)) ** 2
+rules = {
+    "gradient descent": gradient_descent(2 / (kappa + 1)),
+    "momentum": momentum(4 / (kappa**0.5 + 1) ** 2, best_gamma),
+    "Adam, η = 0.03": adam(0.03),
+}
+final, apart = {}, {}
+_, ax = plt.subplots(figsize=(6.5, 3))
+for (name, rule), colour in zip(rules.items(), colors.cycle, strict=False):
+    path = descend(rule, lambda x: A @ x, torch.ones(2), 200)
+    other = descend(rule, lambda x: turned @ x, turn @ torch.ones(2), 200)
+    apart[name] = (other @ turn - path).abs().max()
+    for points, matrix, dash in ((path, A, "-"), (other, turned, "--")):
+        loss = 0.5 * ((points @ matrix) * points).sum(1)
+        final[name, dash] = loss[-1]
+        ax.semilogy(loss, dash, color=colour, label=name if dash == "-" else None)
+ax.set(xlabel="step", ylabel="loss", ylim=(1e-10, 1e6))
+ax.legend()
+plt.show()
+
+# %% tags=["hide-input"]
+claim("optimisation-invariant", "gradient descent and momentum: path on the turned ravine, turned back, minus path",
+      torch.stack([apart["gradient descent"], apart["momentum"]]), torch.zeros(2),
+      item="X0.11 E0.16", by="both are equivariant under rotations", atol=1e-9)
+claim("optimisation-adam-aligned", "Adam's loss after 200 steps, ravine along the axes",
+      final["Adam, η = 0.03", "-"], item="X0.11 E0.16", by="fast: each axis has its own step", at_most=1e-5)
+claim("optimisation-adam-turned", "Adam's loss after 200 steps, same ravine turned by 45 degrees",
+      final["Adam, η = 0.03", "--"], item="X0.11 E0.16", by="slow: no axis is along the ravine", at_least=0.1)
+
+
+# %% [markdown]
+# ## How fast can it go?
+#
+# On a quadratic everything is known. Gradient descent multiplies the error along the eigenvector of curvature $\lambda$ by $1-\eta\lambda$ in each step. The worst factor over
+# $[\mu,L]$ is smallest when both ends are equally bad.
+#
+# :::{prf:theorem} Rates on a quadratic
+# :label: thm-optimisation-rates
+# Let the curvatures lie in $[\mu,L]$ and $\kappa=L/\mu$. Gradient descent is fastest with $\eta=2/(L+\mu)$, where the error shrinks per step by
+#
+# $$
+# \rho_{\mathrm{GD}}=\frac{\kappa-1}{\kappa+1} .
+# $$ (eq-optimisation-gd)
+#
+# Momentum, $v_t=\gamma v_{t-1}+\eta\nabla L$, $\theta_t=\theta_{t-1}-v_t$, with $\eta=\bigl(\tfrac{2}{\sqrt L+\sqrt\mu}\bigr)^2$ and $\gamma=\rho_{\mathrm{HB}}^2$ shrinks it, up to a factor
+# that grows linearly in $t$, by
+#
+# $$
+# \rho_{\mathrm{HB}}=\frac{\sqrt\kappa-1}{\sqrt\kappa+1} .
+# $$ (eq-optimisation-hb)
+# :::
+#
+# :::{prf:proof}
+# *Gradient descent:* $\max_\lambda|1-\eta\lambda|=\max(|1-\eta\mu|,|1-\eta L|)$, smallest where $1-\eta\mu=\eta L-1$. *Momentum:* eliminate $v$: $\theta_{t+1}=(1+\gamma-\eta\lambda)\theta_t-\gamma\theta_{t-1}$. The roots of
+# $z^2-(1+\gamma-\eta\lambda)z+\gamma$ have product $\gamma$; where they are complex, that is, where $(1-\sqrt\gamma)^2\le\eta\lambda\le(1+\sqrt\gamma)^2$, both have modulus $\sqrt\gamma$ *whatever $\lambda$ is*. The settings
+# put $\mu$ and $L$ exactly on the two ends. There the root is double, hence the factor $t$.
+# :::
+#
+# The square root is the point: for $\kappa=1000$ a factor of thirty in steps. {item}`S0.22`
+
+# %%
+def steps_needed(rule, kappa, tolerance=1e-6):
+    """Steps until the distance to the minimum has shrunk by the tolerance, from (1, 1)."""
+    grad = torch.tensor([1.0, kappa])
+    path = descend(rule, lambda x: grad * x, torch.ones(2), 8000)
+    return int((path.norm(dim=1) <= tolerance * math.sqrt(2)).nonzero()[0])
+
+
+def tuned(kappa):
+    root = math.sqrt(kappa)
+    rho = (root - 1) / (root + 1)
+    return gradient_descent(2 / (kappa + 1)), momentum(4 / (root + 1) ** 2, rho**2)
+
+
+# %% tags=["hide-input"]
+needed = torch.tensor([[steps_needed(rule, k) for rule in tuned(k)] for k in (100.0, 1000.0)])
+foretold = torch.tensor([math.ceil(math.log(1e6) / -math.log((k - 1) / (k + 1))) for k in (100, 1000)])
+claim("optimisation-steps-gd", "steps of gradient descent to a millionth, κ = 100 and 1000", needed[:, 0],
+      foretold, item="X0.11 E0.13", by="ceil(log 10⁶ / -log ρ)")
+
+
+def transient(kappa):
+    """First t with |error| <= 1e-6 in closed form: a double root ρ at λ = μ, -ρ at λ = L."""
+    root = math.sqrt(kappa)
+    rho, eta = (root - 1) / (root + 1), 4 / (root + 1) ** 2
+    for t in range(1, 2000):
+        error = []
+        for z, curvature in ((rho, 1), (-rho, kappa)):
+            first = 1 - eta * curvature                 # θ_1 / θ_0
+            error.append(z**t * (1 + t * (first / z - 1)))
+        if math.hypot(*error) <= 1e-6 * math.sqrt(2):
+            return t
+    raise ValueError("not reached")
+
+
+claim("optimisation-steps-momentum", "steps of momentum to a millionth, κ = 100 and 1000", needed[:, 1],
+      torch.tensor([transient(100), transient(1000)]), item="X0.11 E0.13 S0.22",
+      by="closed form of the recursion, (a + bt) ρ^t")
+eta, rho = 4 / (math.sqrt(1000) + 1) ** 2, (math.sqrt(1000) - 1) / (math.sqrt(1000) + 1)
+moduli = [torch.linalg.eigvals(torch.tensor([[1 + rho**2 - eta * k, -(rho**2)], [1.0, 0.0]])).abs().max()
+          for k in (1.0, 10.0, 500.0, 1000.0)]
+claim("optimisation-moduli", "modulus of the recursion's roots at curvatures 1, 10, 500, 1000",
+      torch.stack(moduli), torch.full((4,), rho), item="S0.22", by="√γ at every curvature", atol=1e-6)
+theirs = torch.ones(2, requires_grad=True)
+sgd = torch.optim.SGD([theirs], lr=0.001, momentum=0.9)
+for _ in range(50):
+    sgd.zero_grad()
+    (0.5 * theirs @ A @ theirs).backward()
+    sgd.step()
+mine = descend(momentum(0.001, 0.9), lambda x: A @ x, torch.ones(2), 50)[-1]
+claim("optimisation-torch-momentum", "momentum as above minus torch.optim.SGD after 50 steps",
+      (mine - theirs.detach()).abs().max(), 0.0, item="S0.22", by="torch.optim", atol=1e-12)
+
+# %% [markdown]
+# Too little momentum wastes the root, too much rings like a bell. Move $\gamma$ below: on the way to the best value the curve gets steeper, beyond it the slope is $\sqrt\gamma$ per
+# step and gets flatter again.
+
+# %% tags=["hide-input"]
+frames = []
+quadratic = torch.tensor([1.0, 100.0])
+rho100 = (10 - 1) / (10 + 1)
+for gamma in (0.0, 0.3, 0.5, 0.6, rho100**2, 0.8, 0.9, 0.95, 0.99):
+    step = (1 + math.sqrt(gamma)) ** 2 / 100 * (2 / 2.02 if gamma == 0 else 1)
+    path = descend(momentum(step, gamma), lambda x: quadratic * x, torch.ones(2), 150)
+    far = path.norm(dim=1).clamp_min(1e-9).log10()
+    ends = torch.tensor([0.0, 150.0])
+    frames.append({
+        "label": f"γ = {gamma:.2f}",
+        "lines": [
+            {"x": torch.arange(151.0), "y": far, "name": "distance to the minimum"},
+            {"x": ends, "y": ends * math.log10(rho100), "name": "best possible slope", "dashed": True},
+        ],
+        "note": "the best value" if gamma == rho100**2 else ("too little" if gamma < rho100**2 else "too much"),
+    })
+slider_figure(
+    "optimisation-momentum", frames, slider_label="momentum γ", xlabel="step",
+    ylabel="log₁₀ distance", title="Momentum on a ravine, condition number 100", start=0, ylim=(-9, 1),
+    alt="Distance to the minimum, on a logarithmic scale, against the step. As gamma grows from zero the line gets steeper until it is parallel to the best possible slope at 0.67; for larger gamma it oscillates and flattens.",
+)
+
+
+# %% [markdown]
+# :::{admonition} Erratum E0.13 · What momentum is for
+# :class: erratum
+# {item}`E0.13` **The notes say** that variational autoencoders and flows are frequently trained by stochastic gradient descent with momentum, which "helps to overcome shallow local minima". **What is
+# true:** in practice they are trained by Adam; what is *proved* about momentum is {eq}`eq-optimisation-hb`, a remedy for bad conditioning; and rolling through a shallow minimum is a thing that may happen, in
+# either direction. The cell starts four thousand balls on $L(\theta)=\tfrac14\theta^4-\tfrac12\theta^2+0.15\,\theta$, which has a deep minimum on the left and a shallow one on the right.
+# :::
+
+# %%
+def slope(x):
+    return x**3 - x + 0.15
+
+
+starts = torch.linspace(-2, 2, 4001)
+plain = descend(gradient_descent(0.05), slope, starts, 2000)[-1]
+heavy = descend(momentum(0.05, 0.9), slope, starts, 2000)[-1]
+
+
+# %% tags=["hide-input"]
+def share(which, of):
+    return (which & of).sum() / of.sum()
+
+
+roots = torch.linalg.eigvals(torch.tensor([[0.0, 1.0, -0.15], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])).real.sort().values
+claim("optimisation-basin", "share of starts from which gradient descent ends in the deep minimum",
+      (plain < 0).double().mean(), (roots[1] + 2) / 4, item="E0.13", by="everything left of the barrier, a root of the slope",
+      atol=1 / 4001)
+claim("optimisation-escapes", "of those in the shallow basin: share that momentum carries to the deep one",
+      share(heavy < 0, plain > 0), item="E0.13", by="it may", at_least=0.2, at_most=0.6)
+claim("optimisation-falls-out", "of those in the deep basin: share that momentum carries to the shallow one",
+      share(heavy > 0, plain < 0), item="E0.13", by="it may as well", at_least=0.05, at_most=0.3)
+
+
+# %% [markdown]
+# Momentum moved {value}`optimisation-escapes:.0%` of the balls in the shallow basin to the better minimum, and {value}`optimisation-falls-out:.0%` of those in the deep basin to the worse one.
+#
+# ## Minima, saddles and other stationary points
+#
+# {item}`S0.15` The losses of neural networks are not convex, and the usual picture of that is a landscape with many valleys. In high dimension it misleads. A stationary point is a minimum only if *all*
+# $d$ curvatures are positive. If the Hessian were a random symmetric matrix, that would be rarer than $d$ coin tosses that all come up heads: the eigenvalues repel each other, and the probability
+# falls like $3^{-d^2/4}$ {cite:p}`dean2006`. Nearly every stationary point of such a landscape is a **saddle**.
+
+# %%
+def share_minima(d, n=200_000):
+    """Share of random symmetric d×d Hessians with positive curvatures only."""
+    m = torch.randn(n, d, d, generator=gen)
+    hessians = (m + m.transpose(1, 2)) / 2
+    return monte_carlo((torch.linalg.eigvalsh(hessians)[:, 0] > 0).double())
+
+
+# %% tags=["hide-input"]
+exact = {2: (2 - math.sqrt(2)) / 4, 3: (math.pi - 2 * math.sqrt(2)) / (4 * math.pi)}
+for d in (2, 3):
+    mean, se = share_minima(d)
+    claim(f"optimisation-saddles-{d}", f"share of random stationary points that are minima, d = {d}", mean, exact[d],
+          item="S0.15 E0.12", by="integral over the Gaussian orthogonal ensemble", se=se)
+mean, se = share_minima(5)
+claim("optimisation-saddles-5", "the same for d = 5, over what independent signs would give (1/32)", mean * 32,
+      item="S0.15 E0.12", by="eigenvalues repel: far below 1", at_most=0.02)
+
+
+# %% [markdown]
+# Real losses are no random matrices, and their bad stationary points tend to lie high up; but the conclusion that saddles, not valleys, are what slows training is borne out {cite:p}`dauphin2014`.
+# And a saddle slows more than it holds: along a direction of curvature $-\lambda$ the distance grows by $1+\eta\lambda$ per step, so a walker that starts $\varepsilon$ beside the ridge leaves after about
+# $\log(1/\varepsilon)/\eta\lambda$ steps. A little noise is all it needs.
+#
+# ## Noise has a size
+#
+# Gradients come from batches. The notes write the result as $\dot\theta=-\nabla L+\eta(t)$ with a noise $\eta$ that is left open, and clashes with the learning rate. What is the noise, and what does it leave behind?
+#
+# Near a minimum with curvature $a$ let the batch gradient be $a\theta+\xi$ with variance $\sigma^2$ for $\xi$. The step $\theta\leftarrow\theta-\eta(a\theta+\xi)$ has a stationary variance that solves $V=(1-\eta a)^2V+\eta^2\sigma^2$:
+#
+# $$
+# V=\frac{\eta\,\sigma^2}{2a-\eta a^2}\;\approx\;\frac{\eta\,\sigma^2}{2a} .
+# $$ (eq-optimisation-stationary)
+#
+# It does not go to zero, and it is proportional to the learning rate. A flow that reproduces this must carry $\eta$ in its noise,
+#
+# $$
+# d\theta=-\nabla L\,dt+\sqrt{\eta\,C(\theta)}\;dW,
+# $$ (eq-optimisation-sde)
+#
+# where $C$ is the covariance of the batch gradient {cite:p}`mandt2017`.
+
+# %%
+def stationary_variance(eta, a=1.0, sigma=1.0, chains=20_000, steps=400):
+    """Variance of noisy gradient descent on a parabola, over independent chains."""
+    theta = torch.zeros(chains)
+    for _ in range(steps):
+        g = a * theta + sigma * torch.randn(chains, generator=gen)
+        theta = theta - eta * g
+    return monte_carlo(theta**2)
+
+
+# %% [markdown]
+# :::{admonition} Erratum E0.12 · Gradient flow with noise
+# :class: erratum
+# {item}`E0.12` **The notes say** that training follows $\dot\theta=-\nabla L(\theta)+\eta(t)$ and that the trouble is many local minima. **What is true:** the noise must scale with the square root of the learning rate
+# and have the gradient's covariance, or the stationary law is wrong; that covariance is anisotropic; saddles outnumber minima; and the update of an adversarial game is no gradient of anything, so that no
+# such flow describes it ({ref}`ch-adversarial`). In the cell, a noise that does not know the learning rate foretells one variance for all of them.
+# :::
+
+# %% tags=["hide-input"]
+rates = (0.02, 0.1, 0.5)
+got = [stationary_variance(eta, steps=round(8 / eta)) for eta in rates]
+for eta, (mean, se) in zip(rates, got, strict=True):
+    claim(f"optimisation-variance-{int(100 * eta)}", f"stationary variance of noisy descent, η = {eta}", mean,
+          eta / (2 - eta), item="E0.12 S0.15", by="ησ²/(2a - ηa²)", se=se)
+claim("optimisation-variance-scale", "variance at η = 0.5 over variance at η = 0.02", got[2][0] / got[0][0],
+      (0.5 / 1.5) / (0.02 / 1.98), item="E0.12", by="closed form; 1 if the noise did not scale", rtol=0.05, digits=3)
+
+# %% [markdown]
+# What is $C$? For a model that is fitted by maximum likelihood and *contains the truth*, the covariance of one example's gradient at the optimum is the Fisher information, which is the Hessian of the loss: noise is
+# large exactly where the valley is steep. The cell checks it on a logistic regression that draws its own labels.
+
+# %%
+features = torch.randn(40_000, 4, generator=gen) * torch.tensor([3.0, 1.0, 0.5, 0.2])
+weights = torch.tensor([0.5, -1.0, 1.0, 2.0])
+prob = torch.sigmoid(features @ weights)
+labels = torch.bernoulli(prob, generator=gen)
+
+per_example = (prob - labels)[:, None] * features                       # (n, 4) gradients of -log p
+noise = per_example.T @ per_example / len(features)                     # covariance C
+hessian = (features * (prob * (1 - prob))[:, None]).T @ features / len(features)
+
+# %% tags=["hide-input"]
+ratio = torch.linalg.eigvals(torch.linalg.solve(hessian, noise)).real
+claim("optimisation-fisher", "eigenvalues of H⁻¹C, gradient covariance against Hessian", ratio.sort().values,
+      torch.ones(4), item="E0.12", by="information identity", atol=0.06, digits=2)
+spectrum = torch.linalg.eigvalsh(noise)
+claim("optimisation-anisotropy", "largest over smallest eigenvalue of the noise", spectrum[-1] / spectrum[0],
+      item="E0.12", by="1 if the noise were isotropic", at_least=20)
+batch = per_example[: 40_000 // 50 * 50].reshape(-1, 50, 4).mean(1)
+claim("optimisation-batch", "trace of the covariance of a batch of 50 over that of one example",
+      batch.var(0).sum() / per_example.var(0).sum() * 50, 1.0, item="E0.12", by="C/B", atol=0.1, digits=2)
+
+
+# %% [markdown]
+# Averaging more examples divides $C$, lowering $\eta$ divides its effect; near a minimum, a batch $B$ and a rate $\eta$ matter through $\eta/B$ only. To end *at* the minimum, the rate must be lowered towards zero.
+#
+# ## Adaptive steps
+#
+# {item}`S0.26` If steep and flat directions lie along the axes, each axis can have its own step. **RMSprop** divides by a running root mean square of the gradient, **Adam** {cite:p}`kingma2015` adds momentum and undoes the bias
+# of both averages,
+#
+# $$
+# \begin{aligned}
+# m_t&=\beta_1m_{t-1}+(1-\beta_1)g_t, & s_t&=\beta_2s_{t-1}+(1-\beta_2)g_t^2,\\
+# \hat m_t&=\frac{m_t}{1-\beta_1^t}, & \hat s_t&=\frac{s_t}{1-\beta_2^t},\qquad
+# \theta_t=\theta_{t-1}-\eta\,\frac{\hat m_t}{\sqrt{\hat s_t}+\epsilon},
+# \end{aligned}
+# $$ (eq-optimisation-adam)
+#
+# all elementwise. (The literature and the notes write $v_t$ both for this second moment and for momentum's velocity; here the second moment is $s_t$.) Why the hats? After the first step $m_1=(1-\beta_1)g_1$ and
+# $s_1=(1-\beta_2)g_1^2$, so that the step would be $\tfrac{1-\beta_1}{\sqrt{1-\beta_2}}\approx3.2$ times the learning rate; with them it is $\eta\operatorname{sign}(g_1)$. **AMSGrad** {cite:p}`reddi2018` keeps the *largest* $s$ so far.
+
+# %%
+def rmsprop(eta, alpha=0.99, eps=1e-8):
+    def rule(g, t, state):
+        state["s"] = alpha * state.get("s", 0) + (1 - alpha) * g**2
+        return eta * g / (state["s"].sqrt() + eps)
+
+    return rule
+
+
+def amsgrad(eta, beta1=0.9, beta2=0.999, eps=1e-8):
+    def rule(g, t, state):
+        state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
+        state["s"] = beta2 * state.get("s", 0) + (1 - beta2) * g**2
+        state["max"] = torch.maximum(state.get("max", torch.zeros_like(g)), state["s"])
+        return eta * state["m"] / (1 - beta1**t) / ((state["max"] / (1 - beta2**t)).sqrt() + eps)
+
+    return rule
+
+
+# %% tags=["hide-input"]
+def theirs(optimiser, steps=60):
+    x = torch.tensor([1.0, -1.0, 0.5], requires_grad=True)
+    chosen = optimiser([x])
+    for _ in range(steps):
+        chosen.zero_grad()
+        (x.pow(4).sum() + (x * torch.tensor([1.0, 10.0, 100.0]) * x).sum()).backward()
+        chosen.step()
+    return x.detach()
+
+
+def bowl(x):
+    return 4 * x**3 + 2 * torch.tensor([1.0, 10.0, 100.0]) * x
+
+
+start = torch.tensor([1.0, -1.0, 0.5])
+pairs = [
+    (rmsprop(0.01), lambda p: torch.optim.RMSprop(p, lr=0.01)),
+    (adam(0.05), lambda p: torch.optim.Adam(p, lr=0.05)),
+    (amsgrad(0.05), lambda p: torch.optim.Adam(p, lr=0.05, amsgrad=True)),
+]
+gaps = torch.stack([(descend(rule, bowl, start, 60)[-1] - theirs(make)).abs().max() for rule, make in pairs])
+claim("optimisation-torch", "RMSprop, Adam and AMSGrad as above minus torch.optim, after 60 steps", gaps,
+      torch.zeros(3), item="S0.26", by="torch.optim", atol=1e-10)
+g = torch.tensor([1e-3, -50.0])
+first = adam(0.01)(g, 1, {})
+claim("optimisation-first-step", "Adam's first step over the learning rate, gradients 0.001 and -50", first / 0.01,
+      torch.tensor([1.0, -1.0]), item="S0.26", by="sign of the gradient", atol=1e-4)
+raw = (0.1 * g) / ((0.001 * g**2).sqrt() + 1e-8)
+claim("optimisation-no-hats", "the same without bias correction", raw, torch.tensor([1.0, -1.0]) * 0.1 / math.sqrt(0.001),
+      item="S0.26", by="(1 - β1)/√(1 - β2)", rtol=1e-3)
+
+
+# %% [markdown]
+# :::{admonition} Erratum E0.16 · Adam adapts to the axes, and may fail
+# :class: erratum
+# {item}`E0.16` **The notes say** that Adam adapts its rates to the complex landscapes of generative models. **What is true:** it adapts to the *coordinates*. Turned by 45 degrees, the ravine of
+# {numref}`fig-optimisation-ravine` costs it orders of magnitude, and gradient descent nothing. Nor is convergence implied: on the convex problem below, from {cite:t}`reddi2018`, Adam walks to the *worst* point. With a constant
+# rate it does not settle at all. For adversarial games its momentum is turned down ($\beta_1$ between 0 and 0.5), since momentum amplifies rotation ({ref}`ch-adversarial`).
+# :::
+#
+# The problem: on $[-1,1]$ the loss is $3\theta$ in every third round and $-\theta$ in the others. On average it is $\theta/3$, best at $-1$. With a short memory Adam divides the rare large gradient by a large root and the
+# frequent small ones by a small root, and so follows the majority. AMSGrad never forgets the large one ({numref}`fig-optimisation-reddi`).
+
+# %%
+def reddi(rule, rounds=30_000):
+    """Online rounds with gradients 3, -1, -1, 3, ..., projected to [-1, 1]: all points"""
+    theta, state, path = torch.zeros(()), {}, []
+    for t in range(1, rounds + 1):
+        g = torch.tensor(3.0 if t % 3 == 1 else -1.0)
+        theta = (theta - rule(g, t, state) / math.sqrt(t)).clamp(-1, 1)   # rate η/√t
+        path.append(theta)
+    return torch.stack(path)
+
+
+short_memory = {"beta1": 0.0, "beta2": 0.1}
+wrong_way = reddi(adam(0.5, **short_memory), 6000)
+right_way = reddi(amsgrad(0.5, **short_memory), 6000)
+
+# %% mystnb={"figure": {"name": "fig-optimisation-reddi", "caption": "The same convex problem, best at minus one. Adam with a short memory walks to the opposite end and stays; AMSGrad reaches the optimum."}, "image": {"alt": "Position against round on a logarithmic axis: one line climbs to plus one and remains there, the other falls steadily to nearly minus one."}} tags=["hide-input"]
+_, ax = plt.subplots(figsize=(6, 2.4))
+rounds = torch.arange(1, 6001)
+shown = torch.unique(torch.logspace(0, math.log10(6000), 300).long()) - 1
+ax.semilogx(rounds[shown], wrong_way[shown], color=colors.bad, label="Adam")
+ax.semilogx(rounds[shown], right_way[shown], color=colors.model, label="AMSGrad")
+ax.axhline(-1, color=colors.truth, ls="--", lw=1, label="optimum")
+ax.set(xlabel="round", ylabel="$\\theta$")
+ax.legend(loc="center right")
+plt.show()
+
+claim("optimisation-reddi-adam", "Adam's place after 6000 rounds", wrong_way[-1], 1.0, item="E0.16",
+      by="Reddi et al. 2018, theorem 1: the worst point", atol=1e-6)
+claim("optimisation-reddi-amsgrad", "AMSGrad's place after 6000 rounds", right_way[-1], -1.0, item="E0.16",
+      by="the optimum", atol=0.02)
+restless = descend(adam(0.1, beta2=0.99), lambda x: turned @ x, turn @ torch.ones(2), 6000)
+late = 0.5 * ((restless[4000:] @ turned) * restless[4000:]).sum(1)
+claim("optimisation-restless", "Adam on the turned ravine with a constant rate: largest loss after step 4000", late.max(),
+      item="E0.16", by="0 if it settled", at_least=0.01, stable=False)
+
+
+def lowered(g, t, state, rule=adam(0.1, beta2=0.99)):
+    return rule(g, t, state) * (1 - t / 6001)
+
+
+settled = descend(lowered, lambda x: turned @ x, turn @ torch.ones(2), 6000)[-1]
+claim("optimisation-settled", "the same with a rate that falls to zero: final loss", 0.5 * settled @ turned @ settled,
+      item="E0.16", by="it settles", at_most=1e-9, stable=False)
+
+# %% [markdown]
+# ## On real data
+#
+# A convex problem of real size: softmax regression of the digits' classes with a small quadratic penalty, 650 parameters, whose optimum a quasi-Newton method finds to ten digits. Nothing about it says that its valleys lie along the pixels. So let every optimiser
+# work in three coordinate systems, $W=MU$ with $M$ the identity, a random rotation, or a diagonal matrix that stretches each input by up to a hundred. The model, the loss and the optimum are the same; only what the optimiser sees differs. Each gets three hundred full
+# gradients and the best of six learning rates ({numref}`fig-optimisation-digits`).
+
+# %%
+data = digits()
+x = torch.cat([data.train.x / 16, torch.ones(len(data.train.x), 1)], 1)       # (1077, 65)
+one_hot = torch.nn.functional.one_hot(data.train.y, 10).double()
+
+
+def value(w):                                                                 # w (65, 10)
+    return -(one_hot * torch.log_softmax(x @ w, 1)).sum(1).mean() + 0.0005 * w.square().sum()
+
+
+def gradient(w):
+    return x.T @ (torch.softmax(x @ w, 1) - one_hot) / len(x) + 0.001 * w
+
+
+coordinates = {
+    "as it is": torch.eye(65),
+    "turned": torch.linalg.qr(torch.randn(65, 65, generator=gen)).Q,
+    "stretched": torch.diag(10 ** (-2 * torch.rand(65, generator=gen))),
+}
+grids = {
+    "gradient descent": [gradient_descent(r) for r in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)],
+    "momentum, γ = 0.9": [momentum(r, 0.9) for r in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)],
+    "Adam": [adam(r) for r in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)],
+}
+
+# %% mystnb={"figure": {"name": "fig-optimisation-digits", "caption": "Loss above the optimum for softmax regression of the digits, best of six learning rates, in three coordinate systems. In decent coordinates tuned momentum wins, turned or not; stretched ones ruin it, and hurt Adam far less."}, "image": {"alt": "Three panels of excess loss against step on a logarithmic axis. In the first two, momentum falls fastest, Adam next, gradient descent slowest. In the third, gradient descent and momentum hardly fall while Adam falls by orders of magnitude."}} tags=["hide-input"]
+w = torch.zeros(65, 10, requires_grad=True)
+newton = torch.optim.LBFGS([w], max_iter=2000, tolerance_grad=1e-10, tolerance_change=0, history_size=50,
+                           line_search_fn="strong_wolfe")
+
+
+def closure():
+    newton.zero_grad()
+    loss = value(w)
+    loss.backward()
+    return loss
+
+
+newton.step(closure)
+optimum = value(w.detach())
+
+excess = {}
+_, axes = plt.subplots(1, 3, figsize=(7, 2.8), sharey=True, layout="constrained")
+for ax, (system, m) in zip(axes, coordinates.items(), strict=True):
+    for (name, rules), colour in zip(grids.items(), colors.cycle, strict=False):
+        runs = []
+        for rule in rules:
+            path = descend(rule, lambda u, m=m: m.T @ gradient(m @ u), torch.zeros(65, 10), 300)
+            runs.append(torch.stack([value(m @ u) - optimum for u in path[::10]]))
+        best = min(runs, key=lambda run: run[-1])
+        excess[name, system] = best[-1]
+        ax.semilogy(range(0, 301, 10), best.clamp_min(1e-10), color=colour, label=name)
+    ax.set(title=system, xlabel="step", ylim=(1e-10, 5))
+axes[0].set_ylabel("loss above the optimum (nats)")
+axes[2].legend(loc="lower left")
+plt.show()
+
+# %% tags=["hide-input"]
+plain_gd, heavy, adaptive = grids
+claim("optimisation-digits-optimum", "norm of the gradient at the optimum found", gradient(w.detach()).norm(), 0.0,
+      item="X0.11", by="a stationary point of a convex loss", atol=1e-6, stable=False)
+claim("optimisation-digits-momentum", "as it is: excess loss of gradient descent over that of momentum", excess[plain_gd, "as it is"] / excess[heavy, "as it is"],
+      item="E0.13 X0.11", by="√κ against κ", at_least=1e3, stable=False)
+claim("optimisation-digits-adam", "as it is: excess loss of Adam over that of momentum", excess[adaptive, "as it is"] / excess[heavy, "as it is"],
+      item="E0.13 E0.16", by="1 if both were equally good", at_least=100, stable=False)
+claim("optimisation-digits-turned", "turned over as it is: gradient descent",
+      excess[plain_gd, "turned"] / excess[plain_gd, "as it is"], 1.0, item="E0.16", by="equivariance", atol=1e-3, digits=2)
+claim("optimisation-digits-adam-turned", "turned: Adam's excess loss", excess[adaptive, "turned"], item="E0.16",
+      by="as good as unturned: no ravine along the pixels", at_most=1e-7, stable=False)
+claim("optimisation-digits-stretched", "stretched: excess loss of momentum over that of Adam",
+      excess[heavy, "stretched"] / excess[adaptive, "stretched"], item="E0.16", by="1 if Adam did not adapt", at_least=30, stable=False)
+
+
+# %% [markdown]
+# Two lessons, one of them against folklore. On a well-scaled problem Adam has no edge: tuned momentum beats it by orders of magnitude, and turning the pixels does Adam no harm, since the valleys did not lie along them in the first place. What Adam is good for is the third panel:
+# coordinates of very different scale, which it undoes one by one. The parameters of a deep network are such coordinates, each layer with its own scale; that, and the few learning rates one has to try, is the honest case for it.
+#
+# ## Exercises
+
+# %% [markdown] ex={"id": "optimisation-nesterov", "role": "statement"}
+# :::{exercise} Look before you roll
+# :label: ex-optimisation-nesterov
+#
+# Nesterov's momentum takes the gradient where the ball is *about to be*: with $\tilde\theta_t=\theta_{t-1}-\gamma v_{t-1}$,
+#
+# $$
+# v_t=\gamma v_{t-1}+\eta\nabla L(\tilde\theta_t),\qquad \theta_t=\theta_{t-1}-v_t .
+# $$
+#
+# Return all points $\theta_0,\dots,\theta_T$ for a given gradient function, with $v_0=0$.
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "optimisation-nesterov", "role": "stub"}
+def nesterov(grad, theta, eta, gamma, steps):
+    """grad: (d,) -> (d,); theta (d,) -> points (steps + 1, d)"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "optimisation-nesterov", "role": "check"} tags=["hide-input"]
+def check_optimisation_nesterov():
+    start, steps, eta, gamma = torch.tensor([1.0, -2.0]), 40, 0.02, 0.8
+    curvature = torch.tensor([1.0, 30.0])
+    mine = nesterov(lambda x: curvature * x, start.clone(), eta, gamma, steps)
+    assert mine.shape == (steps + 1, 2), f"{steps} steps give {steps + 1} points in the plane, got shape {tuple(mine.shape)}"
+    assert torch.equal(mine[0], start), "the first point is the start"
+    # with x for the point ahead, PyTorch's form: velocity from the gradient at x, then a step with both
+    ahead = start.clone().requires_grad_()
+    sgd = torch.optim.SGD([ahead], lr=eta, momentum=gamma, nesterov=True)
+    seen = [start.clone()]
+    while len(seen) <= steps:
+        sgd.zero_grad()
+        (0.5 * (curvature * ahead**2).sum()).backward()
+        sgd.step()
+        seen.append(ahead.detach().clone())
+    velocity = mine[:-1] - mine[1:]
+    looks = torch.cat([start[None], mine[1:] - gamma * velocity])
+    far = (looks - torch.stack(seen)).abs().max()
+    assert far < 1e-10, f"the points at which the gradient is taken are off by {far:.2g}"
+    quartic = nesterov(lambda x: x**3, torch.tensor([1.0]), 0.1, 0.5, 2)
+    v1 = 0.1
+    v2 = 0.05 + 0.1 * (0.9 - 0.05) ** 3
+    assert torch.isclose(quartic[2, 0], torch.tensor(1 - v1 - v2)), "two steps by hand on a quartic disagree"
+
+
+_ = self_check("optimisation-nesterov", check_optimisation_nesterov)
+
+
+# %% [markdown] ex={"id": "optimisation-adamw", "role": "statement"}
+# :::{exercise} Decay that does not adapt
+# :label: ex-optimisation-adamw
+#
+# Adding $\tfrac\lambda2\lVert\theta\rVert^2$ to the loss sends $\lambda\theta$ through Adam's division, so that parameters with large gradients are decayed least. AdamW {cite:p}`loshchilov2019` decays them all alike: it first replaces $\theta$ by
+# $(1-\eta\lambda)\theta$ and then takes Adam's step {eq}`eq-optimisation-adam` with the gradient of the *loss alone*, evaluated before the decay. Return the point after all given gradients, which are fixed in advance, with $\beta_1=0.9$, $\beta_2=0.999$, $\epsilon=10^{-8}$.
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "optimisation-adamw", "role": "stub"}
+def adamw(theta, gradients, eta, decay):
+    """theta (d,), gradients (T, d) -> theta (d,) after T steps"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "optimisation-adamw", "role": "check"} tags=["hide-input"]
+def check_optimisation_adamw():
+    g = torch.Generator().manual_seed(2)
+    gradients = torch.randn(25, 3, generator=g) * torch.tensor([1e-3, 1.0, 50.0])
+    start = torch.tensor([1.0, -2.0, 3.0])
+    for decay in (0.0, 0.3):
+        theirs = start.clone().requires_grad_()
+        reference = torch.optim.AdamW([theirs], lr=0.02, weight_decay=decay)
+        for row in gradients:
+            theirs.grad = row.clone()
+            reference.step()
+        got = adamw(start.clone(), gradients.clone(), 0.02, decay)
+        assert got.shape == (3,), f"expected the final parameters, shape (3,), got {tuple(got.shape)}"
+        far = (got - theirs.detach()).abs().max()
+        what = "without decay this should be Adam" if decay == 0 else "without decay all is well, with it"
+        assert far < 1e-9, f"{what}: off by {far:.2g}"
+    still = adamw(torch.tensor([4.0]), torch.zeros(10, 1), 0.1, 0.5)
+    assert torch.isclose(still, torch.tensor([4 * 0.95**10])).all(), "with zero gradients only the decay acts, by 1 - ηλ each step"
+
+
+_ = self_check("optimisation-adamw", check_optimisation_adamw)
+
+
+# %% [markdown] ex={"id": "optimisation-lyapunov", "role": "statement"}
+# :::{exercise} Does momentum cool?
+# :label: ex-optimisation-lyapunov
+#
+# Near a minimum of curvature $a$, let the gradient be $a\theta+\xi$ with independent noise of variance $\sigma^2$, and run momentum: $v_t=\gamma v_{t-1}+\eta(a\theta_{t-1}+\xi_t)$, $\theta_t=\theta_{t-1}-v_t$. Return the stationary variance of $\theta$. (Write the update of
+# $(\theta,v)$ as a matrix $M$ plus noise; the stationary covariance solves $\Sigma=M\Sigma M^\top+Q$, which is a linear system.) Then compare with {eq}`eq-optimisation-stationary` for the rate $\eta/(1-\gamma)$: what does momentum do to the noise at equal speed?
+#
+# *Investigate · about 30 minutes · 5 points*
+# :::
+
+# %% ex={"id": "optimisation-lyapunov", "role": "stub"}
+def momentum_variance(a, sigma, eta, gamma):
+    """Stationary variance of theta, a number."""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "optimisation-lyapunov", "role": "check"} tags=["hide-input"]
+def check_optimisation_lyapunov():
+    plain = momentum_variance(2.0, 3.0, 0.1, 0.0)
+    # V = (1 - ηa)² V + η²σ²: put the answer back into the recursion
+    assert math.isclose(plain, (1 - 0.2) ** 2 * plain + 0.09, rel_tol=1e-9), "without momentum it does not solve V = (1 - ηa)²V + η²σ²"
+    g = torch.Generator().manual_seed(1)
+    for a, sigma, eta, gamma in ((1.0, 1.0, 0.1, 0.5), (2.0, 0.5, 0.2, 0.8), (1.0, 2.0, 0.5, 0.2)):
+        theta, v = torch.zeros(40_000), torch.zeros(40_000)
+        for _ in range(150):
+            v = gamma * v + eta * (a * theta + sigma * torch.randn(40_000, generator=g))
+            theta = theta - v
+        seen = theta.var().item()
+        got = float(momentum_variance(a, sigma, eta, gamma))
+        assert abs(got / seen - 1) < 0.04, f"a = {a}, γ = {gamma}: a simulation says {seen / got:.3g} times that"
+
+
+_ = self_check("optimisation-lyapunov", check_optimisation_lyapunov)
+
+
+# %% [markdown] ex={"id": "optimisation-curvature", "role": "statement"}
+# :::{exercise} The largest stable rate
+# :label: ex-optimisation-curvature
+#
+# Gradient descent on a loss with largest curvature $L$ is stable for $\eta<2/L$. Find $L$ without the Hessian: the product of the Hessian with a vector $u$ is the gradient of $\nabla L(\theta)\cdot u$, which costs two backward passes. Iterate $u\leftarrow Hu/\lVert Hu\rVert$ and return
+# $2/L$. All curvatures are non-negative here.
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "optimisation-curvature", "role": "stub"}
+def largest_rate(loss, theta, iterations=200):
+    """loss: (d,) -> scalar, twice differentiable; theta (d,) -> largest stable learning rate, a number"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "optimisation-curvature", "role": "check"} tags=["hide-input"]
+def check_optimisation_curvature():
+    g = torch.Generator().manual_seed(4)
+    b = torch.randn(30, 8, generator=g)
+    targets = (torch.rand(30, generator=g) > 0.5).double()
+
+    def loss(w):  # a logistic loss: its curvature depends on where one stands
+        return torch.nn.functional.binary_cross_entropy_with_logits(b @ w, targets)
+
+    for theta in (torch.zeros(8), torch.full((8,), 0.7)):
+        hessian = torch.autograd.functional.hessian(loss, theta)
+        truth = 2 / torch.linalg.eigvalsh(hessian)[-1].item()
+        got = float(largest_rate(loss, theta))
+        assert math.isclose(got, truth, rel_tol=1e-3), f"the whole Hessian gives {truth / got:.4g} times that rate"
+    along = float(largest_rate(lambda w: 50 * w[0] ** 2 + w[1] ** 2, torch.tensor([0.0, 1.0])))
+    assert math.isclose(along, 0.02, rel_tol=1e-6), "the gradient here does not see the steep direction, the Hessian does"
+
+
+_ = self_check("optimisation-curvature", check_optimisation_curvature)
+
+# %% [markdown]
+# ## What to read next
+#
+# - {cite:t}`polyak1964` introduced the heavy ball and its rate; {cite:t}`goh2017` makes one see it.
+# - {cite:t}`kingma2015` is Adam, {cite:t}`reddi2018` its counterexample.
+# - {cite:t}`mandt2017` reads stochastic gradient descent with a constant rate as approximate Bayesian inference.
+# - Next: {ref}`ch-curriculum`, on the order in which things are learned.

@@ -1,0 +1,323 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: md:myst,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Exercises: Optimisation
+
+# %% ex={"role": "setup"}
+import math
+
+import torch
+
+from genkit.checks import self_check
+
+torch.set_default_dtype(torch.float64)
+
+
+# %% [markdown] ex={"id": "optimisation-nesterov", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "optimisation"}
+# #### Look before you roll
+#
+# Nesterov's momentum takes the gradient where the ball is *about to be*: with $\tilde\theta_t=\theta_{t-1}-\gamma v_{t-1}$,
+#
+# $$
+# v_t=\gamma v_{t-1}+\eta\nabla L(\tilde\theta_t),\qquad \theta_t=\theta_{t-1}-v_t .
+# $$
+#
+# Return all points $\theta_0,\dots,\theta_T$ for a given gradient function, with $v_0=0$.
+
+# %% ex={"id": "optimisation-nesterov", "role": "solution"}
+def nesterov(grad, theta, eta, gamma, steps):
+    """grad: (d,) -> (d,); theta (d,) -> points (steps + 1, d)"""
+    ### BEGIN SOLUTION
+    v, path = torch.zeros_like(theta), [theta]
+    for _ in range(steps):
+        v = gamma * v + eta * grad(theta - gamma * v)
+        theta = theta - v
+        path.append(theta)
+    return torch.stack(path)
+    ### END SOLUTION
+
+
+# %% ex={"id": "optimisation-nesterov", "role": "check"}
+def check_optimisation_nesterov():
+    start, steps, eta, gamma = torch.tensor([1.0, -2.0]), 40, 0.02, 0.8
+    curvature = torch.tensor([1.0, 30.0])
+    mine = nesterov(lambda x: curvature * x, start.clone(), eta, gamma, steps)
+    assert mine.shape == (steps + 1, 2), f"{steps} steps give {steps + 1} points in the plane, got shape {tuple(mine.shape)}"
+    assert torch.equal(mine[0], start), "the first point is the start"
+    # with x for the point ahead, PyTorch's form: velocity from the gradient at x, then a step with both
+    ahead = start.clone().requires_grad_()
+    sgd = torch.optim.SGD([ahead], lr=eta, momentum=gamma, nesterov=True)
+    seen = [start.clone()]
+    while len(seen) <= steps:
+        sgd.zero_grad()
+        (0.5 * (curvature * ahead**2).sum()).backward()
+        sgd.step()
+        seen.append(ahead.detach().clone())
+    velocity = mine[:-1] - mine[1:]
+    looks = torch.cat([start[None], mine[1:] - gamma * velocity])
+    far = (looks - torch.stack(seen)).abs().max()
+    assert far < 1e-10, f"the points at which the gradient is taken are off by {far:.2g}"
+    quartic = nesterov(lambda x: x**3, torch.tensor([1.0]), 0.1, 0.5, 2)
+    v1 = 0.1
+    v2 = 0.05 + 0.1 * (0.9 - 0.05) ** 3
+    assert torch.isclose(quartic[2, 0], torch.tensor(1 - v1 - v2)), "two steps by hand on a quartic disagree"
+
+
+self_check("optimisation-nesterov", check_optimisation_nesterov)
+
+
+# %% ex={"id": "optimisation-nesterov", "role": "wrong", "why": "the heavy ball: gradient where the ball is"}
+def nesterov(grad, theta, eta, gamma, steps):
+    v, path = torch.zeros_like(theta), [theta]
+    for _ in range(steps):
+        v = gamma * v + eta * grad(theta)
+        theta = theta - v
+        path.append(theta)
+    return torch.stack(path)
+
+
+# %% ex={"id": "optimisation-nesterov", "role": "wrong", "why": "looks behind instead of ahead"}
+def nesterov(grad, theta, eta, gamma, steps):
+    v, path = torch.zeros_like(theta), [theta]
+    for _ in range(steps):
+        v = gamma * v + eta * grad(theta + gamma * v)
+        theta = theta - v
+        path.append(theta)
+    return torch.stack(path)
+
+
+# %% ex={"id": "optimisation-nesterov", "role": "wrong", "why": "starts the step from the point ahead, so that momentum counts twice"}
+def nesterov(grad, theta, eta, gamma, steps):
+    v, path = torch.zeros_like(theta), [theta]
+    for _ in range(steps):
+        ahead = theta - gamma * v
+        v = gamma * v + eta * grad(ahead)
+        theta = ahead - v
+        path.append(theta)
+    return torch.stack(path)
+
+
+# %% [markdown] ex={"id": "optimisation-adamw", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "optimisation"}
+# #### Decay that does not adapt
+#
+# Adding $\tfrac\lambda2\lVert\theta\rVert^2$ to the loss sends $\lambda\theta$ through Adam's division, so that parameters with large gradients are decayed least. AdamW {cite:p}`loshchilov2019` decays them all alike: it first replaces $\theta$ by
+# $(1-\eta\lambda)\theta$ and then takes Adam's step {eq}`eq-optimisation-adam` with the gradient of the *loss alone*, evaluated before the decay. Return the point after all given gradients, which are fixed in advance, with $\beta_1=0.9$, $\beta_2=0.999$, $\epsilon=10^{-8}$.
+
+# %% ex={"id": "optimisation-adamw", "role": "solution"}
+def adamw(theta, gradients, eta, decay):
+    """theta (d,), gradients (T, d) -> theta (d,) after T steps"""
+    ### BEGIN SOLUTION
+    m, s = torch.zeros_like(theta), torch.zeros_like(theta)
+    for t, g in enumerate(gradients, start=1):
+        m = 0.9 * m + 0.1 * g
+        s = 0.999 * s + 0.001 * g**2
+        theta = (1 - eta * decay) * theta
+        theta = theta - eta * (m / (1 - 0.9**t)) / ((s / (1 - 0.999**t)).sqrt() + 1e-8)
+    return theta
+    ### END SOLUTION
+
+
+# %% ex={"id": "optimisation-adamw", "role": "check"}
+def check_optimisation_adamw():
+    g = torch.Generator().manual_seed(2)
+    gradients = torch.randn(25, 3, generator=g) * torch.tensor([1e-3, 1.0, 50.0])
+    start = torch.tensor([1.0, -2.0, 3.0])
+    for decay in (0.0, 0.3):
+        theirs = start.clone().requires_grad_()
+        reference = torch.optim.AdamW([theirs], lr=0.02, weight_decay=decay)
+        for row in gradients:
+            theirs.grad = row.clone()
+            reference.step()
+        got = adamw(start.clone(), gradients.clone(), 0.02, decay)
+        assert got.shape == (3,), f"expected the final parameters, shape (3,), got {tuple(got.shape)}"
+        far = (got - theirs.detach()).abs().max()
+        what = "without decay this should be Adam" if decay == 0 else "without decay all is well, with it"
+        assert far < 1e-9, f"{what}: off by {far:.2g}"
+    still = adamw(torch.tensor([4.0]), torch.zeros(10, 1), 0.1, 0.5)
+    assert torch.isclose(still, torch.tensor([4 * 0.95**10])).all(), "with zero gradients only the decay acts, by 1 - ηλ each step"
+
+
+self_check("optimisation-adamw", check_optimisation_adamw)
+
+
+# %% ex={"id": "optimisation-adamw", "role": "wrong", "why": "decay through the gradient: Adam with an L2 penalty"}
+def adamw(theta, gradients, eta, decay):
+    m, s = torch.zeros_like(theta), torch.zeros_like(theta)
+    for t, g in enumerate(gradients, start=1):
+        g = g + decay * theta
+        m = 0.9 * m + 0.1 * g
+        s = 0.999 * s + 0.001 * g**2
+        theta = theta - eta * (m / (1 - 0.9**t)) / ((s / (1 - 0.999**t)).sqrt() + 1e-8)
+    return theta
+
+
+# %% ex={"id": "optimisation-adamw", "role": "wrong", "why": "decays by lambda, not by eta lambda"}
+def adamw(theta, gradients, eta, decay):
+    m, s = torch.zeros_like(theta), torch.zeros_like(theta)
+    for t, g in enumerate(gradients, start=1):
+        m = 0.9 * m + 0.1 * g
+        s = 0.999 * s + 0.001 * g**2
+        theta = (1 - decay) * theta - eta * (m / (1 - 0.9**t)) / ((s / (1 - 0.999**t)).sqrt() + 1e-8)
+    return theta
+
+
+# %% ex={"id": "optimisation-adamw", "role": "wrong", "why": "counts steps from zero in the bias correction"}
+def adamw(theta, gradients, eta, decay):
+    m, s = torch.zeros_like(theta), torch.zeros_like(theta)
+    for t, g in enumerate(gradients, start=2):
+        m = 0.9 * m + 0.1 * g
+        s = 0.999 * s + 0.001 * g**2
+        theta = (1 - eta * decay) * theta
+        theta = theta - eta * (m / (1 - 0.9**t)) / ((s / (1 - 0.999**t)).sqrt() + 1e-8)
+    return theta
+
+
+# %% ex={"id": "optimisation-adamw", "role": "wrong", "why": "forgets the root of the second moment"}
+def adamw(theta, gradients, eta, decay):
+    m, s = torch.zeros_like(theta), torch.zeros_like(theta)
+    for t, g in enumerate(gradients, start=1):
+        m = 0.9 * m + 0.1 * g
+        s = 0.999 * s + 0.001 * g**2
+        theta = (1 - eta * decay) * theta - eta * (m / (1 - 0.9**t)) / (s / (1 - 0.999**t) + 1e-8)
+    return theta
+
+
+# %% [markdown] ex={"id": "optimisation-lyapunov", "role": "statement", "kind": "investigate", "points": 5, "minutes": 30, "difficulty": 3, "topic": "optimisation"}
+# #### Does momentum cool?
+#
+# Near a minimum of curvature $a$, let the gradient be $a\theta+\xi$ with independent noise of variance $\sigma^2$, and run momentum: $v_t=\gamma v_{t-1}+\eta(a\theta_{t-1}+\xi_t)$, $\theta_t=\theta_{t-1}-v_t$. Return the stationary variance of $\theta$. (Write the update of
+# $(\theta,v)$ as a matrix $M$ plus noise; the stationary covariance solves $\Sigma=M\Sigma M^\top+Q$, which is a linear system.) Then compare with {eq}`eq-optimisation-stationary` for the rate $\eta/(1-\gamma)$: what does momentum do to the noise at equal speed?
+
+# %% ex={"id": "optimisation-lyapunov", "role": "solution"}
+def momentum_variance(a, sigma, eta, gamma):
+    """Stationary variance of theta, a number."""
+    ### BEGIN SOLUTION
+    # theta' = theta - v',  v' = eta a theta + gamma v + eta xi
+    m = torch.tensor([[1 - eta * a, -gamma], [eta * a, gamma]])
+    b = torch.tensor([-eta, eta]) * sigma
+    q = torch.outer(b, b)
+    vec = torch.linalg.solve(torch.eye(4) - torch.kron(m, m), q.flatten())
+    return vec[0].item()
+    ### END SOLUTION
+
+
+# %% ex={"id": "optimisation-lyapunov", "role": "check"}
+def check_optimisation_lyapunov():
+    plain = momentum_variance(2.0, 3.0, 0.1, 0.0)
+    # V = (1 - ηa)² V + η²σ²: put the answer back into the recursion
+    assert math.isclose(plain, (1 - 0.2) ** 2 * plain + 0.09, rel_tol=1e-9), "without momentum it does not solve V = (1 - ηa)²V + η²σ²"
+    g = torch.Generator().manual_seed(1)
+    for a, sigma, eta, gamma in ((1.0, 1.0, 0.1, 0.5), (2.0, 0.5, 0.2, 0.8), (1.0, 2.0, 0.5, 0.2)):
+        theta, v = torch.zeros(40_000), torch.zeros(40_000)
+        for _ in range(150):
+            v = gamma * v + eta * (a * theta + sigma * torch.randn(40_000, generator=g))
+            theta = theta - v
+        seen = theta.var().item()
+        got = float(momentum_variance(a, sigma, eta, gamma))
+        assert abs(got / seen - 1) < 0.04, f"a = {a}, γ = {gamma}: a simulation says {seen / got:.3g} times that"
+
+
+self_check("optimisation-lyapunov", check_optimisation_lyapunov)
+
+
+# %% ex={"id": "optimisation-lyapunov", "role": "wrong", "why": "plain descent with the rate eta/(1-gamma)"}
+def momentum_variance(a, sigma, eta, gamma):
+    rate = eta / (1 - gamma)
+    return rate * sigma**2 / (2 * a - rate * a**2)
+
+
+# %% ex={"id": "optimisation-lyapunov", "role": "wrong", "why": "forgets that the noise enters theta in the same step"}
+def momentum_variance(a, sigma, eta, gamma):
+    m = torch.tensor([[1 - eta * a, -gamma], [eta * a, gamma]])
+    q = torch.tensor([[0.0, 0.0], [0.0, (eta * sigma) ** 2]])
+    return torch.linalg.solve(torch.eye(4) - torch.kron(m, m), q.flatten())[0].item()
+
+
+# %% ex={"id": "optimisation-lyapunov", "role": "wrong", "why": "returns a standard deviation"}
+def momentum_variance(a, sigma, eta, gamma):
+    m = torch.tensor([[1 - eta * a, -gamma], [eta * a, gamma]])
+    b = torch.tensor([-eta, eta]) * sigma
+    return math.sqrt(torch.linalg.solve(torch.eye(4) - torch.kron(m, m), torch.outer(b, b).flatten())[0].item())
+
+
+# %% ex={"id": "optimisation-lyapunov", "role": "wrong", "why": "ignores momentum"}
+def momentum_variance(a, sigma, eta, gamma):
+    return eta * sigma**2 / (2 * a - eta * a**2)
+
+
+# %% [markdown] ex={"id": "optimisation-curvature", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "optimisation"}
+# #### The largest stable rate
+#
+# Gradient descent on a loss with largest curvature $L$ is stable for $\eta<2/L$. Find $L$ without the Hessian: the product of the Hessian with a vector $u$ is the gradient of $\nabla L(\theta)\cdot u$, which costs two backward passes. Iterate $u\leftarrow Hu/\lVert Hu\rVert$ and return
+# $2/L$. All curvatures are non-negative here.
+
+# %% ex={"id": "optimisation-curvature", "role": "solution"}
+def largest_rate(loss, theta, iterations=200):
+    """loss: (d,) -> scalar, twice differentiable; theta (d,) -> largest stable learning rate, a number"""
+    ### BEGIN SOLUTION
+    theta = theta.detach().requires_grad_()
+    (g,) = torch.autograd.grad(loss(theta), theta, create_graph=True)
+    u = torch.randn(theta.shape, generator=torch.Generator().manual_seed(0))
+    u = u / u.norm()
+    for _ in range(iterations):
+        (hu,) = torch.autograd.grad(g @ u, theta, retain_graph=True)
+        curvature = (u @ hu).item()
+        u = hu / hu.norm()
+    return 2 / curvature
+    ### END SOLUTION
+
+
+# %% ex={"id": "optimisation-curvature", "role": "check"}
+def check_optimisation_curvature():
+    g = torch.Generator().manual_seed(4)
+    b = torch.randn(30, 8, generator=g)
+    targets = (torch.rand(30, generator=g) > 0.5).double()
+
+    def loss(w):  # a logistic loss: its curvature depends on where one stands
+        return torch.nn.functional.binary_cross_entropy_with_logits(b @ w, targets)
+
+    for theta in (torch.zeros(8), torch.full((8,), 0.7)):
+        hessian = torch.autograd.functional.hessian(loss, theta)
+        truth = 2 / torch.linalg.eigvalsh(hessian)[-1].item()
+        got = float(largest_rate(loss, theta))
+        assert math.isclose(got, truth, rel_tol=1e-3), f"the whole Hessian gives {truth / got:.4g} times that rate"
+    along = float(largest_rate(lambda w: 50 * w[0] ** 2 + w[1] ** 2, torch.tensor([0.0, 1.0])))
+    assert math.isclose(along, 0.02, rel_tol=1e-6), "the gradient here does not see the steep direction, the Hessian does"
+
+
+self_check("optimisation-curvature", check_optimisation_curvature)
+
+
+# %% ex={"id": "optimisation-curvature", "role": "wrong", "why": "one over L: the fastest on one direction, not the limit"}
+def largest_rate(loss, theta, iterations=200):
+    return 1 / torch.linalg.eigvalsh(torch.autograd.functional.hessian(loss, theta))[-1].item()
+
+
+# %% ex={"id": "optimisation-curvature", "role": "wrong", "why": "uses the gradient as the direction and never iterates"}
+def largest_rate(loss, theta, iterations=200):
+    theta = theta.detach().requires_grad_()
+    (g,) = torch.autograd.grad(loss(theta), theta, create_graph=True)
+    u = g.detach() / g.detach().norm()
+    (hu,) = torch.autograd.grad(g @ u, theta)
+    return 2 / (u @ hu).item()
+
+
+# %% ex={"id": "optimisation-curvature", "role": "wrong", "why": "the mean curvature instead of the largest"}
+def largest_rate(loss, theta, iterations=200):
+    return 2 / torch.autograd.functional.hessian(loss, theta).diagonal().mean().item()
+
+
+# %% ex={"id": "optimisation-curvature", "role": "wrong", "why": "the norm of the whole Hessian"}
+def largest_rate(loss, theta, iterations=200):
+    return 2 / torch.autograd.functional.hessian(loss, theta).norm().item()
