@@ -1,0 +1,538 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: md:myst,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (ch-human)=
+# # Asking people
+#
+# After this page you will be able to
+#
+# - take, and design, a Turing test for a generative model, and say beforehand how many answers it needs;
+# - report a share of right answers with an interval that keeps its promise;
+# - relate "real or made?" to "which of the two is real?", and separate what an observer sees from how readily they say "made";
+# - rank models from pairwise preferences, and say what such a test can never see.
+
+# %%
+import itertools
+import math
+
+import matplotlib.pyplot as plt
+import torch
+from scipy import optimize, stats
+
+from genkit.checks import claim, monte_carlo, self_check
+from genkit.data import digits
+from genkit.game import turing_game
+from genkit.metrics import c2st
+from genkit.plot import colors, style
+from genkit.train import seed_everything
+
+style()
+gen = seed_everything(0)
+torch.set_default_dtype(torch.float64)
+data = digits()  # levels 0..16, 8×8 pixels: 1077 / 360 / 360 images
+
+# %% [markdown]
+# ## Take the test
+#
+# {item}`S0.34` Every metric of {ref}`ch-evaluation` is a stand-in for a judge who is expensive, slow and moody: a person who looks. Sometimes only the person will do, for pictures and above all for sound, where no formula hears what an ear
+# hears. A study of this kind is called a **generative Turing test** if one picture is shown at a time and the question is "real or made?", and a **side-by-side comparison** if a pair is shown and the question is which is real, or which is better.
+#
+# Below you are the judge. The made pictures come from five models of this book, drawn in the cell: pixels drawn independently, each from its own histogram ({ref}`ch-conventions`); one Gaussian; ten Gaussians, one per class ({ref}`ch-generation`); a kernel
+# estimate ({ref}`ch-density`), which is a training digit plus noise; and exact copies of training digits. The real ones are test digits. Left and right arrow keys work as well as the buttons.
+
+# %%
+train, labels = data.train.x, data.train.y
+
+
+def levels(x):
+    """The nearest digit that can be stored: whole grey levels from 0 to 16"""
+    return x.round().clamp(0, 16)
+
+
+def gaussian(x, n, ridge=0.5):
+    """n draws of a Gaussian fitted to the rows of x: (n, 64)"""
+    factor = torch.linalg.cholesky(torch.cov(x.T) + ridge * torch.eye(64))
+    return x.mean(0) + torch.randn(n, 64, generator=gen) @ factor.T
+
+
+def rows(x, n):
+    return x[torch.randint(len(x), (n,), generator=gen)]
+
+
+def by_class(n):
+    ks = torch.randint(10, (n,), generator=gen)
+    return torch.cat([gaussian(train[labels == k], 1) for k in ks])
+
+
+models = {
+    "independent pixels": lambda n: train.gather(0, torch.randint(len(train), (n, 64), generator=gen)),
+    "one Gaussian": lambda n: levels(gaussian(train, n)),
+    "ten Gaussians": lambda n: levels(by_class(n)),
+    "kernel estimate": lambda n: levels(rows(train, n) + 1.5 * torch.randn(n, 64, generator=gen)),
+    "copies": lambda n: rows(train, n),
+}
+
+
+# %% tags=["hide-input"]
+
+def trials_needed(share, power=0.8, level=0.05):
+    """Fewest answers with which an exact two-sided test finds this share different from 1/2 with that power."""
+    for n in range(5, 2000):
+        k = n // 2
+        while stats.binom.sf(k - 1, n, 0.5) > level / 2:  # smallest significant number of right answers
+            k += 1
+        if stats.binom.sf(k - 1, n, share) >= power:
+            return n
+    raise ValueError(f"more than 2000 trials for a share of {share}")
+
+
+needed = {share: trials_needed(share) for share in (0.9, 0.75, 0.6)}
+turing_game("human-turing", rows(data.test.x, 40), {name: draw(12) for name, draw in models.items()}, needed=needed)
+
+
+# %% [markdown]
+# Play thirty rounds, then read on. You will have caught the independent pixels at once and the copies not at all, for there is nothing to catch. Two questions are left: what may you conclude from your score, and what from a model's?
+#
+# ## An interval that keeps its promise
+#
+# Your $n$ answers are coin tosses with an unknown share $p$ of right ones, of which you saw $k$. The textbook interval $\hat p\pm1.96\sqrt{\hat p(1-\hat p)/n}$ promises to contain $p$ in 95 of 100 studies. It does not keep the promise: for $k=n$ it has width zero. The **exact** interval of
+# {cite:t}`clopper1934` consists of all $p$ that a test at 5 % would not reject,
+#
+# $$
+# \sum_{j\ge k}\binom nj p_{\text{low}}^j(1-p_{\text{low}})^{n-j}=0.025,\qquad
+# \sum_{j\le k}\binom nj p_{\text{high}}^j(1-p_{\text{high}})^{n-j}=0.025 .
+# $$ (eq-human-exact)
+#
+# Whatever $p$ is, it contains $p$ with probability *at least* 95 %, since each tail misses with at most 2.5 %. The game above computes it by bisection, and so does this cell.
+
+# %%
+def tail(k, n, p):
+    """P(X <= k) for X binomial(n, p)"""
+    return sum(math.comb(n, j) * p**j * (1 - p) ** (n - j) for j in range(k + 1))
+
+
+def crossing(falling):
+    """Where a falling function on [0, 1] crosses zero"""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
+    return low
+
+
+def exact_interval(k, n):
+    low = 0.0 if k == 0 else crossing(lambda p: tail(k - 1, n, p) - 0.975)
+    high = 1.0 if k == n else crossing(lambda p: tail(k, n, p) - 0.025)
+    return low, high
+
+
+def textbook_interval(k, n):
+    share = k / n
+    half = 1.96 * math.sqrt(share * (1 - share) / n)
+    return share - half, share + half
+
+
+# %% mystnb={"figure": {"name": "fig-human-coverage", "caption": "How often an interval from twenty answers contains the true share, computed by summing over all outcomes. The textbook interval falls far short of its promise for good observers; the exact one never falls short."}, "image": {"alt": "Coverage against the true share of right answers. One jagged line stays above a dashed line at 95 per cent throughout; the other drops below it almost everywhere and plunges near one."}} tags=["hide-input"]
+grid = torch.linspace(0.5, 0.99, 99)
+n = 20
+coverage = {}
+for interval in (textbook_interval, exact_interval):
+    ends = [interval(k, n) for k in range(n + 1)]
+    coverage[interval] = torch.tensor(
+        [sum(stats.binom.pmf(k, n, p) for k, (low, high) in enumerate(ends) if low <= p <= high) for p in grid.tolist()]
+    )
+_, ax = plt.subplots(figsize=(6, 2.8))
+ax.plot(grid, coverage[exact_interval], color=colors.model, label="exact (Clopper–Pearson)")
+ax.plot(grid, coverage[textbook_interval], color=colors.bad, label="textbook")
+ax.axhline(0.95, color=colors.truth, ls="--", lw=1, label="promised")
+ax.set(xlabel="true share of right answers", ylabel="coverage, $n=20$", ylim=(0.15, 1.02))
+ax.legend(loc="lower left")
+plt.show()
+
+theirs = [stats.binomtest(k, n).proportion_ci(0.95, method="exact") for k in range(n + 1)]
+claim("human-exact", "both ends of the exact interval for k = 0 to 20 of 20",
+      torch.tensor([exact_interval(k, n) for k in range(n + 1)]), torch.tensor([[c.low, c.high] for c in theirs]),
+      item="S0.34", by="scipy.stats.binomtest, by beta quantiles", atol=1e-9, digits=2)
+claim("human-coverage-exact", "smallest coverage of the exact interval, n = 20, over 99 true shares",
+      coverage[exact_interval].min(), item="S0.34", by="at least 95 % by construction", at_least=0.95, at_most=0.97)
+claim("human-coverage-textbook", "coverage of the textbook interval, n = 20, true share 0.95",
+      sum(stats.binom.pmf(k, n, 0.95) for k in range(n + 1) if textbook_interval(k, n)[0] <= 0.95 <= textbook_interval(k, n)[1]),
+      1 - 0.95**20 - stats.binom.cdf(15, 20, 0.95), item="S0.34",
+      by="k = 20 gives width zero, and k < 16 ends below 0.95", atol=1e-9, digits=3)
+
+# %% [markdown]
+# At a true share of 95 % the textbook interval contains it in {value}`human-coverage-textbook:.0%` of studies instead of 95 % ({numref}`fig-human-coverage`): whenever all twenty answers are right, it says that there is no doubt at all.
+#
+# **How many answers?** To fix a share to five points either way takes $1.96^2\cdot\tfrac14/0.05^2\approx384$ answers in the worst case. To *find* that somebody is not guessing takes fewer if they are good: with four studies in five succeeding, an exact test at 5 % needs 12 answers for an observer who is right nine times in ten, 199 for one
+# who is right six times in ten. A study with twenty answers per model that reports "indistinguishable from real" has shown next to nothing.
+
+# %% tags=["hide-input"]
+claim("human-margin", "answers needed to fix a share to ± 0.05 at 95 %", 1.96**2 * 0.25 / 0.05**2, 384.16, item="S0.34",
+      by="z² p(1-p)/ε² at p = 1/2", atol=0.01)
+
+
+def power(n, share):
+    """Probability that scipy's exact two-sided test rejects guessing at 5 %, summed over all outcomes."""
+    return sum(stats.binom.pmf(k, n, share) for k in range(n + 1) if stats.binomtest(k, n).pvalue <= 0.05)
+
+
+claim("human-trials", "answers needed to find shares of 0.9, 0.75, 0.6", torch.tensor([needed[s] for s in needed]),
+      torch.tensor([next(n for n in range(5, 400) if power(n, s) >= 0.8) for s in needed]), item="S0.34",
+      by="all outcomes enumerated with scipy.stats.binomtest")
+claim("human-power", "chance that twenty answers find an observer with a share of 0.6",
+      stats.binom.sf(14, 20, 0.6), item="S0.34", by="15 of 20 are significant: small", at_most=0.15)
+claim("human-significant", "chance of 14 and of 15 or more right of 20 by guessing",
+      torch.tensor([stats.binom.sf(13, 20, 0.5), stats.binom.sf(14, 20, 0.5)]),
+      torch.tensor([60460, 21700]) / 2**20, item="S0.34", by="counted; 0.025 lies between", atol=1e-12)
+
+
+# %% [markdown]
+# ## One picture or two?
+#
+# What is the best any observer can do? Let real pictures have density $p$, made ones $q$, and let both questions be asked in fair halves.
+#
+# :::{prf:theorem} Real or made; which is real
+# :label: thm-human-forced-choice
+# The best share of right answers to "real or made?" is $\tfrac12+\tfrac12\mathrm{TV}(p,q)$. The best for "which of the two is real?" is $\mathrm{P}\bigl(s(x)>s(y)\bigr)+\tfrac12\mathrm P\bigl(s(x)=s(y)\bigr)$ for $x\sim p$, $y\sim q$ and $s=p/q$, the area under the curve of hits against false alarms, and is never smaller.
+# :::
+#
+# :::{prf:proof}
+# A fair choice between two laws $P$ and $Q$ is best made by the larger density, with success $\tfrac12\int\max(P,Q)=\tfrac12+\tfrac12\mathrm{TV}(P,Q)$. For one picture $P=p$, $Q=q$. For a pair $P=p\otimes q$ and $Q=q\otimes p$; the larger density is decided by $p(x)q(y)>q(x)p(y)$, that is $s(x)>s(y)$. Forgetting the second picture turns $P,Q$ into $p,q$ and cannot increase the
+# total variation.
+# :::
+#
+# So the pair is the easier question. For two Gaussian scores at distance $d'$ the shares are $\Phi(d'/2)$ and $\Phi(d'/\sqrt2)$: a score of 76 % on pairs is the same eye as 69 % on single pictures, and studies that asked different questions must not be compared by share. {cite:t}`green1966` call $d'$ **sensitivity**.
+#
+# Single pictures have a second trap: the observer's **criterion**. A suspicious person says "made" too often, is right on made pictures, wrong on real ones, and their share of right answers falls although they see as well as before. From the two rates one gets both back,
+#
+# $$
+# d'=\Phi^{-1}(\text{hits})-\Phi^{-1}(\text{false alarms}),
+# $$ (eq-human-dprime)
+#
+# where a hit is a made picture called made and a false alarm a real one called made.
+
+# %%
+def answers(d_prime, criterion, n=200_000):
+    """Simulated single-picture answers: says 'made' if a noisy impression exceeds the criterion."""
+    real = torch.randn(n, generator=gen) - d_prime / 2
+    made = torch.randn(n, generator=gen) + d_prime / 2
+    return (made > criterion).double(), (real > criterion).double(), real, made
+
+
+def sensitivity(hits, false_alarms):
+    return stats.norm.ppf(hits) - stats.norm.ppf(false_alarms)
+
+
+# %% tags=["hide-input"]
+for name, criterion in (("fair", 0.0), ("suspicious", -1.0)):
+    hit, alarm, real, made = answers(1.0, criterion)
+    share, se = monte_carlo((hit + 1 - alarm) / 2)
+    truth = (stats.norm.cdf(0.5 - criterion) + stats.norm.cdf(0.5 + criterion)) / 2
+    claim(f"human-single-{name}", f"share of right answers on single pictures, d' = 1, {name} observer", share, truth,
+          item="S0.34", by="[Φ(d'/2 - c) + Φ(d'/2 + c)]/2", se=se, z=3)
+    claim(f"human-sensitivity-{name}", f"sensitivity recovered from the rates of the {name} observer",
+          sensitivity(hit.mean(), alarm.mean()), 1.0, item="S0.34", by="d' = 1", atol=0.02, digits=2)
+pairs, se = monte_carlo((made > real).double())
+claim("human-pairs", "share of right answers on pairs, d' = 1", pairs, stats.norm.cdf(1 / math.sqrt(2)), item="S0.34",
+      by="Φ(d'/√2)", se=se, z=3)
+line = torch.linspace(-12, 12, 4001)
+p, q = (torch.exp(-((line - m) ** 2) / 2) / math.sqrt(2 * math.pi) for m in (-0.5, 0.5))
+claim("human-best-single", "best share on single pictures, 1/2 + TV/2", 0.5 + torch.trapezoid((p - q).abs(), line) / 4,
+      stats.norm.cdf(0.5), item="S0.34", by="Φ(d'/2)", atol=1e-4)
+
+
+# %% [markdown]
+# ## People differ
+#
+# Ten people who answer forty times each are not four hundred independent answers. If person $r$ has a share $p_r$ of their own, with mean $p$ and correlation $\rho=\operatorname{Var}(p_r)/p(1-p)$ between two answers of one person, the mean of $R$ people with $k$ answers each has variance
+#
+# $$
+# \frac{p(1-p)}{Rk}\,\bigl[1+(k-1)\rho\bigr] .
+# $$ (eq-human-design)
+#
+# The bracket is the **design effect**. With $\rho=0.05$, a mild disagreement, forty answers per person count for fourteen. More people beat more answers per person.
+
+# %%
+def study(people, answers_each, p=0.6, rho=0.05, studies=40_000):
+    """Mean share of right answers in many simulated studies with people of different skill."""
+    strength = 1 / rho - 1                                       # Beta(p s, (1-p) s) has correlation ρ
+    skill = torch.distributions.Beta(p * strength, (1 - p) * strength).sample((studies, people))
+    right = torch.binomial(torch.full_like(skill, answers_each), skill, generator=gen)
+    return right.sum(1) / (people * answers_each)
+
+
+# %% tags=["hide-input"]
+shares = study(10, 40)
+effect = 1 + 39 * 0.05
+claim("human-design", "variance of a study of 10 people × 40 answers over that of 400 independent answers",
+      shares.var() / (0.6 * 0.4 / 400), effect, item="S0.34", by="design effect 1 + (k - 1)ρ", rtol=0.04, digits=3)
+inside = ((shares - 0.6).abs() < 1.96 * torch.sqrt(shares * (1 - shares) / 400)).double().mean()
+claim("human-naive-coverage", "coverage of the 95 % interval that takes all 400 answers for independent", inside,
+      math.erf(1.96 / math.sqrt(2 * effect)), item="S0.34", by="Φ(±1.96/√effect)", atol=0.015, digits=2)
+spread = study(100, 4).var() / (0.6 * 0.4 / 400)
+claim("human-more-people", "the same ratio for 100 people × 4 answers", spread, 1.15, item="S0.34", by="1 + 3ρ", rtol=0.04, digits=3)
+
+
+# %% [markdown]
+# An interval that ignores this contains the truth in {value}`human-naive-coverage:.0%` of studies, not 95 %. (Attention lapses, learning during the study and the order of pictures add to it; randomise the order, and throw nobody out after seeing the results.)
+#
+# ## Ranking models by preference
+#
+# Side by side with no real picture, "which is better?" gives wins and losses between models. The model of {cite:t}`bradley1952` gives each a strength $\pi_i>0$ with
+#
+# $$
+# P(i\text{ beats }j)=\frac{\pi_i}{\pi_i+\pi_j} .
+# $$ (eq-human-bt)
+#
+# With $w_i$ the wins of $i$ and $n_{ij}$ the meetings of $i$ and $j$, the likelihood is maximised by iterating
+#
+# $$
+# \pi_i\leftarrow\frac{w_i}{\sum_{j\ne i} n_{ij}/(\pi_i+\pi_j)},\qquad \text{then scaling }\pi\text{ to sum to one,}
+# $$ (eq-human-mm)
+#
+# a fixed point where the expected number of wins equals the observed one {cite:p}`hunter2004`. (Elo's rating of chess players is a running approximation to $\log\pi$.)
+
+# %%
+def bradley_terry(wins, iterations=2000):
+    """wins[i, j]: how often i was preferred to j -> strengths (K,), summing to one"""
+    meetings = wins + wins.T
+    strength = torch.full((len(wins),), 1 / len(wins))
+    for _ in range(iterations):
+        expected = meetings / (strength[:, None] + strength)       # n_ij / (π_i + π_j)
+        strength = wins.sum(1) / expected.sum(1)
+        strength = strength / strength.sum()
+    return strength
+
+
+true_strength = torch.tensor([0.4, 0.25, 0.2, 0.1, 0.05])
+chance = true_strength[:, None] / (true_strength[:, None] + true_strength)
+upper = torch.triu(torch.binomial(torch.full((5, 5), 60.0), chance, generator=gen), 1)
+wins = upper + torch.tril(60 - upper.T, -1)                        # every pair meets sixty times
+strength = bradley_terry(wins)
+
+
+# %% tags=["hide-input"]
+def minus_log_likelihood(u):
+    gap = torch.as_tensor(u)[:, None] - torch.as_tensor(u)
+    return -(wins * torch.nn.functional.logsigmoid(gap)).sum().item() + 1e-9 * (u**2).sum()
+
+
+best = torch.softmax(torch.as_tensor(optimize.minimize(minus_log_likelihood, [0.0] * 5, tol=1e-10).x), 0)
+claim("human-bt", "strengths by the iteration", strength, best, item="S0.34", by="direct maximisation of the likelihood", atol=1e-4, digits=3)
+claim("human-bt-balance", "observed minus expected wins at the fixed point, largest",
+      (wins.sum(1) - (60 * (1 - torch.eye(5)) * strength[:, None] / (strength[:, None] + strength)).sum(1)).abs().max(),
+      0.0, item="S0.34", by="stationarity", atol=1e-6)
+circle = torch.tensor([[0.0, 80.0, 20.0], [20.0, 0.0, 80.0], [80.0, 20.0, 0.0]])
+claim("human-bt-circle", "strengths of three models that beat each other in a circle, 80 to 20",
+      bradley_terry(circle), torch.full((3,), 1 / 3), item="S0.34", by="symmetry", atol=1e-9)
+
+# %% [markdown]
+# The last claim is a warning. Preferences may run in a circle, because judges look at different things in different pairs; every pair is then decided four to one, and the ranking says that all are equal. Look at the table of wins before the strengths.
+#
+# ## What no single-picture test can see
+#
+# A judge who sees one picture judges that picture. A model that returns copies of training digits passes, and so does one that returns *the same thirty* copies for ever: seen alone, each is a real digit, chosen fairly among real digits, and nobody can do better than guess. What is wrong with the second model shows only in a
+# set ({ref}`ch-evaluation`).
+#
+# Let machines take your place. The first judge is a classifier that is trained on pictures of both kinds and tested on others ({numref}`fig-human-machine`). It is *not* a judge of single pictures: in training it sees a whole set, so it can learn thirty digits by heart, and it does catch the second model. The second judge just looks for repeats among
+# twenty pictures.
+
+# %%
+few = rows(train, 30)
+judged = models | {"thirty copies": lambda n: rows(few, n)}
+machine = {name: c2st(data.test.x, draw(360), generator=gen) for name, draw in judged.items()}
+
+
+def repeats(pictures):
+    """Whether any picture occurs twice in a set (n, pixels)"""
+    return len(pictures.unique(dim=0)) < len(pictures)
+
+
+groups = {name: sum(repeats(draw(20)) for _ in range(100)) / 100 for name, draw in judged.items()}
+
+# %% mystnb={"figure": {"name": "fig-human-machine", "caption": "Share of right answers of a trained classifier on single pictures it has not seen (bars), against guessing (dashed), and share of sets of twenty in which some picture repeats (dots). Copies of all training digits pass both; thirty copies pass neither, though every one is a real digit."}, "image": {"alt": "Six models on the horizontal axis. Bars are high for independent pixels, fall to about one half for copies, and are high again for thirty copies. Dots are at or near zero for all but thirty copies, where the dot is at one."}} tags=["hide-input", "picture-varies"]
+_, ax = plt.subplots(figsize=(6.8, 2.8))
+names = list(judged)
+ax.bar(names, list(machine.values()), color=colors.model, label="single pictures: share right")
+ax.plot(names, list(groups.values()), "o", color=colors.bad, label="sets of twenty: share with a repeat")
+ax.axhline(0.5, color=colors.truth, ls="--", lw=1)
+ax.set(ylabel="share", ylim=(0, 1.3), yticks=[0, 0.5, 1])
+ax.tick_params(axis="x", rotation=20)
+ax.legend(loc="upper center", ncols=2, fontsize=8)
+plt.show()
+
+claim("human-machine-pixels", "classifier on single pictures: share right, independent pixels", machine["independent pixels"],
+      item="S0.34", by="1/2 if indistinguishable", at_least=0.9, stable=False)
+claim("human-machine-copies", "the same for copies", machine["copies"], item="S0.34",
+      by="1/2: real digits; one study of 360 has an interval of ± 0.07", at_least=0.38, at_most=0.62, stable=False)
+claim("human-machine-thirty", "the same for thirty copies", machine["thirty copies"], item="S0.34",
+      by="1/2 for a judge of single pictures; this one has seen a set", at_least=0.7, stable=False)
+claim("human-sets", "sets of twenty out of thirty copies that contain a repeat", groups["thirty copies"],
+      1 - math.prod(1 - i / 30 for i in range(20)), item="S0.34", by="birthday problem", atol=0.02)
+claim("human-sets-copies", "the same for copies of all 1077 digits", groups["copies"],
+      1 - math.prod(1 - i / 1077 for i in range(20)), item="S0.34", by="birthday problem", se=math.sqrt(0.16 * 0.84 / 100))
+
+
+# %% [markdown]
+# The same holds for the other flaws of a law that single examples do not carry: a missing class, a wrong balance, too little variety. A human study measures the *precision* of a model. It says nothing on its recall, so it is never the only evaluation; and its result belongs to the people, the pictures, the size and the time
+# limit of that study. {cite:t}`zhou2019` show how far the time limit alone moves it, and how such a study is set up with care.
+#
+# ## Exercises
+
+# %% [markdown] ex={"id": "human-wilson", "role": "statement"}
+# :::{exercise} An interval that is short as well
+# :label: ex-human-wilson
+#
+# The exact interval is safe but long. {cite:t}`wilson1927` keeps all $p$ whose *normal* test does not reject, $|\hat p-p|\le z\sqrt{p(1-p)/n}$, with the variance at $p$ and not at $\hat p$. Solve that quadratic inequality and return both ends.
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "human-wilson", "role": "stub"}
+def wilson_interval(k, n, z=1.959963984540054):
+    """k right answers of n -> (low, high)"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "human-wilson", "role": "check"} tags=["hide-input"]
+def check_human_wilson():
+    for k, n, z in ((7, 12, 1.959963984540054), (0, 10, 1.959963984540054), (30, 30, 1.959963984540054), (40, 50, 2.5758)):
+        ends = wilson_interval(k, n, z)
+        assert len(ends) == 2 and ends[0] < ends[1], "return the lower end first, then the upper"
+        for p in ends:  # at both ends the test is just on the edge
+            edge = (k / n - p) ** 2 - z**2 * p * (1 - p) / n
+            assert abs(edge) < 1e-12, f"k = {k}, n = {n}: the end {p:.4f} is not on the edge of the test"
+        assert ends[0] > -1e-12 and ends[1] < 1 + 1e-12, "the interval leaves [0, 1]"
+    assert abs(wilson_interval(0, 10)[1] - wilson_interval(10, 10)[0] + 2 * wilson_interval(10, 10)[0] - 1) < 1e-9, "right and wrong answers play the same part"
+
+
+_ = self_check("human-wilson", check_human_wilson)
+
+
+# %% [markdown] ex={"id": "human-lapses", "role": "statement"}
+# :::{exercise} When attention lapses
+# :label: ex-human-lapses
+#
+# An observer of sensitivity $d'$ answers pairs ("which is real?"). With probability $\lambda$ they were not looking and guess. Return the sensitivity that explains an observed share of right answers, given $\lambda$: the inverse of $\text{share}=\tfrac\lambda2+(1-\lambda)\Phi(d'/\sqrt2)$. A share that no $d'$ can explain raises a
+# `ValueError`.
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "human-lapses", "role": "stub"}
+def sensitivity_from_pairs(share, lapse):
+    """share of right answers on pairs, lapse rate in [0, 1) -> d', a number"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "human-lapses", "role": "check"} tags=["hide-input"]
+def check_human_lapses():
+    g = torch.Generator().manual_seed(6)
+    for d, lapse in ((1.0, 0.0), (0.5, 0.2), (2.0, 0.1), (-1.0, 0.3)):
+        n = 400_000
+        real, made = torch.randn(n, generator=g) + d, torch.randn(n, generator=g)
+        looked = torch.rand(n, generator=g) >= lapse
+        right = torch.where(looked, real > made, torch.rand(n, generator=g) < 0.5)
+        got = float(sensitivity_from_pairs(right.double().mean().item(), lapse))
+        assert abs(got - d) < 0.03, f"observers with d' = {d} and lapses {lapse} give back d' = {got:.3f}"
+    assert abs(float(sensitivity_from_pairs(0.5, 0.4))) < 1e-12, "half right means nothing was seen"
+    for share, lapse in ((0.97, 0.1), (0.02, 0.1)):
+        try:
+            got = sensitivity_from_pairs(share, lapse)
+        except ValueError:
+            continue
+        raise AssertionError(f"with lapses of {lapse} nobody reaches a share of {share}, but got {got}")
+
+
+_ = self_check("human-lapses", check_human_lapses)
+
+
+# %% [markdown] ex={"id": "human-auc", "role": "statement"}
+# :::{exercise} All pairs at once
+# :label: ex-human-auc
+#
+# Judges rate single pictures on a scale from 1 to 7. Estimate from the ratings what {prf:ref}`thm-human-forced-choice` calls the best share on pairs: $P(a>b)+\tfrac12P(a=b)$ for a real rating $a$ and a made one $b$, over all pairs. Ties are the rule here. It must take a hundred
+# thousand ratings of each kind without a table of all pairs.
+#
+# *Implement · about 25 minutes · 4 points*
+# :::
+
+# %% ex={"id": "human-auc", "role": "stub"}
+def pairs_share(real, made):
+    """ratings real (n,), made (m,) -> share, a number"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "human-auc", "role": "check"} tags=["hide-input"]
+def check_human_auc():
+    g = torch.Generator().manual_seed(8)
+    for n, m, top in ((7, 5, 3), (40, 61, 7), (30, 30, 1000)):
+        real = torch.randint(1, top + 1, (n,), generator=g).double()
+        made = torch.randint(1, top, (m,), generator=g).double()
+        points = [1.0 if a > b else 0.5 if a == b else 0.0 for a, b in itertools.product(real.tolist(), made.tolist())]
+        truth = sum(points) / len(points)
+        got = float(pairs_share(real.clone(), made.clone()))
+        assert math.isclose(got, truth, rel_tol=1e-9), f"{n} real and {m} made ratings: the table of all pairs says {truth - got:+.3f}"
+    big = torch.randint(1, 8, (100_000,), generator=g).double()
+    assert math.isclose(float(pairs_share(big, big.clone())), 0.5, abs_tol=1e-9), "ratings against themselves share evenly"
+
+
+_ = self_check("human-auc", check_human_auc)
+
+
+# %% [markdown] ex={"id": "human-kappa", "role": "statement"}
+# :::{exercise} Agreement beyond chance
+# :label: ex-human-kappa
+#
+# Two judges sort the same $n$ pictures into $K$ kinds. They agree on a share $o$ of them, but judges who assign kinds at random with their own frequencies would agree on $e=\sum_cf_1(c)f_2(c)$. Return Cohen's $\kappa=(o-e)/(1-e)$. If both judges use one and the same kind for all pictures, agreement by chance is certain and $\kappa$ is not
+# defined: raise a `ValueError`.
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "human-kappa", "role": "stub"}
+def kappa(first, second, kinds):
+    """first, second (n,) whole numbers from 0 to kinds - 1 -> a number"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "human-kappa", "role": "check"} tags=["hide-input"]
+def check_human_kappa():
+    g = torch.Generator().manual_seed(9)
+    a = torch.multinomial(torch.tensor([0.7, 0.2, 0.1]), 60_000, replacement=True, generator=g)
+    b = torch.multinomial(torch.tensor([0.1, 0.3, 0.6]), 60_000, replacement=True, generator=g)
+    assert abs(float(kappa(a, b, 3))) < 0.02, "judges who do not look at the pictures agree by chance only: 0"
+    assert math.isclose(float(kappa(a, a.clone(), 3)), 1.0), "a judge agrees with themselves: 1"
+    x, y = torch.tensor([0, 0, 1, 1, 1, 0, 1, 0, 1, 1]), torch.tensor([0, 1, 1, 1, 0, 0, 1, 0, 1, 1])
+    # 8 of 10 agree; frequencies 4/10, 6/10 for both: chance 0.52
+    assert math.isclose(float(kappa(x, y, 2)) * 12, 7.0), "a table of ten by hand disagrees"
+    assert math.isclose(float(kappa(x, y, 5)) * 12, 7.0), "kinds that nobody uses change nothing"
+    opposite = float(kappa(torch.tensor([0, 1, 0, 1]), torch.tensor([1, 0, 1, 0]), 2))
+    assert math.isclose(opposite, -1.0), f"judges who always contradict each other: -1, got {opposite:.3f}"
+    try:
+        got = kappa(torch.zeros(5, dtype=torch.long), torch.zeros(5, dtype=torch.long), 2)
+    except ValueError:
+        return
+    raise AssertionError(f"one kind only: kappa is not defined, but got {got}")
+
+
+_ = self_check("human-kappa", check_human_kappa)
+
+# %% [markdown]
+# ## What to read next
+#
+# - {cite:t}`green1966` is the source of signal detection theory; everything on criteria and forced choice is there.
+# - {cite:t}`zhou2019` is the best-designed human evaluation of generative models of its time.
+# - {cite:t}`hunter2004` derives the iteration for preferences and its relatives.
+# - Next: {ref}`ch-systems`.
