@@ -1,0 +1,392 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: md:myst,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Exercises: Curricula
+
+# %% ex={"role": "setup"}
+import itertools
+import math
+
+import torch
+
+from genkit.checks import self_check
+
+torch.set_default_dtype(torch.float64)
+
+
+# %% [markdown] ex={"id": "curriculum-pool", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 1, "topic": "curriculum"}
+# #### Pool, and shift the noise
+#
+# (a) `pool` averages blocks of $s\times s$ pixels of images of any shape $(h, w)$ that $s$ divides. (b) A schedule was made for images
+# of side $h$: at some time the log signal-to-noise ratio is $\lambda$. Images of side $s\,h$ will be trained on instead. `shifted` returns the $\lambda$ they need at this time, so that
+# their block means are destroyed as much as the small images were.
+
+# %% ex={"id": "curriculum-pool", "role": "solution"}
+def pool(x, s):
+    """Means of s×s blocks: (n, h, w) -> (n, h/s, w/s)."""
+    ### BEGIN SOLUTION
+    n, h, w = x.shape
+    return x.reshape(n, h // s, s, w // s, s).mean((2, 4))
+    ### END SOLUTION
+
+
+def shifted(lam, s):
+    """Log SNR for images s times larger in side, from that of the small ones."""
+    ### BEGIN SOLUTION
+    return lam - 2 * math.log(s)
+    ### END SOLUTION
+
+
+# %% ex={"id": "curriculum-pool", "role": "check"}
+def check_curriculum_pool():
+    g = torch.Generator().manual_seed(1)
+    for s, h, w in ((2, 4, 6), (3, 6, 3), (4, 8, 8), (1, 3, 2)):
+        x = torch.randn(5, h, w, generator=g)
+        y = pool(x, s)
+        assert y.shape == (5, h // s, w // s), f"expected shape {(5, h // s, w // s)}, got {tuple(y.shape)}"
+        for i, j in itertools.product(range(h // s), range(w // s)):
+            block = x[:, i * s : (i + 1) * s, j * s : (j + 1) * s]
+            total = sum(block[:, a, b] for a in range(s) for b in range(s))
+            assert torch.allclose(y[:, i, j] * s * s, total), "an entry is not the mean of its own block"
+    for s, lam in ((2, 0.3), (3, -1.0), (4, 2.0)):
+        small = torch.randn(4000, 2, 2, generator=g)
+        large = small.repeat_interleave(s, 1).repeat_interleave(s, 2)
+        noise = math.exp(-shifted(lam, s) / 2) * torch.randn(large.shape, generator=g)
+        blocks = noise.reshape(4000, 2, s, 2, s).mean((2, 4))
+        ratio = small.var() / blocks.var()
+        assert abs(ratio.log() - lam) < 0.1, (
+            f"at s = {s} the block means of the large image do not have the log SNR of the small image"
+        )
+
+
+self_check("curriculum-pool", check_curriculum_pool)
+
+
+# %% ex={"id": "curriculum-pool", "role": "wrong", "why": "sums the block instead of averaging it"}
+def pool(x, s):
+    n, h, w = x.shape
+    return x.reshape(n, h // s, s, w // s, s).sum((2, 4))
+
+
+def shifted(lam, s):
+    return lam - 2 * math.log(s)
+
+
+# %% ex={"id": "curriculum-pool", "role": "wrong", "why": "shifts the log SNR up, with less noise for larger images"}
+def pool(x, s):
+    n, h, w = x.shape
+    return x.reshape(n, h // s, s, w // s, s).mean((2, 4))
+
+
+def shifted(lam, s):
+    return lam + 2 * math.log(s)
+
+
+# %% ex={"id": "curriculum-pool", "role": "wrong", "why": "shifts by log s: the standard deviation's logarithm, not the variance's"}
+def pool(x, s):
+    n, h, w = x.shape
+    return x.reshape(n, h // s, s, w // s, s).mean((2, 4))
+
+
+def shifted(lam, s):
+    return lam - math.log(s)
+
+
+# %% ex={"id": "curriculum-pool", "role": "wrong", "why": "keeps every s-th pixel"}
+def pool(x, s):
+    return x[:, ::s, ::s]
+
+
+def shifted(lam, s):
+    return lam - 2 * math.log(s)
+
+
+# %% [markdown] ex={"id": "curriculum-weights", "role": "statement", "kind": "implement", "points": 5, "minutes": 25, "difficulty": 2, "topic": "curriculum"}
+# #### A curriculum that changes nothing but the noise
+#
+# Examples $1,\dots,K$ have probabilities $p$. A teacher draws $n$ of them independently from $q$ instead, with $q_i>0$ wherever $p_i>0$. (a) From the drawn indices and their losses, return an estimate of $\sum_i p_i\ell_i$ whose *mean is exact for every* $n$.
+# (b) Return the $q$ for which the weighted gradient of one draw has the smallest mean square, given the norms of the $K$ gradients. (At least one $p_i$ with a non-zero norm is positive.)
+
+# %% ex={"id": "curriculum-weights", "role": "solution"}
+def weighted_loss(losses, drawn, p, q):
+    """Estimate of the mean loss under p, a scalar; losses (n,) belong to the drawn examples, drawn (n,) are indices."""
+    ### BEGIN SOLUTION
+    return (p[drawn] / q[drawn] * losses).mean()
+    ### END SOLUTION
+
+
+def best_sampler(p, norms):
+    """Probabilities (K,) from which to draw; norms (K,) are those of the examples' gradients."""
+    ### BEGIN SOLUTION
+    q = p * norms
+    return q / q.sum()
+    ### END SOLUTION
+
+
+# %% ex={"id": "curriculum-weights", "role": "check"}
+def check_curriculum_weights():
+    g = torch.Generator().manual_seed(2)
+    for K, n in ((3, 1), (3, 2), (4, 3)):
+        p, q = (v / v.sum() for v in torch.rand(2, K, generator=g) + 0.05)
+        losses = torch.randn(K, generator=g)
+        mean = 0.0
+        for drawn in itertools.product(range(K), repeat=n):  # all possible samples
+            i = torch.tensor(drawn)
+            mean = mean + q[i].prod() * weighted_loss(losses[i], i, p, q)
+        assert abs(mean - p @ losses) < 1e-10, (
+            f"averaged over all samples of {n} draws, your estimate does not give the loss under p"
+        )
+    for K in (2, 5):
+        p = torch.rand(K, generator=g)
+        p, norms = p / p.sum(), torch.rand(K, generator=g) * 3
+        q = best_sampler(p, norms)
+        assert q.shape == (K,) and abs(q.sum() - 1) < 1e-9, "probabilities must add to one"
+
+        def noise(r):
+            return ((p * norms) ** 2 / r).sum()
+
+        for _ in range(200):
+            r = (q + 0.02 * torch.randn(K, generator=g)).clamp(min=1e-4)
+            assert noise(q) <= noise(r / r.sum()) + 1e-12, "a sampler near yours has less noise"
+
+
+self_check("curriculum-weights", check_curriculum_weights)
+
+
+# %% ex={"id": "curriculum-weights", "role": "wrong", "why": "forgets the importance weight"}
+def weighted_loss(losses, drawn, p, q):
+    return losses.mean()
+
+
+def best_sampler(p, norms):
+    q = p * norms
+    return q / q.sum()
+
+
+# %% ex={"id": "curriculum-weights", "role": "wrong", "why": "divides by the weights' sum: biased at every finite n"}
+def weighted_loss(losses, drawn, p, q):
+    w = p[drawn] / q[drawn]
+    return (w * losses).sum() / w.sum()
+
+
+def best_sampler(p, norms):
+    q = p * norms
+    return q / q.sum()
+
+
+# %% ex={"id": "curriculum-weights", "role": "wrong", "why": "weight upside down"}
+def weighted_loss(losses, drawn, p, q):
+    return (q[drawn] / p[drawn] * losses).mean()
+
+
+def best_sampler(p, norms):
+    q = p * norms
+    return q / q.sum()
+
+
+# %% ex={"id": "curriculum-weights", "role": "wrong", "why": "draws easy examples more often"}
+def weighted_loss(losses, drawn, p, q):
+    return (p[drawn] / q[drawn] * losses).mean()
+
+
+def best_sampler(p, norms):
+    q = p / norms
+    return q / q.sum()
+
+
+# %% [markdown] ex={"id": "curriculum-strata", "role": "statement", "kind": "implement", "points": 4, "minutes": 15, "difficulty": 1, "topic": "curriculum"}
+# #### Stratified noise levels
+#
+# For each of $R$ batches draw $n$ times in $[0,1)$: in batch $r$ the $i$-th time is uniform in $[\frac in,\frac{i+1}n)$, $i=0,\dots,n-1$, and all are independent. Use the generator that is handed over and nothing else.
+
+# %% ex={"id": "curriculum-strata", "role": "solution"}
+def stratified_times(R, n, generator):
+    """Times (R, n), one independent draw in each of the n cells."""
+    ### BEGIN SOLUTION
+    return (torch.arange(n) + torch.rand(R, n, generator=generator)) / n
+    ### END SOLUTION
+
+
+# %% ex={"id": "curriculum-strata", "role": "check"}
+def check_curriculum_strata():
+    for n in (1, 2, 5):
+        R = 20_000
+        t = stratified_times(R, n, torch.Generator().manual_seed(3))
+        assert t.shape == (R, n), f"expected shape {(R, n)}, got {tuple(t.shape)}"
+        assert bool(((t >= 0) & (t < 1)).all()), "times must lie in [0, 1)"
+        cell = (t * n).floor()
+        assert torch.equal(cell, torch.arange(float(n)).expand(R, n)), "time i must lie in cell i, in every batch"
+        inside = t * n - cell
+        assert abs(inside.mean(0) - 0.5).max() < 0.012, "inside a cell the mean must be the middle"
+        assert abs(inside.var(0) - 1 / 12).max() < 0.004, "inside a cell times must be uniform, not fixed"
+        if n > 1:
+            correlation = torch.corrcoef(inside.T) - torch.eye(n)
+            assert abs(correlation).max() < 0.04, "times in different cells must be independent"
+        again = stratified_times(R, n, torch.Generator().manual_seed(3))
+        assert torch.equal(t, again), "the same generator must give the same times"
+
+
+self_check("curriculum-strata", check_curriculum_strata)
+
+
+# %% ex={"id": "curriculum-strata", "role": "wrong", "why": "one shift shared by all cells of a batch"}
+def stratified_times(R, n, generator):
+    return (torch.arange(n) + torch.rand(R, 1, generator=generator)) / n
+
+
+# %% ex={"id": "curriculum-strata", "role": "wrong", "why": "the middles of the cells: not random, hence biased"}
+def stratified_times(R, n, generator):
+    return ((torch.arange(n) + 0.5) / n).expand(R, n)
+
+
+# %% ex={"id": "curriculum-strata", "role": "wrong", "why": "independent times, sorted: not one in each cell"}
+def stratified_times(R, n, generator):
+    return torch.rand(R, n, generator=generator).sort(1).values
+
+
+# %% ex={"id": "curriculum-strata", "role": "wrong", "why": "the same times for every batch"}
+def stratified_times(R, n, generator):
+    return ((torch.arange(n) + torch.rand(1, n, generator=generator)) / n).expand(R, n)
+
+
+# %% [markdown] ex={"id": "curriculum-match", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "curriculum"}
+# #### What the discriminator may see
+#
+# A GAN is at the stage of resolution $r$; its generator makes images of the full side, and the discriminator expects that side. Return what it is shown of real and of generated images: block means of $r\times r$ blocks in all, written back to full side. Two correct networks could
+# still learn nothing from a wrong pair, so check yours: whose gradient must pass?
+
+# %% ex={"id": "curriculum-match", "role": "solution"}
+def discriminator_views(real, fake, r):
+    """What D sees of real and of fake, both (n, side, side), at resolution r: a pair of the same shape."""
+    ### BEGIN SOLUTION
+    def coarse(x):
+        n, side, _ = x.shape
+        s = side // r
+        means = x.reshape(n, r, s, r, s).mean((2, 4))
+        return means.repeat_interleave(s, 1).repeat_interleave(s, 2)
+
+    return coarse(real), coarse(fake)
+    ### END SOLUTION
+
+
+# %% ex={"id": "curriculum-match", "role": "check"}
+def check_curriculum_match():
+    g = torch.Generator().manual_seed(4)
+    for side, r in ((8, 2), (8, 4), (8, 8), (6, 3), (4, 1)):
+        real, fake = torch.rand(2, 50, side, side, generator=g)
+        fake.requires_grad_()
+        views = discriminator_views(real, fake, r)
+        s = side // r
+        for name, x, view in zip(("real", "fake"), (real, fake), views, strict=True):
+            assert view.shape == x.shape, f"{name}: expected shape {tuple(x.shape)}, got {tuple(view.shape)}"
+            corner = view[:, :s, :s]
+            assert torch.allclose(corner, corner[:, :1, :1].expand_as(corner)), (
+                f"{name} images must be constant on blocks of {s}×{s} pixels"
+            )
+            for i, j in itertools.product(range(r), range(r)):
+                rows, columns = slice(i * s, (i + 1) * s), slice(j * s, (j + 1) * s)
+                assert torch.allclose(view[:, rows, columns].sum((1, 2)), x[:, rows, columns].sum((1, 2))), (
+                    f"{name}: a block must keep its mean"
+                )
+        (gradient,) = torch.autograd.grad(views[1].sum(), fake, allow_unused=True)
+        assert gradient is not None and torch.allclose(gradient, torch.ones_like(fake)), (
+            "the generator must feel every pixel through the pooling"
+        )
+
+
+self_check("curriculum-match", check_curriculum_match)
+
+
+# %% ex={"id": "curriculum-match", "role": "wrong", "why": "leaves the real images at full resolution, as the printed loss does"}
+def discriminator_views(real, fake, r):
+    n, side, _ = fake.shape
+    s = side // r
+    means = fake.reshape(n, r, s, r, s).mean((2, 4))
+    return real, means.repeat_interleave(s, 1).repeat_interleave(s, 2)
+
+
+# %% ex={"id": "curriculum-match", "role": "wrong", "why": "brings the real images to size by keeping every s-th pixel"}
+def discriminator_views(real, fake, r):
+    n, side, _ = fake.shape
+    s = side // r
+    means = fake.reshape(n, r, s, r, s).mean((2, 4))
+    write = lambda m: m.repeat_interleave(s, 1).repeat_interleave(s, 2)
+    return write(real[:, ::s, ::s]), write(means)
+
+
+# %% ex={"id": "curriculum-match", "role": "wrong", "why": "takes r for the size of a block"}
+def discriminator_views(real, fake, r):
+    def coarse(x):
+        n, side, _ = x.shape
+        means = x.reshape(n, side // r, r, side // r, r).mean((2, 4))
+        return means.repeat_interleave(r, 1).repeat_interleave(r, 2)
+
+    return coarse(real), coarse(fake)
+
+
+# %% [markdown] ex={"id": "curriculum-pace", "role": "statement", "kind": "investigate", "points": 5, "minutes": 30, "difficulty": 3, "topic": "curriculum"}
+# #### What a curriculum has shown by the end
+#
+# Noise levels $u\in[0,1]$ are drawn uniformly from the window $[1-k,1]$. During the first fraction $b$ of the run, $0<b\le1$, $k$ grows linearly from $a$ to $1$, $0<a<1$; afterwards $k=1$. Find the density of all levels shown in the whole run,
+# $\bar q(u)=\int_0^1 q_\tau(u)\,\mathrm d\tau$ with $\tau$ the fraction of the run that has passed. Then look: how often was the hardest level, $u=0$, shown, compared with uniform sampling? For which runs could one divide by $\bar q$ to undo the curriculum, and is an average over the run what a learner with a finite memory feels?
+
+# %% ex={"id": "curriculum-pace", "role": "solution"}
+def average_density(u, a, b):
+    """Density (n,) of the levels u (n,) over the whole run."""
+    ### BEGIN SOLUTION
+    # while the window grows dτ = b dk/(1 − a), and q = 1/k once k ≥ 1 − u
+    entered = (1 - u).clamp(min=a)
+    return b / (1 - a) * -entered.log() + (1 - b)
+    ### END SOLUTION
+
+
+# %% ex={"id": "curriculum-pace", "role": "check"}
+def check_curriculum_pace():
+    g = torch.Generator().manual_seed(5)
+    u = torch.linspace(0, 1, 100_001)
+    for a, b in ((0.25, 0.5), (0.1, 1.0), (0.6, 0.3)):
+        q = average_density(u, a, b)
+        assert q.shape == u.shape, f"expected shape {tuple(u.shape)}, got {tuple(q.shape)}"
+        assert abs(torch.trapezoid(q, u) - 1) < 1e-4, f"for a = {a}, b = {b} your density does not integrate to one"
+        n = 400_000  # a run, simulated
+        tau = torch.rand(n, generator=g)
+        k = (a + (1 - a) * tau / b).clamp(max=1)
+        shown = 1 - k + k * torch.rand(n, generator=g)
+        for left in torch.arange(0, 1, 0.125):
+            cell = (u >= left) & (u <= left + 0.125)
+            mine = torch.trapezoid(q[cell], u[cell])
+            share = ((shown >= left) & (shown < left + 0.125)).double().mean()
+            assert abs(mine - share) < 5 * math.sqrt(0.25 / n), (
+                f"a simulated run shows the levels from {float(left)} on at another rate"
+            )
+
+
+self_check("curriculum-pace", check_curriculum_pace)
+
+
+# %% ex={"id": "curriculum-pace", "role": "wrong", "why": "forgets that a narrow window is dense: 1/k"}
+def average_density(u, a, b):
+    entered = (1 - u).clamp(min=a)
+    return b / (1 - a) * (1 - entered) + (1 - b)
+
+
+# %% ex={"id": "curriculum-pace", "role": "wrong", "why": "forgets the uniform end of the run"}
+def average_density(u, a, b):
+    entered = (1 - u).clamp(min=a)
+    return b / (1 - a) * -entered.log()
+
+
+# %% ex={"id": "curriculum-pace", "role": "wrong", "why": "easy first turned round: the window starts at u = 0"}
+def average_density(u, a, b):
+    return b / (1 - a) * -u.clamp(min=a).log() + (1 - b)
