@@ -58,7 +58,7 @@ torch.set_default_dtype(torch.float64)
 #
 # Three generators have read the same 1077 training digits. The first knows how often each grey level occurs at each
 # pixel, and nothing else: it is the *baseline* of this page, the thing that a model must beat to be worth anything.
-# The second is the probabilistic PCA of {ref}`ch-representation` with ten components. The third keeps one Gaussian for
+# The second is the probabilistic PCA of {ref}`ch-generation` with ten components. The third keeps one Gaussian for
 # each class of digit, its covariance shrunk towards the diagonal by an amount that the validation digits choose.
 
 # %%
@@ -187,6 +187,8 @@ A, B = torch.randn(2, 100, 64, generator=gen)
 agree("at-work-frechet-twin", frechet_of(A, B), frechet_distance(A, B))
 C_A, C_B = A.T.cov(), B.T.cov()
 slow = float(np.trace(scipy.linalg.sqrtm((C_A @ C_B).numpy()).real))
+
+# %% tags=["hide-input"]
 claim(
     "at-work-frechet-scipy",
     "Fréchet distance of two 64-dimensional samples, eigenvalue form",
@@ -216,6 +218,8 @@ claim(
 # %%
 o = torch.zeros(2)
 S_r, S_g = torch.tensor([[9.0, 0], [0, 1]]), torch.tensor([[5.0, 4], [4, 5]])
+
+# %% tags=["hide-input"]
 claim(
     "at-work-frechet-turned",
     "Fréchet distance of a 2-d covariance and the same turned by 45 degrees",
@@ -256,6 +260,7 @@ def step(t):
     return frechet(o, torch.eye(2), torch.tensor([t, 0.0]), torch.eye(2))
 
 
+# %% tags=["hide-input"]
 claim(
     "at-work-fid-square",
     ("Three Gaussians one unit apart: direct 'distance' minus the sum of the two "
@@ -328,6 +333,8 @@ def scores(n, m, lam, shift=0.0, repeats=12):
 
 
 one = torch.ones(64)
+
+# %% tags=["hide-input"]
 claim(
     "at-work-bias-closed", "Bias times n for 64 unit eigenvalues",
     1000 * expected_bias(one, 1000, 1000), 2208, item="X3.4 Q1.2",
@@ -354,7 +361,7 @@ claim(
     "at-work-bias-wrong",
     "Wrong law, the means' share only: part of the true bias that it explains",
     2 * decay.sum() / 1000 / expected_bias(decay, 1000, 1000), item="X3.4",
-    by="closed form", at_most=0.5
+    by="closed form; the covariances bring the rest", at_most=0.15
 )
 
 # %% [markdown]
@@ -368,6 +375,8 @@ claim(
 # %%
 perfect, se_p = monte_carlo(scores(5000, 500, one))
 wrong, se_w = monte_carlo(scores(5000, 5000, one, shift=1.0, repeats=6))
+
+# %% tags=["hide-input"]
 claim(
     "at-work-flip-perfect", "Score of the perfect generator with 500 samples",
     perfect, expected_bias(one, 5000, 500), item="X3.5 Q1.2",
@@ -376,7 +385,10 @@ claim(
 claim(
     "at-work-flip",
     "By how much the perfect generator looks worse than the wrong one",
-    perfect - wrong, item="X3.5 Q1.2", by="the truth is -1", at_least=0.5
+    perfect - wrong,
+    expected_bias(one, 5000, 500) - 1 - expected_bias(one, 5000, 5000),
+    item="X3.5 Q1.2", by="first-order theory; the truth is -1", atol=0.03,
+    se=math.hypot(se_p, se_w)
 )
 
 shifted = {
@@ -464,6 +476,8 @@ def blob(x):
 
 
 variance = torch.trapezoid(x**2 * two_modes(x).exp(), x)
+
+# %% tags=["hide-input"]
 claim(
     "at-work-blind-moments",
     "Variance of one coordinate of the four-mode law, by quadrature",
@@ -524,12 +538,14 @@ def copy_rate(generated, train, fresh):
 equal_train = data.train.x[: len(fresh)]
 copied = equal_train[torch.randint(len(fresh), (1000,), generator=gen)]
 drawn = class_gaussians(1000)
+
+# %% tags=["hide-input"]
 claim(
     "at-work-copy-fid",
     "Fréchet distance to the test digits: memoriser minus class Gaussians",
     frechet_of(pixels(data.test.x), pixels(copied))
     - frechet_of(pixels(data.test.x), pixels(drawn)),
-    item="Q1.2", by="the copy looks better", at_most=0.0
+    item="Q1.2", by="the copy looks better", at_most=-0.02
 )
 claim(
     "at-work-copy-memoriser", "Copy rate of the memoriser",
@@ -540,7 +556,7 @@ claim(
     "at-work-copy-model", "Copy rate of the class Gaussians",
     copy_rate(drawn, equal_train, fresh), item="Q1.2",
     by="far from 1; above 1/2 because the model has seen the training half",
-    at_least=0.5, at_most=0.85
+    at_least=0.5, at_most=0.75
 )
 
 # %% [markdown]
@@ -645,6 +661,8 @@ plt.show()
 
 # %%
 pix, pca, conv, cls = table.values()
+
+# %% tags=["hide-input"]
 claim(
     "at-work-features-noise",
     "Does pixel noise beat the class Gaussians? Under pixels, 10 components",
@@ -713,6 +731,8 @@ claim(
 # %%
 second = frechet_of(pixels(data.test.x), pixels(data.validation.x))
 spectrum = torch.linalg.eigvalsh(pixels(data.test.x).T.cov()).clamp(min=1e-12)
+
+# %% tags=["hide-input"]
 claim(
     "at-work-second-sample",
     "Fréchet distance, pixels, between two samples of 360 real digits", second,
@@ -739,6 +759,8 @@ claim(
 
 # %%
 nats = 50 * math.log(27)  # 50 characters, 27 equally likely symbols
+
+# %% tags=["hide-input"]
 claim(
     "at-work-ppl-uniform",
     "Perplexity of 50 characters under the uniform law on 27 symbols",
@@ -781,6 +803,8 @@ test_text, valid_text, train_text = (
 )
 # in the training part, and repeated
 leaked_text = " ".join([p for p in unique[2 * tenth :] if count[p] > 1][:60]) + " "
+
+# %% tags=["hide-input"]
 claim(
     "at-work-text-copies",
     "Share of the manual's paragraphs that occur more than once",
@@ -852,6 +876,8 @@ ladder = (
 )
 
 every = sum(prob(c, "the numb", N, order, alpha) for c in ALPHABET)
+
+# %% tags=["hide-input"]
 claim(
     "at-work-text-sums", "Sum of q(c | 'the numb') over the 27 symbols",
     round(every, 9), 1.0, item="S1.5", by="a distribution sums to one"
@@ -865,7 +891,8 @@ claim(
 claim(
     "at-work-text-model",
     "Held-out perplexity of the n-gram model, over that of the baseline",
-    ladder[-1] / ladder[1], item="S1.5", by="less than a third", at_most=1 / 3,
+    ladder[-1] / ladder[1], item="S1.5", by="less than a third; below a tenth, suspect a leak", at_least=0.1,
+    at_most=1 / 3,
     stable=False
 )
 claim(
@@ -873,7 +900,7 @@ claim(
     ("A longer context lowers the perplexity: largest ratio of neighbours, orders "
      "0 to 3"),
     max(b / a for a, b in itertools.pairwise(ladder[:5])), item="S1.5",
-    by="below 1", at_most=1.0, stable=False
+    by="each step saves at least a tenth", at_most=0.9, stable=False
 )
 claim(
     "at-work-text-leak",
@@ -963,6 +990,8 @@ for T in lengths:
     junk = -math.inf                            # junk never writes this text
     mixed = np.logaddexp(math.log(0.01) + good, math.log(0.99) + junk)
     ratio.append(math.exp((good - mixed) / T))
+
+# %% tags=["hide-input"]
 claim(
     "at-work-garbage",
     ("Factor on the perplexity of 10, 100, 1000 symbols if 99 % of samples are "
@@ -978,8 +1007,8 @@ mixed = torch.logaddexp(
 claim(
     "at-work-garbage-worst",
     "The worst window of 100 characters, junk uniform over the alphabet",
-    ((windows - mixed) / 100).exp().max(), item="E1.5", by="bound 100^(1/100)",
-    at_most=100 ** (1 / 100) + 1e-12, stable=False
+    ((windows - mixed) / 100).exp().max(), item="E1.5", by="bound 100^(1/100), nearly reached",
+    at_least=1.047, at_most=100 ** (1 / 100) + 1e-12, stable=False
 )
 claim(
     "at-work-garbage-loss",
@@ -1011,6 +1040,8 @@ two_sample = {
     for name, x in test_sets.items()
 }
 base, middle, best = fd.values()
+
+# %% tags=["hide-input"]
 claim(
     "at-work-images-fd",
     "Fréchet distance of the class Gaussians over that of independent pixels",
@@ -1113,6 +1144,8 @@ H0 = entropy(single)
 H1 = (single * entropy(pair / single[:, None])).sum()
 H2 = (pair * entropy(law)).sum()
 H = torch.stack([H0, H1, H2])
+
+# %% tags=["hide-input"]
 claim(
     "at-work-music-stationary", "Largest change of the pair law in one step",
     (pair.flatten() @ move - pair.flatten()).abs().max(), item="S1.5",
@@ -1165,6 +1198,8 @@ train_tunes, test_tunes = tunes(200, 32, law), tunes(500, 32, law)
 models = [fit_notes(train_tunes, k) for k in (0, 1, 2)]
 held_out = [monte_carlo(loss_per_tune(test_tunes, m)) for m in models]
 mean, se = monte_carlo(loss_per_tune(test_tunes, law))
+
+# %% tags=["hide-input"]
 claim(
     "at-work-music-rate", "Cross-entropy of the true law on 500 tunes", mean,
     float(H[2]), item="S1.5", by="entropy rate, closed form", se=se,
@@ -1177,14 +1212,21 @@ claim(
     by="exact conditional entropies H0, H1, H2", atol=0.01,
     se=[s for _, s in held_out], unit="nats/note"
 )
+gaps = [loss_per_tune(test_tunes, m) for m in models[1:]]
+mean, se = monte_carlo(gaps[0] - gaps[1])
+claim(
+    "at-work-music-gap", "What the second note of memory saves", mean,
+    float(H[1] - H[2]), item="S1.5", by="exact entropies, H1 - H2", atol=0.01, se=se,
+    unit="nats/note", digits=2
+)
 ratio = law / models[2].clamp(min=1e-12)
 excess = (pair[..., None] * torch.xlogy(law, ratio)).sum()
 free = float(((law > 0).sum(2) - 1).clamp(min=0).sum())        # free parameters
 claim(
     "at-work-music-excess", "Exact KL rate of the fitted order-2 model", excess,
-    item="S1.5", by="theory: free parameters / (2 · notes), within a factor 2.5",
-    at_least=0.0,
-    at_most=2.5 * free / (2 * 6000),
+    free / (2 * 6000), item="S1.5",
+    by="theory: chi-squared with one degree per free parameter, over 2 · notes",
+    se=math.sqrt(2 * free) / (2 * 6000),
     unit="nats/note"
 )
 exact = [float(validity(m, 32)) for m in models]
@@ -1240,7 +1282,7 @@ plt.show()
 
 # %% [markdown]
 # {numref}`fig-at-work-music` shows a tune of each model. The held-out losses are {value}`at-work-music-models:.2f` nats per note from no memory to two notes of it. The order-1 model is only
-# a quarter of a nat worse than the best possible per note, and yet {value}`at-work-music-valid-one:.1%` of its tunes are valid: over 30 moves small
+# {value}`at-work-music-gap:.2f` nats per note worse than the order-2 model, and yet {value}`at-work-music-valid-one:.1%` of its tunes are valid: over 30 moves small
 # losses per note multiply. Likelihood per symbol and validity per sequence are different questions, again.
 #
 # ## Molecules: what to count when there is no test set
@@ -1256,10 +1298,14 @@ L = 12
 strings = torch.tensor(list(itertools.product((0, 1), repeat=L)))
 depth = (2 * strings - 1).cumsum(1)
 valid = (depth.min(1).values >= 0) & (depth[:, -1] == 0)
+
+# %% tags=["hide-input"]
 claim(
     "at-work-catalan", "Valid strings among the 4096", valid.sum(),
     math.comb(12, 6) // 7, item="S1.5", by="Catalan number C6"
 )
+
+# %%
 order_ = torch.randperm(132, generator=gen)
 known, unknown = (
     valid.nonzero()[:, 0][order_[:80]],
@@ -1325,6 +1371,7 @@ for name, p in laws.items():
         )
     ]
 
+# %% tags=["hide-input"]
 claim(
     "at-work-dyck-sums", "Total probability of each law",
     torch.stack([p.sum() for p in laws.values()]).round(decimals=9), [1.0] * 6,
@@ -1343,7 +1390,7 @@ claim(
 )
 claim(
     "at-work-dyck-ngram", "Validity of the 3-gram model", report["3-gram"][0],
-    item="S1.5", by="two symbols cannot count", at_most=0.25
+    item="S1.5", by="two symbols cannot count", at_most=0.15
 )
 claim(
     "at-work-dyck-counter", "Validity of the model that knows depth and position",
@@ -1378,6 +1425,8 @@ plt.show()
 
 # %%
 reachable = sum(1 for t in range(L) for h in range(t % 2, min(t, L - t) + 1, 2))
+
+# %% tags=["hide-input"]
 claim(
     "at-work-dyck-states",
     "States that the model with depth and position has learned", states[state],
@@ -1387,7 +1436,12 @@ claim(
 )
 claim(
     "at-work-dyck-contexts", "Contexts of the 8-gram, from the same 80 strings",
-    states[eight], item="S1.5", by="more than twice as many", at_least=2 * reachable
+    states[eight], item="S1.5", by="more than four times as many", at_least=4 * reachable
+)
+claim(
+    "at-work-dyck-eight", "Coverage of the 8-gram over that of depth and position",
+    report["8-gram"][2] / report["depth and position"][2], item="S1.5",
+    by="a long context mostly repeats what it has read", at_most=0.7, digits=2
 )
 p = laws["depth and position"]
 found = torch.multinomial(p, 200 * draws, True, generator=gen).view(200, draws)
@@ -1421,7 +1475,7 @@ claim(
 #
 # | domain | held-out truth | baseline | score that sees the failure | score that does not |
 # |---|---|---|---|---|
-# | images | 360 test digits | independent pixels | two-sample test, copy rate | Fréchet distance on kind features |
+# | images | 360 test digits | independent pixels | two-sample test, copy rate | Fréchet distance on features blind to the flaw |
 # | text | unseen paragraphs, copies removed | letter frequencies | samples, read | perplexity (99 % garbage) |
 # | melodies | exact entropy rate | independent notes | validity of whole tunes | loss per note |
 # | molecules | enumeration | memoriser | novelty *and* coverage | validity alone |
@@ -1511,7 +1565,7 @@ def score_at_infinity(sizes, scores):
 def check_at_work_extrapolate():
     rng = np.random.default_rng(5)
     sizes = np.array([100, 200, 350, 900])
-    for limit, b in ((0.0, 12.0), (3.5, 40.0), (1.25, 0.0)):
+    for limit, b in ((0.0, 12.0), (3.5, 40.0), (1.25, 0.0), (-0.5, 9.0)):
         assert abs(score_at_infinity(sizes, limit + b / sizes) - limit) < 1e-9, (
             "noiseless scores must give the limit back"
         )

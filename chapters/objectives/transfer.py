@@ -211,6 +211,8 @@ steps = []
 theta = semi_supervised_em(
     *parts, 10, watch=lambda t: steps.append(objective(t, *parts))
 )
+
+# %% tags=["hide-input"]
 claim(
     "transfer-em-monotone", "Smallest change of the objective in 30 rounds of EM",
     min(np.diff(steps)), item="Q1.9", by="EM never lowers its objective",
@@ -224,8 +226,12 @@ claim(
     (log_joint(z_test, theta) - each - theta[2].log()).abs().max(), item="Q1.9",
     by="torch.distributions", at_most=1e-8, stable=False
 )
+
+# %%
 alone = semi_supervised_em(*parts[:2], z_train[:0], 10)
 zero = semi_supervised_em(*parts, 10, w=0.0)
+
+# %% tags=["hide-input"]
 claim(
     "transfer-em-weight-zero",
     "With weight 0: largest change of a class mean when the crowd is taken away",
@@ -233,7 +239,10 @@ claim(
     by="the unlabelled examples must not count", at_most=1e-9, stable=False
 )
 
+# %%
 full = semi_supervised_em(z_train, y_train, z_train[:0], 10, steps=0)
+
+# %% tags=["hide-input"]
 claim(
     "transfer-generative-classifier",
     "Test accuracy with all labels, generative classifier (way d)",
@@ -245,7 +254,7 @@ claim(
     "All labels: generative classifier minus logistic regression",
     accuracy(full, z_test, y_test) - logistic_accuracy(z_train, y_train),
     item="Q1.9", by="curved borders fit digits better than straight ones",
-    at_least=0.0, digits=2
+    at_least=0.015, digits=2
 )
 
 # %% [markdown]
@@ -268,6 +277,8 @@ for b, per_class in enumerate(budgets):
         theta = semi_supervised_em(*parts, 10)
         semi[b, s] = accuracy(theta, z_test, y_test)
 gain = [monte_carlo(semi[b] - lr[b]) for b in range(len(budgets))]
+
+# %% tags=["hide-input"]
 claim(
     "transfer-gain",
     ("Gain over logistic regression at 1, 2, 5, 10 labels per class, mean of 10 "
@@ -279,7 +290,7 @@ claim(
     "transfer-gain-same-model",
     "Gain over the same model without the crowd, at 1 ... 10 labels per class",
     (semi - only).mean(1)[:4], item="Q1.9",
-    by="what the unlabelled images contribute", at_least=0.02, digits=2
+    by="what the unlabelled images contribute", at_least=0.03, digits=2
 )
 claim(
     "transfer-gain-significant",
@@ -290,7 +301,7 @@ claim(
 claim(
     "transfer-more-labels",
     "Do more labels help? Smallest rise of the supervised curve between budgets",
-    np.diff(lr.mean(1)).min(), item="Q1.9", by="sanity", at_least=0.0, digits=1
+    np.diff(lr.mean(1)).min(), item="Q1.9", by="a point at least", at_least=0.01, digits=1
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-curve", "caption": "Test accuracy against the number of labels per class, mean and spread (one standard deviation) over ten draws of the labels. The distance between the solid curve and the dotted one is the work of the unlabelled images."}, "image": {"alt": "Three rising curves. The semi-supervised one is highest everywhere, at about four fifths for a single label; logistic regression lies below it; the same Gaussian model without unlabelled data starts lowest."}}
@@ -339,6 +350,8 @@ for s in range(5):
     on_validation = [accuracy(fits[w], z_valid, odd_valid) for w in weights]
     chosen.append(harm[weights[int(np.argmax(on_validation))]][-1])
 mean_harm = {w: float(np.mean(v)) for w, v in harm.items()}
+
+# %% tags=["hide-input"]
 claim(
     "transfer-harm",
     ("Odd or even: loss of accuracy when 877 unlabelled images come in at full "
@@ -406,6 +419,8 @@ for s in range(5):
             torch.cat([y_train[i], y_new]),
         )
         taught[w].append(logistic_accuracy(z_both, y_both) - base)
+
+# %% tags=["hide-input"]
 claim(
     "transfer-augment-semi",
     "Gain from samples of the semi-supervised model, 5 labels per class",
@@ -417,7 +432,7 @@ claim(
     "Gain from the labels-only model's samples, minus that",
     np.mean(taught[0.0]) - np.mean(taught[1.0]),
     item="Q1.9", by="a model that saw only the labels has little to teach",
-    at_most=-0.01, digits=2
+    at_most=-0.02, digits=2
 )
 
 # %% [markdown]
@@ -501,6 +516,7 @@ def enter(name, log_p, continuous, samples, features):
     board[name] = (bits(log_p, continuous), float(told), float(probe))
 
 
+# %% tags=["hide-input"]
 claim(
     "transfer-bpd-uniform", "Bits per dimension of the uniform density on the cube",
     bits(torch.zeros(5), True), math.log2(17), item="X1.9",
@@ -523,7 +539,7 @@ claim(
     "transfer-bpd-wrong",
     "Wrong scale, log2 17 forgotten: 'bits' of a Gaussian on the test digits",
     bits(one_gaussian.log_prob(q_test), False),
-    item="X1.9", by="negative code lengths do not exist", at_most=0.0, digits=3
+    item="X1.9", by="negative code lengths do not exist", at_most=-0.5, digits=3
 )
 
 # %% [markdown]
@@ -563,6 +579,8 @@ W, s2 = ppca(k)
 n = len(q_train)
 log_det = lam_q[-k:].log().sum() + (64 - k) * s2.log()
 closed = -0.5 * (64 * math.log(2 * math.pi) + log_det + 64 * (n - 1) / n)
+
+# %% tags=["hide-input"]
 claim(
     "transfer-ppca-closed", "Training log-likelihood per digit of the fitted pPCA",
     ppca_log_p(q_train, W, s2).mean(), closed, item="X1.9",
@@ -575,6 +593,8 @@ claim(
     (ppca_log_p(q_test, W @ turn, s2) - ppca_log_p(q_test, W, s2)).abs().max(),
     item="Q1.8 X1.9", by="W R (W R)^T = W W^T", at_most=1e-7, stable=False
 )
+
+# %%
 z, eps = torch.randn(360, k, generator=gen), torch.randn(360, 64, generator=gen)
 samples = levels(q_mean + z @ W.T + s2.sqrt() * eps)
 codes = [ppca_codes(q, W, s2) for q in (q_train, q_test)]
@@ -584,7 +604,7 @@ enter("pPCA", ppca_log_p(q_test, W, s2), True, samples, codes)
 # The likelihood did not notice the random rotation, to the last digit. That is why it cannot, by itself, choose a representation. It even chooses a
 # poor one: the validation digits prefer {value}`transfer-ppca-size:.0f` components, because each one buys density; the linear probe prefers ten.
 
-# %%
+# %% tags=["hide-input"]
 claim(
     "transfer-ppca-size",
     "Components of pPCA that validation bits per dimension choose", k,
@@ -683,12 +703,16 @@ fit(
 influence = torch.autograd.functional.jacobian(      # (64, 64): conditional, pixel
     lambda x: ar(x[None])[0].sum(1), f_test[0]
 )
+
+# %% tags=["hide-input"]
 claim(
     "transfer-ar-order",
     "Largest influence of a pixel on its own or an earlier conditional",
     torch.triu(influence).abs().max(), 0.0, item="X1.9",
     by="the chain rule allows none"
 )
+
+# %%
 with torch.no_grad():
     features = ar.hidden(f_train), ar.hidden(f_test)
     enter("autoregressive", ar.log_prob(f_test), False, ar.sample(360), features)
@@ -771,12 +795,16 @@ fit(
 )
 one = q_test[:1].float()
 J = torch.autograd.functional.jacobian(lambda x: flow(x)[0][0], one)[:, 0].double()
+
+# %% tags=["hide-input"]
 claim(
     "transfer-flow-logdet",
     "log |det| of the flow minus that of its Jacobian by automatic differentiation",
     flow(one)[1].item() - J.slogdet()[1].item(), item="X1.9",
     by="autograd and slogdet", at_least=-0.01, at_most=0.01, stable=False
 )
+
+# %%
 with torch.no_grad():
     features = [flow(q.float())[0] for q in (q_train, q_test)]
     samples = levels(flow.sample(360))
@@ -859,6 +887,8 @@ with torch.no_grad():
     bound = iw_test(standard_normal)
     means = [vae.encode(x)[0] for x in (f_train, f_test)]
     enter("VAE", bound, False, decode(torch.randn(360, 16, generator=gen)), means)
+
+# %% tags=["hide-input"]
 claim(
     "transfer-iw-elbo", "Importance-weighted bound minus ELBO on the test digits",
     (bound - elbo).mean().item(), item="X1.9",
@@ -880,6 +910,8 @@ noise = (
 )
 log_w = noise + standard_normal(z) - q_z.log_prob(z)
 exact = ppca_log_p(some, W, s2)
+
+# %% tags=["hide-input"]
 claim(
     "transfer-iw-exact",
     "pPCA with its exact posterior: largest error of the bound, K = 7",
@@ -954,6 +986,8 @@ with torch.no_grad():
     designed = iw_test(log_mixture(prior))
     enter("VAE, mixture prior", designed, False, drawn, means)
     misused = iw_test(log_mixture(reader))
+
+# %% tags=["hide-input"]
 claim(
     "transfer-design-density",
     "Gain of the mixture prior over N(0, I) in the test bound",
@@ -974,6 +1008,7 @@ claim(
     unit="nats"
 )
 
+# %%
 read, read_pca = [], []
 for s in range(5):
     i, u = pick(y_train, 5, s)
@@ -981,6 +1016,8 @@ for s in range(5):
     read.append(accuracy(theta, mu_test, y_test))
     read_pca.append(semi[2, s])
 pixels_probe = board["independent pixels"][2]
+
+# %% tags=["hide-input"]
 claim(
     "transfer-design-reader",
     "Accuracy, 5 labels per class: reader on the VAE's means minus probe on pixels",
@@ -1038,6 +1075,8 @@ plt.show()
 density, fooled, probe = [
     {name: row[c] for name, row in board.items()} for c in range(3)
 ]
+
+# %% tags=["hide-input"]
 claim(
     "transfer-board-uniform", "Worst of the seven models in bits per dimension",
     max(density.values()), item="X1.9", by="log2 17 of the uniform law",
@@ -1064,8 +1103,9 @@ claim(
     at_most=0.0, stable=False
 )
 claim(
-    "transfer-board-flow", "Linear probe: flow minus raw pixels",
-    probe["flow"] - probe["independent pixels"], item="X1.9",
+    "transfer-board-flow",
+    "Linear probe: the better of flow and mixture minus raw pixels",
+    max(probe["flow"], probe["mixture of Gaussians"]) - probe["independent pixels"], item="X1.9",
     by="an exact density need not give useful features", at_most=-0.1, stable=False
 )
 claim(
@@ -1097,12 +1137,12 @@ claim(
 # | the notes conclude | what Part I found |
 # |---|---|
 # | Generating samples *demonstrates* that the model has captured the structure of the data. | A memoriser's samples are perfect. They demonstrate something only against *fresh* data: copy test, two-sample test ({ref}`ch-at-work`). |
-# | Density estimation gives a *precise quantification of the probability of occurrence*. | A density is not a probability: it changes with units, and typical points need not be dense ({ref}`ch-density`). What can be quantified precisely is a code length on held-out data. |
+# | Density estimation gives a *precise quantification of the probability of occurrence*. | A density is not a probability: it changes with units ({ref}`ch-density`), and the densest picture is no typical one ({ref}`ch-generation`). What can be quantified precisely is a code length on held-out data. |
 # | Representation learning *reveals meaningful* latent features. | Likelihood is blind to rotations and more; what is revealed depends on views, labels and the reader ({ref}`ch-representation`). |
 # | Together the three give a *holistic* model. | They are three different questions, answered in three different orders. One model can serve all of them, if each part is built for its job and each job is tested. |
 #
 # The two works that the notes cite support less than they are cited for: the opening of a chapter of {cite:t}`bishop2024` is about probability in deep learning, not about three objectives (erratum E1.11 in {ref}`ch-generation`); the lecture
-# slide does list sampling, density and features, but its gloss that $p(x)$ is high when $x$ looks like a dog is what {ref}`ch-density` corrects. What remains is the better half: *name the
+# slide does list sampling, density and features, but its gloss that $p(x)$ is high when $x$ looks like a dog is what {ref}`ch-generation` corrects. What remains is the better half: *name the
 # objective before you name the model*. Part II asks how a model is made to approach the data at all, and what "near" should mean.
 #
 # ## Exercises
@@ -1146,6 +1186,10 @@ def check_transfer_estep():
             )
     assert torch.allclose(responsibilities(joint.log() - 1e4, y), r), (
         "a common factor of p(x, y) must cancel, even a tiny one"
+    )
+    far = -2000.0 * torch.arange(6, dtype=torch.float64)[:, None]
+    assert torch.allclose(responsibilities(joint.log() + far, y), r), (
+        "one example's scale must not disturb another's"
     )
 
 
@@ -1241,6 +1285,10 @@ def check_transfer_iw():
     assert torch.allclose(importance_bound(log_w - 5000), bound - 5000), (
         "log-weights of -5000 are common; no underflow"
     )
+    far = -2000.0 * torch.arange(5, dtype=torch.float64)
+    assert torch.allclose(importance_bound(log_w + far), bound + far), (
+        "one example's scale must not disturb another's"
+    )
 
 
 _ = self_check("transfer-iw", check_transfer_iw)
@@ -1287,6 +1335,10 @@ def check_transfer_bpd():
     assert code_length(log_p - 1, 16) > code_length(log_p, 16), (
         "a less likely image costs more bits"
     )
+    parts = 10 * code_length(log_p[:10], 16) + 40 * code_length(log_p[10:], 16)
+    assert abs(parts - 50 * code_length(log_p, 16)) < 1e-9, (
+        "code lengths of images must add up"
+    )
 
 
 _ = self_check("transfer-bpd", check_transfer_bpd)
@@ -1332,6 +1384,10 @@ def check_transfer_subclasses():
     )
     assert torch.allclose(class_log_posterior(joint.log() - 3000, owner, 2), out), (
         "tiny probabilities must not underflow"
+    )
+    far = -2000.0 * torch.arange(8, dtype=torch.float64)[:, None]
+    assert torch.allclose(class_log_posterior(joint.log() + far, owner, 2), out), (
+        "one example's scale must not disturb another's"
     )
 
 

@@ -145,7 +145,7 @@ def score_at_infinity(sizes, scores):
 def check_at_work_extrapolate():
     rng = np.random.default_rng(5)
     sizes = np.array([100, 200, 350, 900])
-    for limit, b in ((0.0, 12.0), (3.5, 40.0), (1.25, 0.0)):
+    for limit, b in ((0.0, 12.0), (3.5, 40.0), (1.25, 0.0), (-0.5, 9.0)):
         assert abs(score_at_infinity(sizes, limit + b / sizes) - limit) < 1e-9, (
             "noiseless scores must give the limit back"
         )
@@ -194,6 +194,12 @@ def score_at_infinity(sizes, scores):
             1,
         )[1]
     )
+
+
+# %% ex={"id": "at-work-extrapolate", "role": "wrong", "why": "cuts negative estimates off at zero, which makes the estimate biased"}
+def score_at_infinity(sizes, scores):
+    inverse = 1 / np.asarray(sizes, dtype=float)
+    return max(0.0, float(np.polyfit(inverse, np.asarray(scores, dtype=float), 1)[1]))
 
 
 # %% [markdown] ex={"id": "at-work-perplexity", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 2, "topic": "text"}

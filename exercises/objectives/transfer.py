@@ -66,6 +66,10 @@ def check_transfer_estep():
     assert torch.allclose(responsibilities(joint.log() - 1e4, y), r), (
         "a common factor of p(x, y) must cancel, even a tiny one"
     )
+    far = -2000.0 * torch.arange(6, dtype=torch.float64)[:, None]
+    assert torch.allclose(responsibilities(joint.log() + far, y), r), (
+        "one example's scale must not disturb another's"
+    )
 
 
 self_check("transfer-estep", check_transfer_estep)
@@ -86,6 +90,14 @@ def responsibilities(log_joint, y):
 # %% ex={"id": "transfer-estep", "role": "wrong", "why": "exponentiates before normalising, so that small probabilities underflow to 0/0"}
 def responsibilities(log_joint, y):
     p = log_joint.exp()
+    r = p / p.sum(1, keepdim=True)
+    r[y >= 0] = F.one_hot(y[y >= 0], log_joint.shape[1]).to(r)
+    return r
+
+
+# %% ex={"id": "transfer-estep", "role": "wrong", "why": "subtracts one maximum for all examples, so that unlikely examples underflow"}
+def responsibilities(log_joint, y):
+    p = (log_joint - log_joint.max()).exp()
     r = p / p.sum(1, keepdim=True)
     r[y >= 0] = F.one_hot(y[y >= 0], log_joint.shape[1]).to(r)
     return r
@@ -200,6 +212,10 @@ def check_transfer_iw():
     assert torch.allclose(importance_bound(log_w - 5000), bound - 5000), (
         "log-weights of -5000 are common; no underflow"
     )
+    far = -2000.0 * torch.arange(5, dtype=torch.float64)
+    assert torch.allclose(importance_bound(log_w + far), bound + far), (
+        "one example's scale must not disturb another's"
+    )
 
 
 self_check("transfer-iw", check_transfer_iw)
@@ -218,6 +234,12 @@ def importance_bound(log_w):
 # %% ex={"id": "transfer-iw", "role": "wrong", "why": "exponentiates first and underflows"}
 def importance_bound(log_w):
     return log_w.exp().mean(0).log()
+
+
+# %% ex={"id": "transfer-iw", "role": "wrong", "why": "subtracts one maximum for all examples, so that unlikely examples underflow"}
+def importance_bound(log_w):
+    top = log_w.max()
+    return (log_w - top).exp().mean(0).log() + top
 
 
 # %% [markdown] ex={"id": "transfer-bpd", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 2, "topic": "density"}
@@ -260,6 +282,10 @@ def check_transfer_bpd():
     assert code_length(log_p - 1, 16) > code_length(log_p, 16), (
         "a less likely image costs more bits"
     )
+    parts = 10 * code_length(log_p[:10], 16) + 40 * code_length(log_p[10:], 16)
+    assert abs(parts - 50 * code_length(log_p, 16)) < 1e-9, (
+        "code lengths of images must add up"
+    )
 
 
 self_check("transfer-bpd", check_transfer_bpd)
@@ -284,6 +310,13 @@ def code_length(log_p, dims, width=None):
         if width is None
         else (nats - math.log(width)) / (dims * math.log(2))
     )
+
+
+# %% ex={"id": "transfer-bpd", "role": "wrong", "why": "averages the probabilities of the images before taking the logarithm"}
+def code_length(log_p, dims, width=None):
+    mean = float(log_p.logsumexp(0)) - math.log(len(log_p))
+    per_dim = -mean / (dims * math.log(2))
+    return per_dim if width is None else per_dim - math.log2(width)
 
 
 # %% [markdown] ex={"id": "transfer-subclasses", "role": "statement", "kind": "investigate", "points": 4, "minutes": 30, "difficulty": 3, "topic": "semi-supervised"}
@@ -328,6 +361,10 @@ def check_transfer_subclasses():
     assert torch.allclose(class_log_posterior(joint.log() - 3000, owner, 2), out), (
         "tiny probabilities must not underflow"
     )
+    far = -2000.0 * torch.arange(8, dtype=torch.float64)[:, None]
+    assert torch.allclose(class_log_posterior(joint.log() + far, owner, 2), out), (
+        "one example's scale must not disturb another's"
+    )
 
 
 self_check("transfer-subclasses", check_transfer_subclasses)
@@ -355,3 +392,10 @@ def class_log_posterior(log_joint, owner, classes):
         [log_joint[:, owner == k].sum(1) for k in range(classes)], 1
     )
     return per_class.log_softmax(1)
+
+
+# %% ex={"id": "transfer-subclasses", "role": "wrong", "why": "subtracts one maximum for all examples, so that unlikely examples underflow"}
+def class_log_posterior(log_joint, owner, classes):
+    p = (log_joint - log_joint.max()).exp()
+    p = p / p.sum(1, keepdim=True)
+    return torch.stack([p[:, owner == k].sum(1) for k in range(classes)], 1).log()
