@@ -1,0 +1,1186 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: md:myst,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (ch-adversarial)=
+# # The adversarial game
+#
+# After this page you will be able to
+#
+# - derive the best discriminator, and say which divergence it measures, from which side, and on which data;
+# - tell the two generator losses apart by their gradients, and say when training the discriminator further helps;
+# - compute, for the smallest game there is, which ways of playing converge, and at what rate;
+# - say when a game has an equilibrium, and write a training loop whose result you check without looking at its losses.
+
+# %%
+import copy
+import math
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torch.nn.functional import logsigmoid, softplus
+
+from genkit.checks import claim, self_check
+from genkit.divergences import js_discrete, js_quadrature, kl_quadrature, wasserstein_1d
+from genkit.plot import colors, style
+from genkit.slider import slider_figure
+from genkit.train import fit, seed_everything
+
+style()
+gen = seed_everything(0)
+torch.set_default_dtype(torch.float64)
+normal = torch.distributions.Normal
+
+# %% [markdown]
+# ## A referee instead of a formula
+#
+# A generator turns noise into examples, $x = G(z)$, and nobody can say how probable $x$ is under it. So the methods of {ref}`ch-density` cannot
+# train it. But anyone can *compare*: put its examples among real ones and ask a classifier which are which. While the
+# classifier does better than a coin, the generator has something to learn, and the classifier's slope says in which direction
+# ({numref}`fig-adversarial-referee`). The classifier learns too. What does such a pair converge to, and does it converge at all?
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-adversarial-referee", "caption": "Left: the law of the data and the law of a generator. Right: the best possible referee's probability that a point is real. It is undecided where the two laws are equally dense, and its slope tells the generator which way to move."}, "image": {"alt": "Left, two bell curves of equal width centred at zero and at two. Right, a falling S-shaped curve from one to zero that crosses one half midway between the two centres, with arrows pointing left along it."}}
+line = torch.linspace(-3.5, 5.5, 181)
+_, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6))
+left.plot(line, normal(0.0, 1.0).log_prob(line).exp(), color=colors.data, label="data $p$")
+left.plot(line, normal(2.0, 1.0).log_prob(line).exp(), color=colors.model, ls="--", label="generator $q$")
+left.set(xlabel="$x$", ylabel="density")
+left.legend(loc="upper right")
+right.plot(line, torch.sigmoid(2 - 2 * line), color=colors.bad)
+right.axhline(0.5, color=colors.muted, ls=":")
+for at in (0.6, 1.2, 1.8, 2.4):
+    y = float(torch.sigmoid(torch.tensor(2 - 2 * at)))
+    right.annotate("", (at - 0.55, y), (at + 0.05, y), arrowprops={"arrowstyle": "->", "color": colors.model})
+right.set(xlabel="$x$", ylabel="$D^*(x)$, probability of real")
+plt.show()
+
+# %% [markdown]
+# (sec-adversarial-game)=
+# ## The game and its best referee
+#
+# {item}`S0.18` Let $p$ be the law of the data and $q$ the law of $G(z)$, $z$ drawn from a fixed law. The **discriminator** $D$ maps a point to a probability that it
+# is real. It is scored by its log-likelihood on a balanced mix,
+#
+# $$
+# V(D,G) = \mathbb E_{x\sim p}\big[\log D(x)\big] + \mathbb E_{z}\big[\log\big(1-D(G(z))\big)\big],
+# \qquad \min_G\max_D V(D,G),
+# $$ (eq-adversarial-value)
+#
+# which the discriminator maximises and the **generator** minimises: what one wins the other loses, a **zero-sum game**
+# {cite:p}`goodfellow2014`. We write $D(x)=\sigma(\ell(x))$ with the logistic function $\sigma(t)=1/(1+e^{-t})$ and the **logit** $\ell$.
+#
+# :::{prf:theorem} The best discriminator and what any other one misses
+# :label: thm-adversarial-optimal
+# Let $p$ and $q$ have densities and let $m=\tfrac12(p+q)$. With $D^*(x) = \dfrac{p(x)}{p(x)+q(x)}$, for every $D$ with values in $(0,1)$,
+#
+# $$
+# V(D,G) \;=\; 2\,\mathrm{JS}(p,q) - \log 4 \;-\; 2\,\mathbb E_{x\sim m}\Big[\mathrm{kl}\big(D^*(x)\,\Vert\,D(x)\big)\Big],
+# $$ (eq-adversarial-gap)
+#
+# where $\mathrm{kl}(a\Vert b)=a\log\frac ab+(1-a)\log\frac{1-a}{1-b}$ and $\mathrm{JS}=\tfrac12\mathrm{KL}(p\Vert m)+\tfrac12\mathrm{KL}(q\Vert m)$. So the maximum over $D$ is
+# $2\,\mathrm{JS}(p,q)-\log4$, reached by $D^*$ and, where $m>0$, by no other.
+# :::
+#
+# :::{prf:proof}
+# At a point $x$ with $p+q>0$ the integrand of $V$ is $p\log D+q\log(1-D)=(p+q)\big[D^*\log D+(1-D^*)\log(1-D)\big]$. The bracket is minus a cross-entropy:
+# $D^*\log D^*+(1-D^*)\log(1-D^*)-\mathrm{kl}(D^*\Vert D)$. Integrate, with $p+q=2m$. The first two terms give
+# $\int p\log\frac{p}{p+q}+\int q\log\frac{q}{p+q} = \mathrm{KL}(p\Vert m)+\mathrm{KL}(q\Vert m)-2\log2$. Since $\mathrm{kl}\ge0$ with equality only for equal arguments, the
+# rest follows.
+# :::
+#
+# Three consequences. The inner maximum is a divergence, zero up to the constant exactly if $q=p$, so the *outer* problem has the right
+# answer, $D^*=\tfrac12$ everywhere and $V=-\log 4$. The divergence is Jensen–Shannon, bounded by $\log2$, with all that
+# {ref}`ch-divergences` says of it. And a discriminator that is *not* the best one still measures it, **from below**: {eq}`eq-adversarial-gap` says by how much it falls short.
+
+# %%
+x = torch.linspace(-14, 20, 6801)             # the grid of all integrals over the line
+log_p = normal(0.0, 1.0).log_prob(x)          # the data: N(0, 1)
+
+def log_q(theta):
+    """The generator x = θ + z: log density of N(θ, 1) on the grid."""
+    return normal(theta, 1.0).log_prob(x)
+
+def value(logit, theta):
+    """V in nats, by quadrature, for a discriminator with these logits on the grid."""
+    real = torch.trapezoid(log_p.exp() * logsigmoid(logit), x)
+    return real + torch.trapezoid(log_q(theta).exp() * logsigmoid(-logit), x)
+
+def missed(logit, theta):
+    """2 E_m kl(D* ‖ D), what the discriminator falls short by."""
+    best, m2 = log_p - log_q(theta), log_p.exp() + log_q(theta).exp()
+    kl = torch.sigmoid(best) * (logsigmoid(best) - logsigmoid(logit)) \
+        + torch.sigmoid(-best) * (logsigmoid(-best) - logsigmoid(-logit))
+    return torch.trapezoid(m2 * kl, x)
+
+
+# %% tags=["hide-input"]
+thetas = torch.tensor([0.5, 1.0, 2.0, 4.0, 6.0])
+js = torch.stack([js_quadrature(log_p, log_q(t), x) for t in thetas])
+at_best = torch.stack([value(log_p - log_q(t), t) for t in thetas])
+claim("adversarial-value", "V of D*, generators N(θ, 1) with θ = 0.5, 1, 2, 4, 6",
+      at_best, 2 * js - math.log(4), item="S0.18", by="2 JS − log 4, JS by its definition", atol=1e-9, unit="nats")
+truth = float(2 * js[2] - math.log(4))
+others = {"σ(1−x)": 1 - x, "a wavy one": torch.sin(3 * x), "always ½": 0 * x}
+claim("adversarial-gap", "θ = 2, three discriminators that are not best: V + what they miss",
+      torch.stack([value(d, 2.0) + missed(d, 2.0) for d in others.values()]), torch.full((3,), truth),
+      item="S0.18", by="2 JS − log 4", atol=1e-9, unit="nats")
+claim("adversarial-value-mutant", "wrong: reading V + log 4 as JS over-states it, θ = 2, by a factor",
+      (at_best[2] + math.log(4)) / js[2], 2.0, item="S0.18", by="twice JS, not JS", rtol=1e-9)
+
+
+# %% [markdown]
+# (sec-adversarial-instrument)=
+# ## A discriminator is a measuring instrument
+#
+# {item}`X0.5` Now without knowing $p$ and $q$. A network sees only draws, fresh ones at each step, and climbs $V$. For $p=\mathcal N(0,1)$ and $q=\mathcal N(2,1)$ the ceiling is
+# $2\,\mathrm{JS}-\log4=-0.712633$, and the best logit is $\log p-\log q=2-2x$.
+
+# %%
+def mlp(width=32):
+    return nn.Sequential(nn.Linear(1, width), nn.LeakyReLU(0.2),
+                         nn.Linear(width, width), nn.LeakyReLU(0.2), nn.Linear(width, 1))
+
+def sample_value(D, real, fake):
+    """V estimated from two samples, (n, 1) each; D returns logits."""
+    return logsigmoid(D(real)).mean() + logsigmoid(-D(fake)).mean()
+
+def draw(n):
+    return torch.randn(n, 1, generator=gen), 2 + torch.randn(n, 1, generator=gen)
+
+def on_grid(D):
+    with torch.no_grad():
+        return D(x[:, None])[:, 0]
+
+D = mlp()
+history = fit(lambda: -sample_value(D, *draw(256)), D.parameters(),
+              steps=1000, lr=5e-3, schedule="cosine")
+logit = on_grid(D)
+
+# %% [markdown]
+# {item}`E0.14` Fresh draws are a luxury. Next, the same with a fixed sample of thirty points from each side, seen 1500 times.
+
+# %%
+own, held_out = [], []
+for seed in range(3):
+    gen = seed_everything(seed)
+    real, fake = draw(30)
+    over = mlp(64)
+    fit(lambda: -sample_value(over, real, fake), over.parameters(), steps=1500, lr=1e-2)  # noqa: B023
+    own.append(sample_value(over, real, fake).item())     # on the points it was trained on
+    held_out.append(float(value(on_grid(over), 2.0)))     # on all other points
+
+# %% tags=["hide-input"]
+claim("adversarial-trained-value", "V of a network trained on fresh draws, exact, against its ceiling −0.712633",
+      value(logit, 2.0), item="X0.5", by="the theorem: below 2 JS − log 4; at most 0.005 below it",
+      at_least=truth - 0.005, at_most=truth, unit="nats", stable=False)
+claim("adversarial-ceiling", "the ceiling 2 JS − log 4 itself", truth, -0.712633, item="X0.5",
+      by="independent quadrature", atol=1e-6, unit="nats")
+middle = (x > -1.5) & (x < 3.5)
+claim("adversarial-trained-d", "the network's D(x) against p/(p+q) on −1.5 < x < 3.5: largest error",
+      (torch.sigmoid(logit) - torch.sigmoid(2 - 2 * x))[middle].abs().max(), item="X0.5",
+      by="closed form σ(2 − 2x)", at_most=0.06, stable=False)
+own, held_out = torch.tensor(own), torch.tensor(held_out)
+claim("adversarial-own-sample", "thirty points a side: V on them, above the ceiling by, 3 seeds",
+      own - truth, item="X0.5 E0.14", by="the theorem bounds the expectation, not the training value",
+      at_least=0.05, unit="nats", stable=False)
+claim("adversarial-held-out", "the same networks on all other points, below the ceiling by, 3 seeds",
+      truth - held_out, item="X0.5 E0.14", by="worse than always answering ½, which is 0.67 below",
+      at_least=math.log(4) + truth, unit="nats", stable=False)
+
+# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-adversarial-instrument", "caption": "Left: the value of a network that sees fresh draws rises to the ceiling; what is above is the noise of the batches. Right: that network has found the ratio of the densities, while one that saw the same thirty points again and again has not."}, "image": {"alt": "Left, a curve that rises within a few hundred steps to a dashed horizontal line and then scatters closely around it. Right, a dashed S-shaped curve with a solid one lying on it, and an erratic third curve that jumps between zero and one."}}
+_, (left, right) = plt.subplots(1, 2, figsize=(7, 2.8))
+climb = -torch.tensor(history.loss).reshape(-1, 25).mean(1)  # every batch is fresh: unbiased
+left.plot(range(13, 1001, 25), climb, color=colors.model, label="trained network, 25 steps' mean")
+left.axhline(truth, color=colors.truth, ls="--", label=r"$2\,\mathrm{JS}-\log 4$")
+left.set(xlabel="steps", ylabel="value $V$ (nats)")
+left.legend()
+window = (x > -3.5) & (x < 5.5)
+right.plot(x[window], torch.sigmoid(on_grid(over))[window], color=colors.bad, lw=1.2, label="thirty points, over-fitted")
+right.plot(x[window], torch.sigmoid(logit)[window], color=colors.model, label="fresh draws")
+right.plot(x[window], torch.sigmoid(2 - 2 * x)[window], color=colors.truth, ls="--", label="$p/(p+q)$")
+right.set(xlabel="$x$", ylabel="$D(x)$")
+right.legend(fontsize=7)
+plt.show()
+
+
+# %% [markdown]
+# On fresh draws the network reaches the ceiling, and $D$ is the ratio of the densities ({numref}`fig-adversarial-instrument`). On its own thirty points the over-fitted network reports a
+# value *above* the ceiling, which no discriminator has; on new points it is worse than one that always answers $\tfrac12$. The theorem bounds an
+# expectation. **A divergence read off a discriminator is a lower bound only on data that it was not trained on**; on its own sample it tends to $\log2$,
+# whatever the two laws are.
+#
+# (sec-adversarial-gradients)=
+# ## Two losses for the generator
+#
+# With $V$ as it stands the generator minimises $\mathbb E\log(1-D(G(z)))$, the **saturating** loss. In practice it mostly minimises $-\mathbb E\log D(G(z))$, the
+# **non-saturating** one. Both want $D(G(z))$ to be large. They are not the same game.
+#
+# :::{prf:theorem} What the two losses descend
+# :label: thm-adversarial-gradients
+# Let $q_\theta$ be the law of the generator, with densities smooth enough to differentiate under the integral, and let $D$ be fixed at the best
+# discriminator for the current $\theta$. Then
+#
+# $$
+# \begin{aligned}
+# \nabla_\theta\,\mathbb E_{q_\theta}\big[\log(1-D)\big] &= \nabla_\theta\, 2\,\mathrm{JS}(p,q_\theta),\\
+# \nabla_\theta\,\mathbb E_{q_\theta}\big[-\log D\big] &= \nabla_\theta\big[\mathrm{KL}(q_\theta\Vert p) - 2\,\mathrm{JS}(p,q_\theta)\big].
+# \end{aligned}
+# $$ (eq-adversarial-gradients)
+# :::
+#
+# :::{prf:proof}
+# Only $q_\theta$ is differentiated on the left: $\int\nabla q\,\log\frac{q}{p+q}$ and $\int\nabla q\,\log\frac{p+q}{p}$. On the right,
+# $2\,\mathrm{JS}=\int p\log\frac{p}{m}+\int q\log\frac qm$ has the gradient $\int\nabla q\,\log\frac qm+\int\big(-\tfrac{p}{m}\tfrac{\nabla q}2+\nabla q-\tfrac qm\tfrac{\nabla q}2\big)$, where the second integral is
+# $\int\nabla q\,(1-1)=0$; as $\int\nabla q=0$, $\log\frac qm$ and $\log\frac q{p+q}$ give the same. Likewise
+# $\nabla\mathrm{KL}(q\Vert p)=\int\nabla q\log\frac qp$. Subtract: $\log\frac qp-\log\frac q{p+q}=\log\frac{p+q}p$.
+# :::
+#
+# The second line is due to {cite:t}`arjovsky2017`: the usual loss descends a *reverse* divergence **minus** a Jensen–Shannon one. Neither line contains the forward divergence of
+# maximum likelihood; {ref}`ch-families` compares what follows from that. Through a single example the difference is plain: the two losses
+# send the generator
+#
+# $$
+# -D(x)\,\nabla\ell(x) \qquad\text{and}\qquad -\big(1-D(x)\big)\,\nabla\ell(x),
+# $$ (eq-adversarial-factors)
+#
+# the same direction with factors that add up to one. Early in training $D(x)\approx0$ on fakes: the saturating loss gives hardly any signal just when it is needed
+# most, the other one gives all of it. For $p=\mathcal N(0,1)$, $q_\theta=\mathcal N(\theta,1)$ the best logit has the slope $-\theta$, so
+#
+# $$
+# \text{saturating: } \theta\,\mathbb E_{q_\theta}[D^*] \;\le\; \tfrac{\theta}{2}\,e^{-\theta^2/8}, \qquad
+# \text{non-saturating: } \theta\,\big(1-\mathbb E_{q_\theta}[D^*]\big),
+# $$ (eq-adversarial-gauss)
+#
+# where the bound is $\frac{p}{p+q}\le\frac12\sqrt{p/q}$, integrated against $q$. {item}`X0.6` We check {eq}`eq-adversarial-gradients` with the best discriminator frozen
+# as in training (`detach`), against finite differences of the divergences.
+
+# %%
+def generator_gradients(log_p, log_q, theta):
+    """d/dθ of E log(1-D) and of -E log D, with D frozen at the best one."""
+    theta = torch.tensor(theta, requires_grad=True)
+    log_density = log_q(theta)
+    logit = (log_p - log_density).detach()              # frozen
+    saturating = torch.trapezoid(log_density.exp() * logsigmoid(-logit), x)
+    non_saturating = torch.trapezoid(-log_density.exp() * logsigmoid(logit), x)
+    return [torch.autograd.grad(loss, theta, retain_graph=True)[0]
+            for loss in (saturating, non_saturating)]
+
+def slope(divergence, theta, step=1e-3):
+    """Derivative by a central difference of fourth order."""
+    f = [divergence(theta + k * step) for k in (-2, -1, 1, 2)]
+    return (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * step)
+
+separations = [0.5, 1.0, 2.0, 4.0, 6.0]
+saturating, non_saturating = torch.tensor(
+    [generator_gradients(log_p, log_q, t) for t in separations]).T
+
+# %% tags=["hide-input"]
+js_slope = torch.stack([slope(lambda t: js_quadrature(log_p, log_q(t), x), t) for t in separations])
+kl_slope = torch.stack([slope(lambda t: kl_quadrature(log_q(t), log_p, x), t) for t in separations])
+fooled = torch.stack([torch.trapezoid(torch.exp(log_q(t) + logsigmoid(log_p - log_q(t))), x) for t in separations])
+at = torch.tensor(separations)
+claim("adversarial-saturating", "saturating gradient, θ = 0.5, 1, 2, 4, 6", saturating, 2 * js_slope,
+      item="X0.6", by="finite difference of 2 JS", rtol=1e-6)
+claim("adversarial-non-saturating", "non-saturating gradient, θ = 0.5, 1, 2, 4, 6", non_saturating,
+      kl_slope - 2 * js_slope, item="X0.6", by="finite difference of KL(q‖p) − 2 JS", rtol=1e-6, digits=7)
+claim("adversarial-factors", "both gradients from the factors θ E D* and θ (1 − E D*)",
+      torch.cat([saturating, non_saturating]), torch.cat([at * fooled, at * (1 - fooled)]), item="X0.6",
+      by="slope −θ of the best logit, quadrature of E D*", rtol=1e-9)
+claim("adversarial-saturating-bound", "saturating gradient over its bound ½ θ e^(−θ²/8)",
+      saturating / (at / 2 * torch.exp(-(at**2) / 8)), item="X0.6", by="D* ≤ ½ √(p/q)", at_least=0.3, at_most=1.0)
+
+def log_hills(y):
+    """½ N(-1, 0.5²) + ½ N(1.5, 0.8²), the target at the end of this page."""
+    return torch.logaddexp(normal(-1.0, 0.5).log_prob(y), normal(1.5, 0.8).log_prob(y)) - math.log(2)
+
+hills = log_hills(x)
+on_hills = generator_gradients(hills, log_q, 3.0)[1]
+reverse, forward = (slope(f, 3.0) for f in (lambda t: kl_quadrature(log_q(t), hills, x),
+                                             lambda t: kl_quadrature(hills, log_q(t), x)))
+js_hills = slope(lambda t: js_quadrature(hills, log_q(t), x), 3.0)
+claim("adversarial-hills", "two hills for data, θ = 3: the non-saturating gradient", on_hills, reverse - 2 * js_hills,
+      item="X0.6", by="finite difference of KL(q‖p) − 2 JS", rtol=1e-6)
+claim("adversarial-forward-mutant", "wrong: with the forward divergence instead, off by",
+      (on_hills - (forward - 2 * js_hills)).abs(), item="X0.6", by="the direction matters", at_least=0.1)
+claim("adversarial-reverse-mutant", "wrong: without the −2 JS the gradient at θ = 0.5 is too large by a factor",
+      kl_slope[0] / non_saturating[0], 0.5 / 0.264736, item="X0.6", by="θ over the gradient of KL − 2 JS", rtol=1e-5)
+
+
+# %% [markdown]
+# (sec-adversarial-how-well)=
+# ### How well should the discriminator be trained?
+#
+# Take the separation 6 and train a discriminator $\sigma(a+bx)$, which contains the best one, by plain gradient ascent on the exact $V$; watch what it would send to
+# the generator. Beside it, a **Wasserstein critic** ({ref}`ch-critics`): a function $f(x)=wx$ with $|w|\le1$ that maximises
+# $\mathbb E_q f-\mathbb E_pf=w\theta$, and sends the slope $w$.
+
+# %%
+def train_referees(theta, steps, lr=0.1):
+    """Gradients sent to the generator after each step: saturating, non-saturating, Wasserstein."""
+    p, q = log_p.exp(), log_q(theta).exp()
+    a, b, w, sent = torch.zeros(()), torch.zeros(()), torch.zeros(()), []
+    for _ in range(steps):
+        D = torch.sigmoid(a + b * x)
+        fooled = torch.trapezoid(q * D, x)                    # E_q D
+        sent.append(torch.stack([-b * fooled, -b * (1 - fooled), w]))
+        residual = p * (1 - D) - q * D                        # dV/dlogit
+        a = a + lr * torch.trapezoid(residual, x)
+        b = b + lr * torch.trapezoid(residual * x, x)
+        w = (w + lr * theta).clamp(-1, 1)
+    return torch.stack(sent)
+
+sent = train_referees(6.0, 3001)
+
+
+# %% [markdown]
+# How long does the generator then need? With a discriminator that is always the best, and gradient descent in small steps, the way from $\theta=6$ to $\theta=1$ takes the
+# time $\int_1^6 \mathrm d\theta/g(\theta)$, where $g$ is the gradient sent.
+
+# %% tags=["hide-input"]
+def travel(g, h=0.02):
+    theta, steps = torch.tensor(6.0), 0
+    while theta > 1:
+        theta, steps = theta - h * g(theta), steps + 1
+    return steps * h
+
+def fool(t):
+    return torch.trapezoid(torch.exp(log_q(t) + logsigmoid(log_p - log_q(t))), x)
+
+way = torch.linspace(1, 6, 401)
+drift = way * torch.stack([fool(t) for t in way])  # the saturating gradient on the way
+times = torch.stack([torch.trapezoid(1 / drift, way), torch.trapezoid(1 / (way - drift), way)])
+walked = torch.tensor([travel(lambda t: t * fool(t)), travel(lambda t: t * (1 - fool(t)))])
+claim("adversarial-travel-saturating", "time with the saturating loss", walked[0], times[0], item="E0.14",
+      by="∫ dθ/g", atol=0.08, digits=3)
+claim("adversarial-travel-ns", "time with the non-saturating loss", walked[1], times[1], item="E0.14",
+      by="∫ dθ/g", atol=0.04, digits=3)
+claim("adversarial-more-steps", "separation 6, saturating gradient after 3000 steps of D over that after one",
+      sent[3000, 0] / sent[1, 0], item="E0.14", by="falls towards the limit 0.01245/0.0437",
+      at_least=float(saturating[4] / sent[1, 0]), at_most=0.5)
+claim("adversarial-more-steps-ns", "the same for the non-saturating gradient", sent[3000, 1] / sent[1, 1],
+      item="E0.14", by="grows towards the limit 5.988/0.256", at_least=5.0,
+      at_most=float(non_saturating[4] / sent[1, 1]))
+claim("adversarial-more-steps-w", "and for the Wasserstein critic, after 2 steps and for ever",
+      sent[2:, 2], torch.ones(2999), item="E0.14", by="slope of W1 = θ")
+
+# %% [markdown]
+# :::{admonition} Erratum E0.14 · Too many discriminator steps: three different stories
+# :class: erratum
+# **The notes say** that updating $D$ too often may lead to local over-fitting. **What is true** depends on the loss. With the *saturating* loss the trouble is another one,
+# and it is there with infinite data: the better $D$, the smaller the gradient, here {value}`adversarial-more-steps:.2f` of its early value after 3000 steps, and the
+# whole way takes {value}`adversarial-travel-saturating:.0f` units of time instead of {value}`adversarial-travel-ns:.1f`. With the *non-saturating* loss
+# more steps enlarge the gradient; a *Wasserstein* critic should be as near to its best as one can afford, for its slope stays at one. Over-fitting of $D$ is a matter of *few
+# data*, as in {ref}`sec-adversarial-instrument`, and is met by augmentation {cite:p}`karras2020ada`, not by a duller $D$.
+# :::
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-adversarial-gradients", "caption": "The gradient that reaches the generator. Left: with the best discriminator, against the separation. Right: at separation six, against the number of steps the discriminator has been trained for."}, "image": {"alt": "Left, three curves against the separation: one rises, bends and falls back to nearly nothing, one grows without limit, one is constant at one. Right, on logarithmic axes, one curve rises at once and then falls slowly, one climbs steadily, one is flat."}}
+span = torch.linspace(0.05, 6, 60)
+sat = span * torch.stack([fool(t) for t in span])
+_, (left, right) = plt.subplots(1, 2, figsize=(7, 2.8))
+for ax, across, curves in ((left, span, (sat, span - sat, torch.ones(60))), (right, range(1, 3001), sent[1:].T)):
+    for curve, name, color, ls in zip(curves, ("saturating", "non-saturating", "Wasserstein"),
+                                      (colors.bad, colors.model, colors.cycle[2]), ("-", "-", "--"), strict=True):
+        ax.plot(across, curve, color=color, ls=ls, label=name)
+left.set(xlabel=r"separation $\theta$", ylabel=r"gradient by $\theta$", ylim=(0, 3))
+right.set(xlabel="steps of the discriminator", xscale="log", yscale="log")
+left.legend()
+plt.show()
+
+
+# %% [markdown]
+# (sec-adversarial-dirac)=
+# ## The smallest game, and why it turns
+#
+# {item}`X0.7` Take away everything that can be taken away {cite:p}`mescheder2018`. The data are one point, $0$; the generator is one point, $\theta$; the discriminator has one
+# parameter, $\ell(x)=\psi x$. Then
+#
+# $$
+# V(\theta,\psi)=\log\sigma(0)+\log\sigma(-\psi\theta),\qquad
+# \dot\theta=-\frac{\partial V}{\partial\theta}=\sigma(\psi\theta)\,\psi,\qquad
+# \dot\psi=+\frac{\partial V}{\partial\psi}=-\sigma(\psi\theta)\,\theta .
+# $$ (eq-adversarial-dirac)
+#
+# The velocity $\sigma\cdot(\psi,-\theta)$ is perpendicular to the position: in continuous time both players walk round the equilibrium $(0,0)$ in a circle, for ever. It is not the gradient of anything:
+# along a circle of radius $r$ it has the circulation $-\pi r^2$, where every gradient field has zero. So there is no function that both
+# players together decrease, and no "loss" whose value could tell how far they are.
+
+# %%
+def field(theta, psi, gamma=0.0):
+    """(dθ/dt, dψ/dt): G descends V, D ascends V - γ/2 ψ²."""
+    D = torch.sigmoid(psi * theta)            # D at the generator's point
+    return D * psi, -D * theta - gamma * psi
+
+def simultaneous(theta, psi, h, gamma=0.0):
+    d_theta, d_psi = field(theta, psi, gamma)
+    return theta + h * d_theta, psi + h * d_psi
+
+def alternating(theta, psi, h, gamma=0.0):
+    psi = psi + h * field(theta, psi, gamma)[1]           # D moves first,
+    return theta + h * field(theta, psi, gamma)[0], psi   # and G answers the new D
+
+def extragradient(theta, psi, h):
+    d_theta, d_psi = field(*simultaneous(theta, psi, h))  # the velocity one step ahead,
+    return theta + h * d_theta, psi + h * d_psi           # used from here
+
+def play(rule, steps, start=(1.0, 0.0), **options):
+    """The trajectory, (steps + 1, 2)."""
+    theta, psi = torch.tensor(start)
+    path = [(theta, psi)]
+    for _ in range(steps):
+        theta, psi = rule(theta, psi, **options)
+        path.append((theta, psi))
+    return torch.tensor(path)
+
+
+# %% [markdown]
+# Computers take steps of a length $h$, and how they take them decides everything. The term with $\gamma$ is the **R1 penalty**
+# $\tfrac\gamma2\,\mathbb E_p\lVert\nabla_x\ell\rVert^2$, here $\tfrac\gamma2\psi^2$: it charges the discriminator for a slope at the *data*, where in equilibrium it has no business having one.
+#
+# :::{prf:theorem} Five ways to play a linear game
+# :label: thm-adversarial-linear
+# Let $\dot\theta=c\psi$, $\dot\psi=-c\theta-\gamma\psi$ with $c>0$, and $a=hc$. The largest modulus $\rho$ of an eigenvalue of one step is
+#
+# 1. simultaneous, $\gamma=0$: $\rho=\sqrt{1+a^2}>1$ for every $h$, and every step multiplies the radius by exactly that;
+# 2. alternating, $\gamma=0$: $\rho=1$ for $a<2$, and $\theta^2+\psi^2-a\,\theta\psi$ keeps its value for ever;
+# 3. simultaneous with $0<\gamma\le2c$: $\rho=\sqrt{1-h\gamma+a^2}$, below one exactly if $\gamma>hc^2$;
+# 4. extragradient, $\gamma=0$: $\rho=\sqrt{1-a^2+a^4}$, below one exactly if $a<1$;
+# 5. simultaneous with steps $h$ for $G$ and $\tau h$ for $D$, $\gamma=0$: $\rho=\sqrt{1+\tau a^2}>1$ for every $\tau>0$.
+# :::
+#
+# :::{prf:proof}
+# The field's matrix $J=\begin{pmatrix}0&c\\-c&-\gamma\end{pmatrix}$ has the eigenvalues $-\tfrac\gamma2\pm\sqrt{\tfrac{\gamma^2}4-c^2}$, for $\gamma=0$ $\pm ic$.
+# (1) $|1\pm ia|$; $I+hJ$ is $\sqrt{1+a^2}$ times a rotation. (3) For $\gamma\le2c$ the eigenvalues are conjugate (or equal), so $\rho^2=\det(I+hJ)=1-h\gamma+a^2$. (5) The same with $J$'s second row
+# times $\tau$: $\det=1+\tau a^2$. (4) $I+hJ+h^2J^2$: $|1-a^2\pm ia|^2=1-2a^2+a^4+a^2$.
+# (2) $\psi'=\psi-a\theta$, $\theta'=\theta+a\psi'$ are two shears, so the product has determinant one, and trace $2-a^2$: conjugate eigenvalues, of modulus one, while
+# $|2-a^2|<2$. For the invariant put $\psi=\psi'+a\theta$: both $\theta'^2+\psi'^2-a\theta'\psi'$ and $\theta^2+\psi^2-a\theta\psi$ become
+# $\theta^2+\psi'^2+a\theta\psi'$.
+# :::
+#
+# The game {eq}`eq-adversarial-dirac` is linear only near the equilibrium, with $c=\tfrac12$; with a Wasserstein critic, $V=-\psi\theta$, it is linear everywhere with $c=1$. Some
+# statements survive away from the equilibrium: the simultaneous step multiplies the squared radius by exactly $1+h^2\sigma(\psi\theta)^2$. Others don't:
+# on the linear game alternation stays for ever on an ellipse with axes in ratio $\sqrt{(2+a)/(2-a)}$; on {eq}`eq-adversarial-dirac` it has no such guarantee, and from radius 1 with $h=1$ it drifts outwards. Move the slider.
+
+# %% tags=["hide-input"]
+rules = {"simultaneous": (simultaneous, {}), "alternating": (alternating, {}),
+         "simultaneous, R1": (simultaneous, {"gamma": 0.5}), "extragradient": (extragradient, {})}
+frames = []
+for h in (0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 1.9, 2.3):
+    a, lines = h / 2, []
+    for name, (rule, options) in rules.items():
+        path = play(rule, round(30 / h), h=h, **options)
+        gone = (path.abs() > torch.tensor([3.4, 2.4])).any(1).nonzero()
+        path = path[: int(gone[0])] if len(gone) else path
+        path = path[:: max(1, len(path) // 120)]
+        lines.append({"x": path[:, 0], "y": path[:, 1], "name": name})
+    lines.append({"x": [0.0], "y": [0.0], "name": "equilibrium", "kind": "points", "r": 4})
+    rho = (1 + a * a) ** 0.5, 1.0, (1 - h / 2 + a * a) ** 0.5, (1 - a * a + a**4) ** 0.5
+    frames.append({"label": f"h = {h:g}", "lines": lines,
+                   "note": "factor per step near the equilibrium: simultaneous {:.4f}, alternating {:.4f}, "
+                           "R1 (γ = 0.5) {:.4f}, extragradient {:.4f}".format(*rho)})
+slider_figure("adversarial-dirac", frames, slider_label="step size", start=3, xlim=(-3.4, 3.4), ylim=(-2.4, 2.4),
+              xlabel="generator θ (the data are at 0)", ylabel="discriminator ψ", title="The smallest game, thirty units of time from (1, 0)",
+              alt="Trajectories in the plane of generator and discriminator. Simultaneous steps spiral out, alternating steps circle, R1 and extragradient spiral into the centre unless the step is long")
+
+
+# %% tags=["hide-input"]
+def steps_matrix(rule, **options):
+    """Matrix of one step at the equilibrium, from the code itself by autograd."""
+    zero = torch.zeros(())
+    rows = torch.autograd.functional.jacobian(lambda t, s: torch.stack(rule(t, s, **options)), (zero, zero))
+    return torch.stack(rows, 1)
+
+def modulus(matrix):
+    return torch.linalg.eigvals(matrix).abs().max()
+
+def two_scales(theta, psi, h, tau):
+    d_theta, d_psi = field(theta, psi)
+    return theta + h * d_theta, psi + tau * h * d_psi
+
+here = torch.tensor([0.7, -1.3], requires_grad=True)
+slopes = torch.autograd.grad(logsigmoid(torch.zeros(())) + logsigmoid(-here[0] * here[1]), here)[0]
+claim("adversarial-field", "the field at (0.7, −1.3)", torch.stack(field(*here.detach())),
+      slopes * torch.tensor([-1.0, 1.0]), item="X0.7", by="autograd of V, with the two signs", rtol=1e-12)
+turn = torch.linspace(0, 2 * math.pi, 721)
+around = torch.stack(field(1.5 * turn.cos(), 1.5 * turn.sin()))
+claim("adversarial-circulation", "circulation of the field along the circle of radius 1.5",
+      torch.trapezoid((around * 1.5 * torch.stack([-turn.sin(), turn.cos()])).sum(0), turn), -math.pi * 1.5**2,
+      item="X0.7 E0.12", by="closed form −π r², a gradient field has 0", rtol=1e-9)
+h = 0.3
+a = h / 2
+moduli = [steps_matrix(simultaneous, h=h), steps_matrix(alternating, h=h), steps_matrix(simultaneous, h=h, gamma=0.4),
+          steps_matrix(extragradient, h=h), steps_matrix(two_scales, h=h, tau=5.0)]
+claim("adversarial-moduli", "h = 0.3: modulus of one step, simultaneous, alternating, R1 γ = 0.4, extragradient, τ = 5",
+      torch.stack([modulus(m) for m in moduli]),
+      torch.tensor([1 + a**2, 1, 1 - 0.4 * h + a**2, 1 - a**2 + a**4, 1 + 5 * a**2]).sqrt(), item="X0.7 Q0.7",
+      by="the theorem, c = ½; matrices by autograd", atol=1e-9, digits=6)
+claim("adversarial-moduli-mutant", "wrong: |1 + h Re λ| says that simultaneous steps neither grow nor shrink; they grow by",
+      modulus(moduli[0]) - 1, (1 + a**2) ** 0.5 - 1, item="X0.7", by="the imaginary part counts", atol=1e-9)
+edge = [modulus(steps_matrix(simultaneous, h=t, gamma=0.5)) - 1 for t in (1.98, 2.02)]
+edge += [modulus(steps_matrix(extragradient, h=t)) - 1 for t in (1.98, 2.02)]
+claim("adversarial-thresholds", "R1 (γ = 0.5) and extragradient converge at h = 1.98 but not at 2.02",
+      torch.stack(edge) > 0, torch.tensor([False, True, False, True]), item="X0.7", by="γ > hc² and hc < 1 with c = ½")
+claim("adversarial-r1-sign", "wrong: R1 with the other sign, γ = −0.4, grows per step by",
+      modulus(steps_matrix(simultaneous, h=h, gamma=-0.4)), (1 + 0.4 * h + a**2) ** 0.5, item="X0.7",
+      by="√(1 + h|γ| + h²c²)", atol=1e-9)
+
+
+# %% tags=["hide-input"]
+def radius(path):
+    return path.norm(dim=1)
+
+out = play(simultaneous, 1000, start=(0.1, 0.1), h=0.1)
+squared = radius(out) ** 2
+claim("adversarial-simultaneous", "1000 simultaneous steps, h = 0.1: r² after each over r² before, largest deviation",
+      (squared[1:] / squared[:-1] - 1 - 0.01 * torch.sigmoid(out[:-1].prod(1)) ** 2).abs().max(), 0.0,
+      item="X0.7", by="closed form 1 + h² σ(ψθ)²", atol=1e-12)
+claim("adversarial-growth", "the same: growth of the radius per step", (radius(out)[-1] / radius(out)[0]) ** 0.001,
+      math.sqrt(1 + 0.01 / 4), item="X0.7", by="√(1 + h²/4) near the equilibrium", atol=1e-5, digits=7)
+
+def linear(theta, psi, h):  # V = -ψθ, alternating
+    psi = psi - h * theta
+    return theta + h * psi, psi
+
+ellipse = play(linear, 20_000, start=(0.1, 0.1), h=0.1)
+kept = (ellipse**2).sum(1) - 0.1 * ellipse.prod(1)
+claim("adversarial-invariant", "linear game, 20 000 alternating steps: θ² + ψ² − hc θψ, last over first",
+      kept[-1] / kept[0], 1.0, item="X0.7", by="exact invariant", atol=1e-10, digits=8)
+claim("adversarial-ellipse", "the same: largest radius over smallest",
+      radius(ellipse).max() / radius(ellipse).min(), math.sqrt(2.1 / 1.9), item="X0.7",
+      by="√((2+a)/(2−a)); a circle would have 1", rtol=1e-4)
+small = play(alternating, 20_000, start=(0.1, 0.1), h=0.1)
+claim("adversarial-bounded", "sigmoid game, 20 000 alternating steps, h = 0.1: largest radius over smallest",
+      radius(small).max() / radius(small).min(), math.sqrt(2.05 / 1.95), item="X0.7",
+      by="the linear game's ellipse, c = ½", atol=2e-3)
+claim("adversarial-drifts", "sigmoid game from radius 1 with h = 1, 5000 alternating steps: radius reached",
+      radius(play(alternating, 5000, h=1.0)).max(), item="X0.7", by="twice the start or more: no invariant here",
+      at_least=2.0, digits=2)
+calm = radius(play(simultaneous, 600, start=(0.1, 0.1), h=0.1, gamma=1.0))
+claim("adversarial-r1", "R1, γ = 1, h = 0.1: log10 of the radius after 600 steps", calm[-1].log10(), item="X0.7",
+      by="600 log10 0.95 plus a logarithm of time", at_least=600 * math.log10(0.95), at_most=-10.0, digits=3)
+claim("adversarial-r1-rate", "the same: contraction per step from step 300 to 600", (calm[-1] / calm[300]) ** (1 / 300),
+      0.95 * 2 ** (1 / 300), item="X0.7", by="0.95, and the double eigenvalue's factor t: (600/300)^(1/300)", atol=1e-4)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-adversarial-radius", "caption": "Distance from the equilibrium along the way, step size 0.4, on a logarithmic scale; black dashes: the rate of the linear theory."}, "image": {"alt": "Four curves against the step number on a logarithmic axis. One rises as a straight line, one stays level with small ripples, two fall as straight lines of different slope; dashed black lines lie along them."}}
+_, ax = plt.subplots(figsize=(6, 2.9))
+h, a = 0.4, 0.2
+rates = (1 + a**2) ** 0.5, 1.0, (1 - 0.5 * h + a**2) ** 0.5, (1 - a**2 + a**4) ** 0.5
+for (name, (rule, options)), rate, color in zip(rules.items(), rates, colors.cycle, strict=False):
+    ax.semilogy(radius(play(rule, 120, start=(0.1, 0.0), h=h, **options)), color=color, label=name)
+    ax.semilogy(0.1 * rate ** torch.arange(121), color=colors.truth, ls="--", lw=0.8)
+ax.set(xlabel="steps", ylabel="distance from equilibrium")
+ax.legend(ncols=2, loc="lower left")
+plt.show()
+
+
+# %% [markdown]
+# {numref}`fig-adversarial-radius` shows the rates. The two remedies work differently. R1 changes the *game*: it adds friction. Extragradient changes the *step*: it looks ahead {cite:p}`gidel2019`. Both
+# fail if the step is too long. A third remedy is older than both. Blur data and fakes with the same Gaussian noise of variance $s^2$; then, at the equilibrium, the second derivatives of the exact $V$ are
+#
+# $$
+# \frac{\partial^2V}{\partial\theta^2}=0,\qquad \frac{\partial^2V}{\partial\theta\,\partial\psi}=-\tfrac12,\qquad \frac{\partial^2V}{\partial\psi^2}=-\tfrac14\big(\mathbb E_px^2+\mathbb E_qx^2\big)=-\tfrac{s^2}2,
+# $$ (eq-adversarial-noise)
+#
+# the game with R1 and $\gamma=s^2/2$: **instance noise is friction as well**. Data that have a density bring some of it along; the pure rotation is the disease of data on thin sets.
+
+# %% tags=["hide-input"]
+def blurred(v, s):
+    grid = torch.linspace(-8, 8, 3201)
+    real = torch.exp(normal(0.0, s).log_prob(grid)) * logsigmoid(v[1] * grid)
+    fake = torch.exp(normal(0.0, s).log_prob(grid - v[0])) * logsigmoid(-v[1] * grid)
+    return torch.trapezoid(real + fake, grid)
+
+curvature = torch.stack([torch.autograd.functional.hessian(lambda v, s=s: blurred(v, s), torch.zeros(2)) for s in (0.5, 1.0)])
+claim("adversarial-noise", "V with noise s = 0.5 and 1: second derivatives at the equilibrium", curvature,
+      torch.tensor([[[0.0, -0.5], [-0.5, -0.125]], [[0.0, -0.5], [-0.5, -0.5]]]), item="X0.7",
+      by="closed form 0, −½, −s²/2", atol=1e-8)
+
+# %% [markdown]
+# (sec-adversarial-nash)=
+# ## What is, and what is not, an equilibrium
+#
+# A **Nash equilibrium** is a pair from which neither player gains by moving alone. If the generator *can* produce $p$, then $q=p$ with $D=\tfrac12$ is one: against $q=p$ the
+# constant $\tfrac12$ is best by {prf:ref}`thm-adversarial-optimal`, and against a constant every generator is equally good. Note the second half. The generator is
+# *indifferent* there: it has no curvature of its own, which is the zero in the corner of {eq}`eq-adversarial-noise`.
+#
+# If the generator cannot produce $p$, there may be none. Take data on two points, $p=\tfrac12\delta_{-1}+\tfrac12\delta_{+1}$, and a generator that is one point, $\delta_\theta$.
+#
+# :::{prf:theorem} A game without an equilibrium
+# :label: thm-adversarial-no-nash
+# Let $D:\mathbb R\to[0,1]$ be arbitrary and $V(D,\theta)=\tfrac12\log D(-1)+\tfrac12\log D(1)+\log(1-D(\theta))$, with values in $[-\infty,0]$. Then no pair $(D,\theta)$ is a Nash equilibrium, and
+#
+# $$
+# \min_\theta\max_D V=\tfrac12\log\tfrac13+\log\tfrac23=-0.955\qquad\text{but}\qquad \max_D\min_\theta V=-\log4 .
+# $$ (eq-adversarial-gap-game)
+# :::
+#
+# :::{prf:proof}
+# An equilibrium's $D$ is best against its $\theta$. If $\theta\ne\pm1$, that means $D(\pm1)=1$, $D(\theta)=0$; moving to $\theta=1$ then takes $V$ from $0$ to $-\infty$, so the generator moves. If $\theta=1$, it means
+# $D(-1)=1$ and $D(1)=\frac{1/2}{1/2+1}=\frac13$; moving to $-1$ again gives $-\infty$. The same for $\theta=-1$. Hence there is none. The values: the maxima just named are $0$, or the
+# number in {eq}`eq-adversarial-gap-game` for $\theta=\pm1$. For fixed $D$ the generator goes where $D$ is largest, which costs at least $\log(1-\max(D(-1),D(1)))$; raising the smaller of $D(\pm1)$ to the larger one only helps $D$, which leaves
+# $\max_d\,\log d+\log(1-d)=-\log4$, reached by $D=\tfrac12$ everywhere.
+# :::
+#
+# So the two mutual best responses chase each other, from mode to mode, for ever: in small, the mode hopping that is seen in practice. Give the generator randomness
+# enough to mix, $q=w\,\delta_{1}+(1-w)\,\delta_{-1}$, and the gap closes.
+
+# %%
+d = torch.linspace(0.001, 0.999, 999)                   # a value of D at one data point
+D_minus, D_plus = torch.meshgrid(d, d, indexing="ij")   # all pairs D(-1), D(+1)
+on_data = 0.5 * D_minus.log() + 0.5 * D_plus.log()
+
+def payoff(w):
+    """V for every D and the generator that is at +1 with probability w."""
+    return on_data + w * torch.log(1 - D_plus) + (1 - w) * torch.log(1 - D_minus)
+
+points = torch.stack([payoff(0.0), payoff(1.0)])        # the generator is -1, or +1
+minimax = points.flatten(1).max(1).values.min()
+maximin = points.min(0).values.max()
+position, visited = 1, []                               # each answers the other's last move
+for _ in range(8):
+    best = payoff((position + 1) / 2).argmax()          # D's best response
+    at_minus, at_plus = (v.flatten()[best] for v in (D_minus, D_plus))
+    position = 1 if at_plus > at_minus else -1          # G goes where D is larger
+    visited.append(position)
+
+# %% tags=["hide-input"]
+claim("adversarial-no-nash", "two points against one: min max V and max min V", torch.stack([minimax, maximin]),
+      torch.tensor([0.5 * math.log(1 / 3) + math.log(2 / 3), -math.log(4)]), item="E0.24",
+      by="closed form; enumeration on a grid that ends at D = 0.999", atol=1e-3, unit="nats")
+claim("adversarial-hopping", "where mutual best responses lead the generator, from +1", torch.tensor(visited),
+      torch.tensor([-1, 1] * 4), item="E0.24", by="the proof: always to the other point")
+mixed = torch.stack([payoff(w) for w in torch.linspace(0, 1, 41)])
+claim("adversarial-mixed", "a generator that may mix: min max V, max min V, and the best w",
+      torch.stack([mixed.flatten(1).max(1).values.min(), mixed.min(0).values.max(),
+                   torch.linspace(0, 1, 41)[mixed.flatten(1).max(1).values.argmin()]]),
+      torch.tensor([-math.log(4), -math.log(4), 0.5]), item="E0.24", by="q = p and D = ½ is an equilibrium", atol=1e-9)
+
+
+# %% [markdown]
+# {cite:t}`farnia2020` show that equilibria can be missing in far less contrived games, and not only global ones. There is a second reason to be careful with the word.
+#
+# :::{admonition} Erratum E0.24 · Which game, and does it have an equilibrium?
+# :class: erratum
+# {item}`E0.24` **The notes say** that a GAN is a zero-sum game and training seeks its Nash equilibrium. **What is true:** an equilibrium need not exist ({prf:ref}`thm-adversarial-no-nash`), and the game that is
+# mostly played is not zero-sum: with the non-saturating loss the two players have *different* objectives, and what training can find is at best a stationary point of both. The difference shows in the smallest game. With
+# $\dot\theta=\sigma(-\psi\theta)\psi$ instead of $\sigma(\psi\theta)\psi$,
+#
+# $$
+# \frac{\mathrm d}{\mathrm dt}\big(\theta^2+\psi^2\big)=-2\,\psi\theta\,\tanh\frac{\psi\theta}2\;\le\;0 ,
+# $$ (eq-adversarial-ns)
+#
+# so the circles of the zero-sum game become a spiral inwards. But a slow one: averaged over a turn the right side is $-r^4/8$ for small $r$, so that $1/r^2$ grows by $t/8$, no exponential rate; and simultaneous steps, which add $h^2/4$ of $r^2$
+# each, balance it at $r=\sqrt{2h}$, where the players circle for ever.
+# :::
+
+# %% tags=["hide-input"]
+def non_saturating_step(theta, psi, h):
+    return theta + h * torch.sigmoid(-psi * theta) * psi, psi - h * torch.sigmoid(psi * theta) * theta
+
+def non_saturating_alternating(theta, psi, h):
+    psi = psi - h * torch.sigmoid(psi * theta) * theta
+    return theta + h * torch.sigmoid(-psi * theta) * psi, psi
+
+hover = torch.stack([radius(play(non_saturating_step, round(600 / h), h=h))[-round(100 / h):].mean() for h in (0.05, 0.1)])
+claim("adversarial-hover", "non-saturating, simultaneous, h = 0.05 and 0.1: the radius at which it circles", hover,
+      torch.tensor([0.1, 0.2]).sqrt(), item="E0.24 X0.7", by="averaging: √(2h), higher orders neglected", rtol=0.02)
+slow = radius(play(non_saturating_alternating, 4000, h=0.1))
+claim("adversarial-slow", "non-saturating, alternating, h = 0.1: 1/r² gained from time 100 to 400",
+      slow[4000] ** -2 - slow[1000] ** -2, 300 / 8, item="E0.24 X0.7", by="averaging: t/8; ± the ripple of the ellipse",
+      rtol=0.04)
+
+
+# %% [markdown]
+# (sec-adversarial-algorithm)=
+# ## The algorithm whole
+#
+# {item}`S0.23` Everything is now in place for {prf:ref}`alg-adversarial`. The two moves alternate, and the order matters: the discriminator moves first, and the generator answers the *new* one.
+#
+# :::{prf:algorithm} Adversarial training, alternating, with R1
+# :label: alg-adversarial
+# **Repeat**
+#
+# 1. *Discriminator.* Draw real $x_{1..n}$ and noise $z_{1..n}$. Make fakes $G(z_i)$ and **cut them off** from $G$. Descend
+#    $\frac1n\sum_i\big[-\log\sigma(\ell(x_i))-\log\sigma(-\ell(G(z_i)))+\frac\gamma2\lVert\nabla_x\ell(x_i)\rVert^2\big]$ in the parameters of $D$.
+# 2. *Generator.* Draw new noise. Descend $\frac1n\sum_i-\log\sigma(\ell(G(z_i)))$ in the parameters of $G$, through the discriminator of step 1.
+# 3. *Average.* $\bar G\leftarrow(1-\alpha)\,\bar G+\alpha\,G$, parameter by parameter. Return $\bar G$.
+# :::
+#
+# The third line is an answer to the rotation: what circles round a point has its average near that point. The target has a known law: two hills, $\tfrac12\mathcal N(-1,0.5^2)+\tfrac12\mathcal N(1.5,0.8^2)$.
+
+# %%
+def hills_sample(n, g):
+    """(n, 1) draws from the two hills."""
+    right = torch.rand(n, 1, generator=g) < 0.5
+    z = torch.randn(n, 1, generator=g)
+    return torch.where(right, 1.5 + 0.8 * z, -1 + 0.5 * z)
+
+# softplus(-t) = -log σ(t) and softplus(t) = -log σ(-t), without overflow
+def discriminator_loss(D, real, fake, gamma):
+    real = real.requires_grad_()
+    at_real = D(real)                                                   # logits, (n, 1)
+    slope = torch.autograd.grad(at_real.sum(), real, create_graph=True)[0]
+    loss = softplus(-at_real).mean() + softplus(D(fake)).mean()         # -V
+    return loss, gamma / 2 * slope.square().sum(1).mean()               # and R1
+
+def generator_loss(D, fake):
+    return softplus(-D(fake)).mean()                                    # non-saturating
+
+
+# %%
+def train_gan(seed, steps=1200, n=128, gamma=0.1, alpha=0.005, simultaneous=False):
+    g = seed_everything(seed)
+    G, D = mlp(), mlp()
+    G_bar = copy.deepcopy(G)
+    adam_G, adam_D = (torch.optim.Adam(net.parameters(), lr=2e-3, betas=(0.0, 0.99)) for net in (G, D))
+    losses, checks = [], []
+    for step in range(steps):
+        # 1. discriminator: its fakes are cut off from G
+        fake = G(torch.randn(n, 1, generator=g)).detach()
+        loss_D, penalty = discriminator_loss(D, hills_sample(n, g), fake, gamma)
+        adam_D.zero_grad()
+        (loss_D + penalty).backward()
+        if not simultaneous:
+            adam_D.step()
+        # 2. generator: new noise, gradient through D but only into G
+        loss_G = generator_loss(D, G(torch.randn(n, 1, generator=g)))
+        gradients = torch.autograd.grad(loss_G, list(G.parameters()))
+        for weight, gradient in zip(G.parameters(), gradients, strict=True):
+            weight.grad = gradient
+        if simultaneous:
+            adam_D.step()
+        adam_G.step()
+        # 3. average
+        with torch.no_grad():
+            for mean, weight in zip(G_bar.parameters(), G.parameters(), strict=True):
+                mean.lerp_(weight, alpha)
+        losses.append((loss_D.item(), loss_G.item()))
+        if step % 50 == 49:
+            checks.append((distance(G), distance(G_bar)))
+    return G_bar, torch.tensor(losses), torch.tensor(checks)
+
+
+# %% [markdown]
+# How good is it? On the line that is a question with an exact answer. The true quantiles come from the distribution function, the generator is evaluated at the quantiles of its noise, and their
+# distance is the Wasserstein distance up to the grid. The baseline is the *best single Gaussian*.
+
+# %%
+# 4000 midpoints of probability: noise at its quantiles, data at theirs
+levels = (torch.arange(4000) + 0.5) / 4000
+z_grid = normal(0.0, 1.0).icdf(levels)
+cdf = (normal(-1.0, 0.5).cdf(x) + normal(1.5, 0.8).cdf(x)) / 2
+above = torch.searchsorted(cdf, levels)
+quantiles = x[above - 1] + (levels - cdf[above - 1]) / (cdf[above] - cdf[above - 1]) * (x[above] - x[above - 1])
+
+def distance(G):
+    """Wasserstein distance from the generator's law to the two hills."""
+    with torch.no_grad():
+        return wasserstein_1d(G(z_grid[:, None])[:, 0], quantiles)
+
+gaussian = 0.25 + math.sqrt(2.0075) * z_grid      # mean and variance of the two hills
+runs = [train_gan(seed) for seed in range(3)]
+
+
+# %% tags=["hide-input"]
+def js_bins(sample):
+    """JS from a sample's histogram to the exact law on 40 bins, nats."""
+    edges = torch.linspace(-3, 4.5, 39)
+    at = (normal(-1.0, 0.5).cdf(edges) + normal(1.5, 0.8).cdf(edges)) / 2
+    exact = torch.diff(torch.cat([torch.zeros(1), at, torch.ones(1)]))
+    counts = torch.bincount(torch.bucketize(sample, edges), minlength=40).double()
+    return js_discrete(counts / counts.sum(), exact / exact.sum())
+
+gauss_w1, gauss_js = wasserstein_1d(gaussian, quantiles), js_bins(gaussian)
+checks = torch.stack([run[2] for run in runs])       # (3, 24, 2): seeds, times, (last, average)
+losses = torch.stack([run[1] for run in runs])       # (3, 1200, 2): seeds, steps, (D, G)
+with torch.no_grad():
+    js_gan = torch.stack([js_bins(run[0](z_grid[:, None])[:, 0]) for run in runs])
+claim("adversarial-gauss-moments", "mean and variance of the two hills, from their quantiles",
+      torch.stack([quantiles.mean(), quantiles.var()]), torch.tensor([0.25, 2.0075]), item="S0.23",
+      by="closed form: mixture of two Gaussians", atol=3e-3)
+claim("adversarial-gan-w1", "Wasserstein distance of the averaged generator, median of 3 seeds, over the best Gaussian's",
+      checks[:, -1, 1].median() / gauss_w1, item="S0.23", by="less than half of the baseline", at_most=0.5, stable=False)
+claim("adversarial-gan-js", "Jensen–Shannon divergence, 40 bins, median of 3 seeds, over the best Gaussian's",
+      js_gan.median() / gauss_js, item="S0.23", by="less than half of the baseline", at_most=0.5, stable=False)
+claim("adversarial-gan-average", "last iterate's distance over the average's, mean of the last 8 checks and 3 seeds",
+      checks[:, -8:, 0].mean() / checks[:, -8:, 1].mean(), item="S0.23 Q0.7", by="averaging helps",
+      at_least=1.5, stable=False)
+halves = losses[:, :, 0].reshape(3, -1, 200).mean(2)  # discriminator's loss, means of 200 steps
+claim("adversarial-loss-flat", "discriminator's loss in steps 200–400 minus in the last 200, largest of 3 seeds",
+      (halves[:, 1] - halves[:, -1]).abs().max(), item="Q0.7", by="unchanged: below 0.04", at_most=0.04,
+      unit="nats", stable=False)
+claim("adversarial-loss-log4", "and the last 200 against log 4", halves[:, -1], item="Q0.7", by="log 4 ± 0.03",
+      at_least=math.log(4) - 0.03, at_most=math.log(4) + 0.03, unit="nats", stable=False)
+claim("adversarial-loss-blind", "meanwhile the averaged generator's distance fell, steps 400 to 1200, by a factor",
+      (checks[:, 7, 1] / checks[:, -1, 1]).median(), item="Q0.7", by="at least 3, median of 3 seeds", at_least=3.0,
+      stable=False)
+claim("adversarial-loss-swing", "last iterate, last 8 checks: largest over smallest distance, median of 3 seeds",
+      (checks[:, -8:, 0].max(1).values / checks[:, -8:, 0].min(1).values).median(), item="Q0.7",
+      by="at least a factor 1.5 at the same loss", at_least=1.5, stable=False)
+
+# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-adversarial-gan", "caption": "Three runs. Left: the losses settle at the values of the equilibrium within a few hundred steps. Middle: the distance to the truth, of the last iterate (thin) and of the average (thick). Right: draws of one averaged generator and the true density."}, "image": {"alt": "Left, two noisy flat lines at log 4 and log 2. Middle, on a logarithmic axis, thin lines that jump up and down around one level and thick lines that fall far below them and below a dotted baseline. Right, a histogram with two hills, the left one higher and narrower, under a black curve."}}
+_, (left, middle, right) = plt.subplots(1, 3, figsize=(7, 2.7))
+for k, (name, color) in enumerate((("$D$", colors.bad), ("$G$", colors.model))):
+    left.plot(range(10, 1200, 20), losses[0, :, k].reshape(-1, 20).mean(1), color=color, lw=1.2, label=f"loss of {name}")
+    left.axhline(math.log(4 / (1 + k)), color=colors.truth, ls=":", lw=1)
+left.set(xlabel="steps", ylabel="loss (nats)", ylim=(0, 2))
+left.legend(fontsize=8)
+for run in range(3):
+    middle.semilogy(range(50, 1201, 50), checks[run, :, 0], color=colors.muted, lw=0.8, label="last" if run == 0 else None)
+    middle.semilogy(range(50, 1201, 50), checks[run, :, 1], color=colors.model, label="average" if run == 0 else None)
+middle.axhline(gauss_w1, color=colors.truth, ls=":", label="best Gaussian")
+middle.set(xlabel="steps", ylabel="Wasserstein distance")
+middle.legend(fontsize=7)
+with torch.no_grad():
+    right.hist(runs[0][0](z_grid[:, None])[:, 0], bins=50, density=True, color=colors.model, alpha=0.5)
+window = (x > -3.5) & (x < 4.5)
+right.plot(x[window], log_hills(x[window]).exp(), color=colors.truth, lw=1.2)
+right.set(xlabel="$x$", ylabel="density")
+plt.show()
+
+# %% [markdown]
+# **The losses are no measure of progress** ({numref}`fig-adversarial-gan`). After some two hundred steps the discriminator's loss stands at $\log4$, its value in equilibrium, and stays there; a reader of the curve would stop. Meanwhile the averaged generator
+# improves several times over, and the last iterate wanders between good and bad. A loss is measured against an opponent who moves as well: $\log4$ says that *this* discriminator is undecided, which by
+# {eq}`eq-adversarial-gap` it also is when it is merely weak. Judge by something outside the game: a distance where the truth is known, or on real data the
+# metrics of {ref}`ch-evaluation`.
+#
+# ## Simultaneous or alternating?
+#
+# :::{exercise-start} Q0.7 · Simultaneous and alternating optimisation
+# :label: q0-7
+# :class: question
+# :::
+# {item}`S0.28 Q0.7` How does the choice between simultaneous and alternating optimisation affect convergence in adversarial models? Discuss theory and practice.
+# :::{exercise-end}
+# :::
+#
+# :::{solution-start} q0-7
+# :label: q0-7-solution
+# :class: dropdown
+# :::
+# **Theory.** Near an equilibrium the players see a linear game. If its matrix is a rotation, the eigenvalues are $\pm ic$: simultaneous steps multiply the radius by $\sqrt{1+h^2c^2}$ and leave for every $h$; alternating steps have modulus one while $hc<2$
+# and circle. **Alternation cures the divergence and does not give convergence.** Convergence needs one of these:
+#
+# - *friction*, from R1 or instance noise, enough of it: $\gamma>hc^2$ for simultaneous steps;
+# - *looking ahead*: extragradient, or optimism, which reuses the last gradient {cite:p}`daskalakis2018`;
+# - *averaging*: with one alternating step $u'=Mu$, the mean of $u_0,\dots,u_{T-1}$ is exactly $\frac1T(I-M)^{-1}(I-M^T)u_0$, of the order $1/T$ for $|\lambda|=1$.
+#
+# *Two time-scales*, a faster discriminator {cite:p}`heusel2017`, is **not** on the list by itself: it changes $c$ to $c\sqrt\tau$, and $\sqrt{1+\tau h^2c^2}>1$. It pays together with friction: if $D$ is fast and has friction, it stays at $\psi\approx-c\theta/\gamma$, and the
+# generator sees $\dot\theta=-(c^2/\gamma)\,\theta$, a descent.
+
+# %% tags=["hide-input"]
+M = torch.tensor([[1 - 0.1**2, 0.1], [-0.1, 1.0]])  # one alternating step of the linear game, hc = 0.1
+T = 5000
+mean = play(linear, T - 1, start=(1.0, 0.0), h=0.1).mean(0)
+eye, start = torch.eye(2), torch.tensor([1.0, 0.0])
+claim("adversarial-mean-iterate", "linear game, alternating: mean of 5000 positions", mean,
+      torch.linalg.solve(eye - M, (eye - torch.linalg.matrix_power(M, T)) @ start) / T, item="Q0.7",
+      by="closed form (I − M)⁻¹(I − M^T)u/T", atol=1e-12)
+claim("adversarial-mean-small", "its distance from the equilibrium over the last position's", mean.norm() /
+      radius(play(linear, T, start=(1.0, 0.0), h=0.1))[-1], item="Q0.7", by="order 1/(hcT), here 0.002 up to a factor 2",
+      at_most=0.005)
+tau, gamma, c = 50.0, 1.0, 0.5
+J = torch.tensor([[0.0, c], [-tau * c, -tau * gamma]])
+claim("adversarial-two-scales", "D fifty times faster, with friction γ = 1: slowest rate", torch.linalg.eigvals(J).real.max(),
+      -(c**2) / gamma, item="Q0.7", by="descent at −c²/γ, up to order 1/τ", rtol=2 / tau)
+claim("adversarial-two-scales-alone", "without friction the real parts are", torch.linalg.eigvals(
+      torch.tensor([[0.0, c], [-tau * c, 0.0]])).real, torch.zeros(2), item="Q0.7", by="eigenvalues ± ic√τ", atol=1e-12)
+
+# %% [markdown]
+# **Practice.** The network game has friction (R1, and data with a density), so both ways may converge. We repeat the three runs with simultaneous moves, everything else equal.
+
+# %% tags=["hide-input"]
+together = torch.stack([train_gan(seed, simultaneous=True)[2] for seed in range(3)])
+claim("adversarial-gan-simultaneous", "averaged generator: distance with simultaneous over with alternating moves, means of 3 seeds",
+      together[:, -1, 1].mean() / checks[:, -1, 1].mean(), item="Q0.7", by="worse by a fifth or more at this step size",
+      at_least=1.2, stable=False)
+
+
+# %% [markdown]
+# At this step size simultaneous moves end further from the truth, in the mean of three seeds. That is one problem and one step size; what carries over is the theory: alternate, add friction, average, and never judge by the losses.
+# :::{solution-end}
+# :::
+#
+# ## Exercises
+
+# %% [markdown] ex={"id": "adversarial-losses", "role": "statement"}
+# :::{exercise} Three losses from logits
+# :label: ex-adversarial-losses
+#
+# The discriminator returns logits $\ell$, $D=\sigma(\ell)$. Write the three losses, each a mean over the batch, each *to be minimised*: the discriminator's, $-V$; the
+# generator's non-saturating one; the generator's saturating one, $V$'s second term. Early in training logits of $-1000$ occur: no loss may overflow, and the non-saturating one
+# must still pass on its full gradient there.
+#
+# *Implement · about 15 minutes · 3 points*
+# :::
+
+# %% ex={"id": "adversarial-losses", "role": "stub"}
+def discriminator_objective(real_logits, fake_logits):
+    """-V in nats, a scalar; logits of shapes (n,) and (m,)."""
+    raise NotImplementedError("your code here")
+
+
+def non_saturating_objective(fake_logits):
+    """Mean of -log D at the fakes, a scalar; logits (m,)."""
+    raise NotImplementedError("your code here")
+
+
+def saturating_objective(fake_logits):
+    """Mean of log(1 - D) at the fakes, a scalar; logits (m,)."""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "adversarial-losses", "role": "check"} tags=["hide-input"]
+def check_losses():
+    g = torch.Generator().manual_seed(1)
+    real, fake = torch.randn(6, generator=g), 2 * torch.randn(9, generator=g)
+    loss = discriminator_objective(real, fake)
+    assert loss.ndim == 0, "a loss is a scalar"
+    slow = sum(-math.log(1 / (1 + math.exp(-t))) for t in real.tolist()) / 6
+    slow += sum(-math.log(1 - 1 / (1 + math.exp(-t))) for t in fake.tolist()) / 9
+    assert abs(loss - slow) < 1e-10, "the discriminator's loss is not -V, term by term"
+    zero = torch.zeros(4)
+    assert discriminator_objective(zero + 3, zero - 3) < discriminator_objective(zero, zero), (
+        "a discriminator that is right must have the lower loss"
+    )
+    for objective in (non_saturating_objective, saturating_objective):
+        at = torch.tensor([-2.0, 0.0, 1.0], requires_grad=True)
+        (gradient,) = torch.autograd.grad(objective(at), at)
+        assert (gradient < 0).all(), "descending a generator's loss must raise the logits of its fakes"
+    factors = []
+    for objective in (saturating_objective, non_saturating_objective):
+        at = fake.clone().requires_grad_()
+        factors.append(-9 * torch.autograd.grad(objective(at), at)[0])
+    assert torch.allclose(factors[0] + factors[1], torch.ones(9)), "through each fake the two gradients must add up to one"
+    assert (factors[0] < factors[1])[fake < 0].all(), "on fakes that are found out the saturating loss must send less"
+    deep = torch.tensor([-1000.0, -1000.0], requires_grad=True)
+    low = non_saturating_objective(deep)
+    assert torch.isfinite(low), "a logit of -1000 must not give infinity"
+    assert torch.allclose(torch.autograd.grad(low, deep)[0], torch.full((2,), -0.5)), (
+        "at a logit of -1000 the non-saturating loss must pass on its full gradient"
+    )
+    assert torch.isfinite(discriminator_objective(-1000 + zero, 1000 + zero)), "a hopeless discriminator has a finite loss"
+
+
+_ = self_check("adversarial-losses", check_losses)
+
+
+# %% [markdown] ex={"id": "adversarial-below", "role": "statement"}
+# :::{exercise} A divergence from below, honestly
+# :label: ex-adversarial-below
+#
+# Turn a classifier into a lower bound on $\mathrm{JS}(p,q)$. You get samples `real` and `fake`, each $(n,d)$, and a function
+# `train(real, fake)` that returns a discriminator, a function from points $(m,d)$ to logits $(m,)$. Use the first half of each sample for one purpose and the second half for the other. Return the
+# estimate in nats. May it be negative?
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "adversarial-below", "role": "stub"}
+def js_from_below(real, fake, train):
+    """Estimate in nats, a scalar, whose mean is at most JS; real and fake (n, d), n even."""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "adversarial-below", "role": "check"} tags=["hide-input"]
+def check_below():
+    g = torch.Generator().manual_seed(3)
+    real, fake = torch.randn(4000, 1, generator=g), 2 + torch.randn(4000, 1, generator=g)
+    x = torch.linspace(-9, 11, 4001)
+    p, q = (torch.distributions.Normal(mean, 1.0).log_prob(x) for mean in (0.0, 2.0))
+    m = torch.logaddexp(p, q) - math.log(2)
+    js = torch.trapezoid(p.exp() * (p - m) + q.exp() * (q - m), x) / 2
+    best = js_from_below(real, fake, lambda a, b: lambda x: 2 - 2 * x[:, 0])
+    assert best.ndim == 0, "the estimate is one number"
+    assert abs(best - js) < 0.03, "with the best discriminator the estimate must be near JS, in nats"
+    coin = js_from_below(real, fake, lambda a, b: lambda x: 0 * x[:, 0])
+    assert abs(coin) < 1e-12, "a discriminator that always answers one half has measured nothing: zero"
+    inverted = js_from_below(real, fake, lambda a, b: lambda x: 2 * x[:, 0] - 2)
+    assert inverted < 0, "a discriminator that is always wrong must come out negative: it is a bound, not a divergence"
+
+    def memory(a, b):  # knows its own examples by heart and nothing else
+        return lambda x: 30 * (torch.isin(x[:, 0], a[:, 0]).double() - torch.isin(x[:, 0], b[:, 0]).double())
+
+    same = torch.randn(2000, 1, generator=g), torch.randn(2000, 1, generator=g)
+    assert abs(js_from_below(*same, memory)) < 1e-9, "two samples of one law and a discriminator that memorises: the answer is 0"
+    seen = []
+    js_from_below(real, fake, lambda a, b: seen.extend([len(a), len(b)]) or (lambda x: 0 * x[:, 0]))
+    assert seen == [2000, 2000], "train on the first half of each sample"
+
+
+_ = self_check("adversarial-below", check_below)
+
+
+# %% [markdown] ex={"id": "adversarial-r1", "role": "statement"}
+# :::{exercise} The R1 penalty
+# :label: ex-adversarial-r1
+#
+# Write $\tfrac\gamma2\cdot\frac1n\sum_i\lVert\nabla_x\ell(x_i)\rVert^2$ for a discriminator that maps points $(n,d)$ to logits $(n,)$ and treats each row by itself. The function gets real and fake
+# points because its caller has both; it must use those that the penalty is about. The result must be differentiable in the parameters of the discriminator.
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "adversarial-r1", "role": "stub"}
+def r1_penalty(discriminator, real, fake, gamma):
+    """The penalty, a scalar; discriminator: (n, d) -> (n,) logits; real and fake (n, d)."""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "adversarial-r1", "role": "check"} tags=["hide-input"]
+def check_r1():
+    g = torch.Generator().manual_seed(5)
+    real, fake = torch.randn(7, 3, generator=g), 4 + torch.randn(7, 3, generator=g)
+    w = torch.tensor([1.0, -2.0, 0.5], requires_grad=True)
+    linear = r1_penalty(lambda x: x @ w + 3, real, fake, 0.8)
+    assert linear.ndim == 0, "the penalty is one number"
+    assert abs(linear.item() - 0.4 * float(w.detach() @ w.detach())) < 1e-10, "for a linear discriminator it is γ/2 |w|²"
+    (by_w,) = torch.autograd.grad(linear, w)
+    assert torch.allclose(by_w, 0.8 * w.detach()), "the penalty must pass a gradient on to the discriminator's parameters"
+    # ℓ = |x|²: slopes 2x
+    square = r1_penalty(lambda x: w.sum() * 0 + (x**2).sum(1), real, fake, 1.0)
+    assert abs(square.item() - 2 * float((real**2).sum(1).mean())) < 1e-9, (
+        "the slope is taken at the real points, of the logit, squared before the mean"
+    )
+    twice = r1_penalty(lambda x: (x**2).sum(1), torch.cat([real, real]), torch.cat([fake, fake]), 1.0)
+    assert abs(twice.item() - square.item()) < 1e-9, "seeing every point twice must change nothing"
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+    answer = r1_penalty(lambda x: net(x)[:, 0], real, fake, 2.0).item()
+    slow = 0.0
+    for point in real:
+        for k in range(3):
+            e = 1e-5 * torch.eye(3)[k]
+            slow += ((net(point + e) - net(point - e)).item() / 2e-5) ** 2 / 7
+    assert abs(answer - slow) < 1e-6, "finite differences at the real points disagree"
+
+
+_ = self_check("adversarial-r1", check_r1)
+
+
+# %% [markdown] ex={"id": "adversarial-round", "role": "statement"}
+# :::{exercise} One round of the game
+# :label: ex-adversarial-round
+#
+# Write one round of alternating play with plain gradient descent and the non-saturating loss: first a step of the discriminator on real points and fakes $G(z_1)$, then a step of the generator on $G(z_2)$
+# against the *new* discriminator. Networks are modules that return a column; change their parameters in place, by $-\eta$ times the gradient. Each player's step changes that player only.
+#
+# *Implement · about 25 minutes · 5 points*
+# :::
+
+# %% ex={"id": "adversarial-round", "role": "stub"}
+def play_round(G, D, real, z1, z2, lr):
+    """One round in place, D first; real (n, d), z1 and z2 (n, k), D returns logits (n, 1). Returns nothing."""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "adversarial-round", "role": "check"} tags=["hide-input"]
+def check_round():
+    class Shift(nn.Module):  # G(z) = θ + z
+        def __init__(self, theta):
+            super().__init__()
+            self.theta = nn.Parameter(torch.tensor(theta))
+
+        def forward(self, z):
+            return self.theta + z
+
+    class Slope(nn.Module):  # logit ψ x
+        def __init__(self, psi):
+            super().__init__()
+            self.psi = nn.Parameter(torch.tensor(psi))
+
+        def forward(self, x):
+            return self.psi * x
+
+    def sigma(t):
+        return 1 / (1 + math.exp(-t))
+
+    # one point each, so that every gradient can be written down
+    lr, theta, psi, x, a, b = 0.3, 0.9, -0.4, 0.5, 0.2, -0.6
+    new_psi = psi + lr * ((1 - sigma(psi * x)) * x - sigma(psi * (theta + a)) * (theta + a))
+    new_theta = theta + lr * (1 - sigma(new_psi * (theta + b))) * new_psi
+    G, D = Shift(theta), Slope(psi)
+    play_round(G, D, *(torch.tensor([[v]]) for v in (x, a, b)), lr)
+    assert abs(D.psi.item() - new_psi) < 1e-12, "the discriminator's step is wrong: sign, data, or a step taken twice"
+    assert abs(G.theta.item() - new_theta) < 1e-12, (
+        "the generator's step is wrong: it descends -log D at G(z2), against the discriminator after its step, and moves once"
+    )
+    # a second round must not remember anything of the first
+    old_psi, old_theta = D.psi.item(), G.theta.item()
+    play_round(G, D, *(torch.tensor([[v]]) for v in (x, a, b)), lr)
+    fresh_G, fresh_D = Shift(old_theta), Slope(old_psi)
+    play_round(fresh_G, fresh_D, *(torch.tensor([[v]]) for v in (x, a, b)), lr)
+    assert abs(D.psi.item() - fresh_D.psi.item()) < 1e-12 and abs(G.theta.item() - fresh_G.theta.item()) < 1e-12, (
+        "gradients of an earlier round must not leak into the next"
+    )
+
+
+_ = self_check("adversarial-round", check_round)
+
+
+# %% [markdown] ex={"id": "adversarial-modulus", "role": "statement"}
+# :::{exercise} Does it converge? Ask the eigenvalues
+# :label: ex-adversarial-modulus
+#
+# Near an equilibrium the players follow $\dot u=Ju$. Return the factor by which an error shrinks or grows per step in the long run, the largest modulus of an eigenvalue, for three ways to take a step of length $h$:
+# `"simultaneous"`, $u'=u+hJu$; `"extragradient"`, $u'=u+hJ(u+hJu)$; `"optimistic"`, $u_{t+1}=u_t+2hJu_t-hJu_{t-1}$, which needs one gradient per step only. $J$ is any real square matrix. (The last one remembers; make its state twice as long.)
+# On the pure rotation, up to which $hc$ does each converge?
+#
+# *Investigate · about 30 minutes · 5 points*
+# :::
+
+# %% ex={"id": "adversarial-modulus", "role": "stub"}
+def growth(J, h, rule):
+    """Largest modulus of an eigenvalue of one step, a scalar; J (n, n), rule one of the three names."""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "adversarial-modulus", "role": "check"} tags=["hide-input"]
+def check_modulus():
+    play = {
+        "simultaneous": lambda J, u, before, h: J @ u,
+        "extragradient": lambda J, u, before, h: J @ (u + h * (J @ u)),
+        "optimistic": lambda J, u, before, h: J @ (2 * u - before),
+    }
+    g = torch.Generator().manual_seed(7)
+    for trial in range(4):
+        n = 2 + trial
+        J = torch.randn(n, n, generator=g) - 1.5 * torch.eye(n)
+        for rule in play:
+            h, logs = 0.2, []
+            u = before = torch.randn(n, generator=g)
+            for _ in range(2000):  # simply play, and watch the length
+                new = u + h * play[rule](J, u, before, h)
+                size = new.norm()
+                logs.append(size.log())
+                before, u = u / size, new / size
+            slow = torch.stack(logs[500:]).mean().exp()
+            answer = growth(J, h, rule)
+            assert abs(answer - slow) < 2e-3, f"{rule}: 2000 steps of play on a {n} by {n} matrix give another rate"
+    turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    for h in (0.05, 0.2, 0.4):
+        assert growth(turn, h, "simultaneous") > 1, "on a rotation simultaneous steps grow, whatever h"
+        assert growth(turn, h, "extragradient") < 1, "on a rotation short extragradient steps contract"
+        assert growth(turn, h, "optimistic") < 1, "on a rotation short optimistic steps contract"
+
+
+_ = self_check("adversarial-modulus", check_modulus)
+
+# %% [markdown]
+# ## What to read next
+#
+# {cite:t}`goodfellow2014` defined the game and proved {prf:ref}`thm-adversarial-optimal`; {cite:t}`arjovsky2017` explain both gradients; {cite:t}`mescheder2018` is the source of the smallest game and of R1, and the
+# best paper on why training turns; {cite:t}`gidel2019` treat averaging and extragradient as methods for variational inequalities; {cite:t}`farnia2020` ask whether there is anything to converge to.
+#
+# In this book: {ref}`ch-critics` turns the discriminator into a critic and cures mode collapse; {ref}`ch-families` compares what adversarial networks and likelihood models learn; {ref}`ch-divergences` is about the
+# Jensen–Shannon divergence itself.
