@@ -809,7 +809,7 @@ claim(
     "at-work-text-copies",
     "Share of the manual's paragraphs that occur more than once",
     sum(c for c in count.values() if c > 1) / len(paragraphs), item="S1.5",
-    by="count", at_least=0.05, stable=False
+    by="count", at_least=0.15, stable=False
 )
 
 # %% [markdown]
@@ -907,7 +907,7 @@ claim(
     ("Perplexity of test paragraphs that also stand in the training text, over the "
      "clean one"),
     ppl(leaked_text, order, alpha) / ladder[-1], item="S1.5", by="a leak flatters",
-    at_most=0.95, stable=False
+    at_most=0.85, stable=False
 )
 with contextlib.redirect_stdout(io.StringIO()):
     import this
@@ -916,7 +916,7 @@ claim(
     "at-work-text-poem",
     "Perplexity of a poem, the Zen of Python, over that of the manual's test text",
     ppl(poem, order, alpha) / ladder[-1], item="S1.5",
-    by="another law, a higher code length", at_least=1.3, stable=False
+    by="another law, a higher code length", at_least=1.6, stable=False
 )
 
 # %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-at-work-text", "caption": "Shannon's ladder, climbed with Python's manual. Left, held-out perplexity falls with the length of the context; right, what each model writes."}, "image": {"alt": "Bar chart of perplexity falling from twenty-seven for uniform letters to about three for the longest context, beside four lines of generated text that turn from random letters into almost English words."}}
@@ -1068,7 +1068,7 @@ claim(
     "at-work-images-c2st",
     "Two-sample accuracy: class Gaussians minus independent pixels",
     told[2] - told[0], item="S1.5",
-    by="the better generator is harder to tell from real digits", at_most=0.0,
+    by="the better generator is harder to tell from real digits", at_most=-0.05,
     stable=False
 )
 claim(
@@ -1076,7 +1076,7 @@ claim(
     "Two-sample accuracy: pPCA minus independent pixels", told[1] - told[0],
     item="S1.5",
     by="pPCA is nearer in Fréchet distance, but easier to tell",
-    at_least=0.0, stable=False
+    at_least=0.02, stable=False
 )
 
 asked = torch.arange(10).repeat(50)
