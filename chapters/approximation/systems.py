@@ -1,0 +1,809 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: md:myst,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (ch-systems)=
+# # Models in the world
+#
+# After this page you will be able to
+#
+# - build known structure into a model, and bound beforehand what it can gain;
+# - combine models that have densities, and models that only have samples, by convex problems with known optima;
+# - keep a model up to date without losing its past, and say why training on its own samples ruins it;
+# - compare models where there is no test set.
+
+# %%
+import itertools
+import math
+from collections import Counter
+
+import matplotlib.pyplot as plt
+import torch
+from sklearn.mixture import GaussianMixture
+from torch.distributions import MultivariateNormal
+
+from genkit.checks import claim, monte_carlo, self_check
+from genkit.data import dequantise, digits, toy
+from genkit.plot import colors, style
+from genkit.train import seed_everything
+
+style()
+gen = seed_everything(0)
+torch.set_default_dtype(torch.float64)
+data = digits()
+
+
+def grey(split):
+    """Grey levels with uniform noise, 0 to 17: real numbers with a density (ch-density)"""
+    return 17 * dequantise(split.x, generator=gen)
+
+
+train, validation, test = grey(data.train), grey(data.validation), grey(data.test)
+y_train, y_test = data.train.y, data.test.y
+
+
+# %% [markdown]
+# {item}`S0.37` The four questions of this page are asked of every model that leaves the laboratory. What do we know about the world that it need not learn? Which of our models should we use, or all? What happens when tomorrow's data differ? And how would we know that it is any good, if nobody can say what good is? The notes pose them as
+# open questions; each has a part that can be computed.
+#
+# ## What we already know
+#
+# Faces have expression, pose and lighting; digits have a class. Suppose we know such a factor $y$ and let the model use it, $p(x\mid y)$ instead of $p(x)$. How much can that gain?
+#
+# :::{prf:theorem} The ceiling
+# :label: thm-systems-ceiling
+# For the true law, $\mathbb E[\log p(x\mid y)]-\mathbb E[\log p(x)]=I(x;y)\le H(y)$. For any model $q(x,y)=q(y)\,q(x\mid y)$ with marginal $q(x)$, the gain on data equals $\mathbb E[\log q(y\mid x)]-\mathbb E[\log q(y)]\le -\mathbb E[\log q(y)]$.
+# :::
+#
+# :::{prf:proof}
+# Bayes' rule, $\log q(x\mid y)-\log q(x)=\log q(y\mid x)-\log q(y)$, and $\log q(y\mid x)\le0$.
+# :::
+#
+# Ten classes are worth at most $\log10=2.303$ nats per image, whatever the model. What structure buys *beyond* that is data efficiency. Let each digit be moved round horizontally by $s\in\{0,\dots,7\}$ columns: class and shift are two known factors, 80 combinations, and 16 of them never occur in training. A model that **knows what a shift is** moves the picture back and needs ten classes only,
+#
+# $$
+# p(x\mid y,s)=p_y\bigl(T_s^{-1}x\bigr),
+# $$ (eq-systems-group)
+#
+# without a Jacobian, since a shift permutes pixels. A model that only knows *that* there is a factor must learn its effect: additively in class and shift, or from a table with one entry per combination.
+
+# %%
+def covariance(x):
+    return torch.cov(x.T, correction=0)
+
+
+def shift(x, s):
+    """Move each picture round by its own number of columns: (n, 64), (n,) -> (n, 64)"""
+    column = (torch.arange(8) - s[:, None]) % 8                     # where each pixel comes from
+    return x.view(-1, 8, 8).gather(2, column[:, None].expand(-1, 8, 8)).flatten(1)
+
+
+def class_gaussians(x, y, keep=0.7):
+    """One Gaussian per class; covariances drawn towards their mean, as validation likes it."""
+    within = sum(covariance(x[y == k]) * (y == k).double().mean() for k in range(10))
+    return [MultivariateNormal(x[y == k].mean(0), keep * covariance(x[y == k]) + (1 - keep) * within) for k in range(10)]
+
+
+unseen = torch.zeros(10, 8, dtype=torch.bool)
+unseen.view(-1)[torch.randperm(80, generator=gen)[:16]] = True
+s_train = torch.multinomial((~unseen[y_train]).double(), 1, generator=gen)[:, 0]   # allowed shifts only
+moved = shift(train, s_train)
+
+canonical = class_gaussians(shift(moved, -s_train), y_train)
+
+
+def knows_shift(x, y, s):
+    back = shift(x, -s)
+    return torch.stack([g.log_prob(back) for g in canonical], 1).gather(1, y[:, None])[:, 0]
+
+
+# %% tags=["hide-input"]
+def one_hot(y, s, table):
+    a, b = torch.nn.functional.one_hot(y, 10).double(), torch.nn.functional.one_hot(s, 8).double()
+    return (a[:, :, None] * b[:, None]).flatten(1) if table else torch.cat([a, b], 1)
+
+
+def learns_shift(table):
+    """Gaussian with a mean linear in indicators (ridge regression) and one covariance."""
+    f = one_hot(y_train, s_train, table)
+    centre = moved.mean(0)
+    weights = torch.linalg.solve(f.T @ f + torch.eye(f.shape[1]), f.T @ (moved - centre))
+    noise = MultivariateNormal(torch.zeros(64), covariance(moved - centre - f @ weights))
+    return lambda x, y, s: noise.log_prob(x - centre - one_hot(y, s, table) @ weights)
+
+
+able = unseen[y_test].any(1)                                        # test digits of classes with unseen shifts
+x_able, y_able = test[able], y_test[able]
+s_seen = torch.multinomial((~unseen[y_able]).double(), 1, generator=gen)[:, 0]
+s_new = torch.multinomial(unseen[y_able].double(), 1, generator=gen)[:, 0]
+lost, level = {}, {}
+for name, model in (("knows", knows_shift), ("additive", learns_shift(False)), ("table", learns_shift(True))):
+    seen = model(shift(x_able, s_seen), y_able, s_seen)
+    lost[name], level[name] = seen - model(shift(x_able, s_new), y_able, s_new), seen.mean()
+claim("systems-known", "log-likelihood lost by moving a test digit to an unseen combination, model that knows shifts: largest",
+      lost["knows"].abs().max(), 0.0, item="Q0.11 S0.37", by="equivariance: nothing, for every image", atol=1e-9, unit="nats")
+claim("systems-learned", "the same, mean over digits, for the additive model and for the table",
+      torch.stack([lost["additive"].mean(), lost["table"].mean()]), item="Q0.11", by="0 if it had learned what a shift is",
+      at_least=5.0, unit="nats", digits=2)
+claim("systems-knows-best", "at seen combinations: log-likelihood of the model that knows, minus the better of the two others",
+      level["knows"] - max(level["additive"], level["table"]), item="Q0.11",
+      by="80 combinations share ten classes", at_least=10.0, unit="nats", digits=2)
+
+# %% [markdown]
+# :::{exercise-start} Q0.11 · Known hierarchical structure
+# :label: q0-11
+# :class: question
+# :::
+# {item}`Q0.11` The data have known factors, such as expression, pose and lighting of a face. How can architecture and training use them, for better samples and a latent space that one can interpret?
+# :::{exercise-end}
+#
+# :::{solution-start} q0-11
+# :label: q0-11-solution
+# :class: dropdown
+# :::
+# **Put the factors into the graph.** $p(x\mid y,z)\,p(z)\,p(y)$ with the known factors $y$ and a rest $z$: conditional autoencoders, class-conditional diffusion. Where the *action* of a factor is known (pose is a rotation, lighting is multiplicative), build the action in, as {eq}`eq-systems-group` does; where only its existence is known, learn it and
+# expect trouble off the seen combinations. Identity before detail suggests a hierarchy of scales in $z$.
+#
+# **Labels make latents interpretable.** Without them, independent factors can be rotated into each other at no loss ({ref}`ch-representation`); with labels for some examples they are pinned, and missing ones are summed out, as in {ref}`ch-transfer`. Do not force independence on factors that are dependent in the data.
+#
+# **Test by intervention.** Hold an image's rest fixed, change $y$, and ask an independent judge whether $y$, and nothing else, has changed. The cell draws from the model that knows shifts, *only at combinations that it never saw*, and has a classifier, trained on unmoved real digits, read the class after moving back. The ceiling of
+# {prf:ref}`thm-systems-ceiling` bounds what class labels add; the median digit almost reaches it. The *mean* is far lower, and the last claim shows why: on two digits the model is sure of a wrong class, and a density pays for false certainty without limit.
+
+# %%
+pairs = unseen.nonzero()                                            # (16, 2) class and shift
+y_ask, s_ask = pairs.repeat(25, 1).T
+drawn = torch.stack([canonical[k].sample() for k in y_ask.tolist()])
+pictures = shift(drawn, s_ask)                                      # (400, 64)
+
+log_joint = torch.stack([g.log_prob(test) for g in canonical], 1) + torch.log(torch.bincount(y_train) / len(y_train))
+log_prior = torch.log(torch.bincount(y_train) / len(y_train))[y_test]
+gain = log_joint.gather(1, y_test[:, None])[:, 0] - log_prior - torch.logsumexp(log_joint, 1)
+
+# %% tags=["hide-input"]
+from sklearn.linear_model import LogisticRegression
+
+judge = LogisticRegression(max_iter=2000, C=0.01).fit(train.numpy(), y_train.numpy())
+read = torch.as_tensor(judge.predict(shift(pictures, -s_ask).numpy()))
+claim("systems-intervention", "share of pictures asked for at unseen combinations whose class a judge reads right",
+      (read == y_ask).double().mean(), item="Q0.11", by="0.1 by chance", at_least=0.9, digits=2, stable=False)
+claim("systems-ceiling", "what class labels add to the log-likelihood of a test digit, median", gain.median(), item="Q0.11",
+      by="just below log 10 = 2.303, for most digits are easy to read", at_least=2.2, at_most=2.34, unit="nats", digits=3)
+claim("systems-ceiling-each", "test digits, of 360, whose gain exceeds -log q(y)", (gain > -log_prior + 1e-9).sum(), 0,
+      item="Q0.11", by="log q(y|x) is at most 0")
+claim("systems-ceiling-worst", "mean gain: of all test digits, and without the two worst",
+      torch.stack([gain.mean(), gain.sort().values[2:].mean()]), item="Q0.11", by="below the ceiling", at_least=0.0,
+      at_most=math.log(10), unit="nats", digits=2)
+claim("systems-bayes", "gain minus log q(y|x) + log q(y), largest over test digits",
+      (gain - (torch.log_softmax(log_joint, 1).gather(1, y_test[:, None])[:, 0] - log_prior)).abs().max(), 0.0,
+      item="Q0.11", by="Bayes' rule", atol=1e-9)
+
+
+# %% [markdown]
+# :::{solution-end}
+#
+# ## Several models are better than the best
+#
+# You have a Gaussian, a mixture of class Gaussians and a kernel estimate ({ref}`ch-density`). Instead of choosing one, mix their densities, $q_w=\sum_kw_kq_k$. Since the logarithm is concave,
+#
+# $$
+# \mathbb E\log q_w\;\ge\;\sum_kw_k\,\mathbb E\log q_k,\qquad
+# \mathbb E\log q_w\;\ge\;\max_k\bigl(\mathbb E\log q_k+\log w_k\bigr).
+# $$ (eq-systems-mixture)
+#
+# The second says that mixing costs at most $\log1/w_k$ nats against any member. The weights maximise a concave function, so EM, which here only re-estimates shares, finds the best: this is **stacking** {cite:p}`smyth1999`.
+
+# %%
+def stack(log_q, steps=2000):
+    """Weights that maximise the mean log of a mixture: log densities (n, K) -> (K,)"""
+    w = torch.full((log_q.shape[1],), 1 / log_q.shape[1])
+    for _ in range(steps):
+        responsibility = torch.softmax(log_q + w.log(), 1)          # which model made example i
+        w = responsibility.mean(0)
+    return w
+
+
+within = MultivariateNormal(train.mean(0), covariance(train))
+shares = torch.log(torch.bincount(y_train) / len(y_train))
+
+
+def mixture(x):
+    return torch.logsumexp(torch.stack([g.log_prob(x) for g in canonical_unmoved], 1) + shares, 1)
+
+
+def kernel(x, h=2.5):
+    away = torch.cdist(x, train) ** 2
+    return torch.logsumexp(-away / (2 * h**2), 1) - math.log(len(train)) - 32 * math.log(2 * math.pi * h**2)
+
+
+canonical_unmoved = class_gaussians(train, y_train)
+members = [within.log_prob, mixture, kernel]
+on_validation = torch.stack([q(validation) for q in members], 1)
+on_test = torch.stack([q(test) for q in members], 1)
+w = stack(on_validation)
+
+
+# %% [markdown]
+# :::{exercise-start} Q0.12 · Ensembles of families
+# :label: q0-12
+# :class: question
+# :::
+# {item}`Q0.12` How would you combine different generative models, say a variational autoencoder, an adversarial network and a diffusion model, and what makes it hard to train them together?
+# :::{exercise-end}
+#
+# :::{solution-start} q0-12
+# :label: q0-12-solution
+# :class: dropdown
+# :::
+# **With densities: mix, and stack the weights** on held-out data. The result is at least as good as the best member there, and never more than $\log1/w_k$ worse anywhere.
+
+# %% tags=["hide-input"]
+def mixed(log_q, w):
+    return torch.logsumexp(log_q + w.log(), 1).mean()
+
+
+claim("systems-stacked", "validation log-likelihood of the stack minus that of its best member",
+      mixed(on_validation, w) - on_validation.mean(0).max(), item="Q0.12 S0.37", by="at least 0: a vertex is allowed",
+      at_least=0.2, unit="nats", digits=2)
+slope = (on_validation - torch.logsumexp(on_validation + w.log(), 1)[:, None]).exp().mean(0)
+claim("systems-stacked-optimal", "gradient of the objective at the weights found", slope, torch.ones(3),
+      item="Q0.12", by="Karush–Kuhn–Tucker: 1 where the weight is positive", atol=1e-3, digits=3)
+k = int(w.argmax())
+claim("systems-stacked-test", "test log-likelihood of the stack minus that of the best member", mixed(on_test, w) - on_test[:, k].mean(),
+      item="Q0.12", by="at least log of its weight; here a gain", at_least=0.1, unit="nats", digits=2)
+claim("systems-equal", "the same for equal weights", mixed(on_test, torch.ones(3) / 3) - on_test[:, k].mean(),
+      item="Q0.12", by="at least -log 3", at_least=-math.log(3), at_most=0.1, unit="nats", digits=2)
+claim("systems-mean-log", "averaging the log-likelihoods instead loses", on_test.mean() - on_test[:, k].mean(), item="Q0.12",
+      by="Jensen: below every mixture", at_most=-10.0, unit="nats", digits=2)
+
+# %% [markdown]
+# **Averaging is not mixing.** The mean of two models' *scores* $\nabla\log q$ is the score of $\sqrt{q_1q_2}$, a product of experts. For $\mathcal N(\pm a,1)$ that is $\mathcal N(0,1)$: a mode that neither has. The mixture's score is the average weighted by responsibility.
+
+# %%
+a, line = 3.0, torch.linspace(-6, 6, 241)
+score_left, score_right = -(line + a), -(line - a)
+right = torch.sigmoid(2 * a * line)                                 # posterior of the right expert
+score_mixture = (1 - right) * score_left + right * score_right
+
+# %% tags=["hide-input"]
+x = line.clone().requires_grad_()
+log_mixture = torch.logaddexp(-((x + a) ** 2) / 2, -((x - a) ** 2) / 2)
+(exact_score,) = torch.autograd.grad(log_mixture.sum(), x)
+claim("systems-score", "largest error of the responsibility-weighted score", (score_mixture - exact_score).abs().max(), 0.0,
+      item="Q0.12", by="derivative of the mixture's log density", atol=1e-9)
+claim("systems-score-average", "largest error of the plain average, minus the score of N(0, 1)",
+      ((score_left + score_right) / 2 + line).abs().max(), 0.0, item="Q0.12", by="the product of experts is N(0, 1)", atol=1e-12)
+
+# %% [markdown]
+# **With samples only** (an adversarial network has no density) mix the *samples*, and choose the weights so that the pool resembles the data. The squared maximum mean discrepancy is a quadratic form in them, $w^\top Kw-2k^\top w+\text{const}$ with mean kernels $K_{ij}$ between samplers and $k_i$ to the data: a convex problem on the simplex. On the ring of eight
+# Gaussians, one sampler has the upper half, one the lower, one is a blob; the right weights are $(\tfrac12,\tfrac12,0)$.
+
+# %%
+ring = toy("ring")
+
+
+def half(upper, n):
+    x = ring.sample(4 * n, gen)
+    angle = torch.remainder(torch.atan2(x[:, 1], x[:, 0]) + torch.pi / 8, 2 * torch.pi)
+    return x[(angle < torch.pi) == upper][:n]
+
+
+def mean_kernel(a, b, h=0.5):
+    return torch.exp(-(torch.cdist(a, b) ** 2) / (2 * h**2)).mean()
+
+
+def sample_weights(samplers, target, steps=3000):
+    """Weights of the pool with the least squared discrepancy to the target, by exponentiated gradient"""
+    n = len(samplers[0])
+    gram = torch.stack([torch.stack([mean_kernel(a, b) for b in samplers]) for a in samplers])
+    gram = gram + torch.diag((gram.diagonal() - 1) / (n - 1))       # without a point against itself
+    cross = torch.stack([mean_kernel(a, target) for a in samplers])
+    w = torch.full((len(samplers),), 1 / len(samplers))
+    for _ in range(steps):
+        w = torch.softmax(w.log() - 2 * (gram @ w - cross), 0)
+    return w
+
+
+runs = torch.stack([
+    sample_weights([half(True, 1000), half(False, 1000), 1.5 * torch.randn(1000, 2, generator=gen)], ring.sample(1000, gen))
+    for _ in range(8)
+])
+
+# %% tags=["hide-input"]
+mean, se = zip(*(monte_carlo(runs[:, i]) for i in range(2)), strict=True)
+claim("systems-samples", "weights of the two halves of the ring, mean of eight runs", torch.tensor(mean), torch.tensor([0.5, 0.5]),
+      item="Q0.12", by="half the modes each", atol=0.03, digits=2)
+claim("systems-samples-blob", "weight of the blob, largest of eight runs", runs[:, 2].max(), item="Q0.12", by="0", at_most=0.08, digits=1)
+
+# %% [markdown]
+# **What is hard:** members on one scale (a variational bound is not a likelihood, and dequantisation must agree); flaws that all share, which no weights remove; cost; and joint training, where gradients through the mixture reward members for being different only as long as none dominates. Boosting, which fits the next member to what the pool misses, is the
+# sober way {cite:p}`tolstikhin2017`.
+# :::{solution-end}
+#
+# ## Learning on
+#
+# The world changes. Let the digits arrive as a stream: first zeros and ones, then twos and threes, up to eights and nines. A model that is refitted to each arrival has the past overwritten: **catastrophic forgetting**. Three remedies: keep all data (joint, the reference); keep a small buffer of real examples and mix it in (**rehearsal**); keep no data and mix in
+# *samples of the old model* (**generative replay**, {cite:p}`shin2017`). All below fit a mixture of Gaussians by EM to twenty principal components; the score of a task is its test log-likelihood.
+
+# %% tags=["hide-input"]
+axes20 = torch.linalg.svd(train - train.mean(0), full_matrices=False)[2][:20]
+
+
+def task(x, y, t):
+    return (x[(y == 2 * t) | (y == 2 * t + 1)] - train.mean(0)) @ axes20.T
+
+
+stream = [task(train, y_train, t) for t in range(5)]
+exams = [task(test, y_test, t) for t in range(5)]
+
+
+def fit_mixture(x, components):
+    return GaussianMixture(components, reg_covar=0.5, random_state=0).fit(x.numpy())
+
+
+# %%
+def learn(remember):
+    """Fit each arrival plus what is remembered; test scores, a row after each: (5, 5)"""
+    model, scores = None, []
+    for t in range(5):
+        old = remember(model, t) if t else None
+        x = stream[t] if old is None else torch.cat([stream[t], old])
+        model = fit_mixture(x, 2 if old is None else 2 * (t + 1))
+        scores.append([model.score(exam.numpy()) for exam in exams])
+    return torch.tensor(scores)
+
+
+def nothing(model, t):
+    return None
+
+
+def everything(model, t):
+    return torch.cat(stream[:t])
+
+
+def replay(model, t):                                   # as many per past task as arrive now
+    return torch.as_tensor(model.sample(t * len(stream[t]))[0])
+
+
+def buffer(size):
+    kept = [x[torch.randperm(len(x), generator=gen)[:size]] for x in stream]
+    return lambda model, t: torch.cat([rows.repeat(len(stream[t]) // size + 1, 1)[: len(stream[t])] for rows in kept[:t]])
+
+
+# %% mystnb={"figure": {"name": "fig-systems-forgetting", "caption": "Test log-likelihood of each task at the end of the stream. Without memory all but the last task are lost; replay of the model's own samples keeps them; a buffer of real images needs to be large to do as well."}, "image": {"alt": "Five groups of points, one per pair of digits. Joint training is highest, generative replay slightly below, a buffer of ten images per task and refitting alone far below for the first four tasks; on the last task all are close."}} tags=["hide-input", "picture-varies"]
+matrix = {
+    "all data": learn(everything),
+    "replay": learn(replay),
+    "buffer of 100": learn(buffer(100)),
+    "buffer of 10": learn(buffer(10)),
+    "nothing": learn(nothing),
+}
+_, ax = plt.subplots(figsize=(6.5, 3))
+for (name, scores), mark, colour in zip(matrix.items(), "osv^x", colors.cycle, strict=False):
+    ax.plot(range(5), scores[-1].clamp_min(-200), mark + "-", color=colour, label=name)
+ax.set(xlabel="task", ylabel="test log-likelihood (nats)", xticks=range(5), xticklabels=["0, 1", "2, 3", "4, 5", "6, 7", "8, 9"])
+ax.legend(ncols=2, fontsize=8)
+plt.show()
+
+
+# %% tags=["hide-input"]
+def forgotten(name):
+    """Mean loss of the first four tasks since they were learned, nats."""
+    return (matrix[name].diagonal()[:4] - matrix[name][-1, :4]).mean()
+
+
+claim("systems-forgetting", "nats lost on the first four tasks by refitting alone", forgotten("nothing"), item="Q0.13 S0.37",
+      by="0 without forgetting", at_least=20, stable=False)
+claim("systems-replay", "nats lost under replay over that", forgotten("replay") / forgotten("nothing"), item="Q0.13",
+      by="below one half", at_most=0.4, stable=False)
+claim("systems-buffer", "nats lost with a buffer of 10 over that with 100", forgotten("buffer of 10") / forgotten("buffer of 100"),
+      item="Q0.13", by="1 if the size did not matter", at_least=2.0, stable=False)
+
+
+# %% [markdown]
+# :::{exercise-start} Q0.13 · Learning on without forgetting
+# :label: q0-13
+# :class: question
+# :::
+# {item}`Q0.13` New data keep arriving. How does one adapt a generative model so that it can still sample from earlier "versions" of the distribution, and does not forget?
+# :::{exercise-end}
+#
+# :::{solution-start} q0-13
+# :label: q0-13-solution
+# :class: dropdown
+# :::
+# **Make the version a variable:** $p(x\mid v)$. Then three costs can be traded openly.
+#
+# - *Exact, cheap in parameters per version:* keep the parameters, or the sufficient statistics, of each version. An exponential family updates by adding statistics, so that a version fitted in pieces equals the version fitted at once, bit for bit up to rounding. Deep models keep a frozen trunk and a small adapter per version.
+# - *Rehearsal:* a buffer of real data, as good as its size.
+# - *Replay:* no data kept, but the model's errors are learned again at every round. {numref}`fig-systems-forgetting` shows it working over five rounds. Over fifty it fails, provably: fit a Gaussian to $n$ draws of itself, again and again. Each maximum-likelihood fit loses the factor $1-\tfrac1n$ of the variance on average, so after $g$ rounds
+#
+# $$
+# \mathbb E[\sigma_g^2]=\Bigl(1-\frac1n\Bigr)^{g}\sigma_0^2 ,
+# $$ (eq-systems-collapse)
+#
+# and typical runs shrink faster than the mean. This is **model collapse** {cite:p}`shumailov2024`. Fresh real data in each round stop it: with a share $\alpha$ of real draws from $\mathcal N(0,1)$ the moments $V=\mathbb E[\sigma^2]$ and $M=\mathbb E[\mu^2]$ follow a linear recursion with the total variance $T=\alpha+(1-\alpha)V+\alpha(1-\alpha)M$,
+#
+# $$
+# V\leftarrow\Bigl(1-\frac1n\Bigr)T,\qquad M\leftarrow(1-\alpha)^2M+\frac{T}{n} ,
+# $$ (eq-systems-fresh)
+#
+# whose fixed point is near one. Report the whole matrix of scores, the storage, and the drift of the data, so that a fall can be told from a change of task.
+
+# %%
+def generations(n, rounds, fresh=0.0, runs=6000):
+    """Refit a Gaussian to n draws, each with probability `fresh` from N(0, 1), else from the last fit."""
+    mean, var = torch.zeros(runs), torch.ones(runs)
+    for _ in range(rounds):
+        x = mean[:, None] + var.sqrt()[:, None] * torch.randn(runs, n, generator=gen)
+        real = torch.rand(runs, n, generator=gen) < fresh
+        x = torch.where(real, torch.randn(runs, n, generator=gen), x)
+        mean, var = x.mean(1), x.var(1, correction=0)
+    return var
+
+
+def recursion(n, rounds, fresh):
+    v, m = 1.0, 0.0
+    for _ in range(rounds):
+        total = fresh + (1 - fresh) * v + fresh * (1 - fresh) * m
+        v, m = (1 - 1 / n) * total, (1 - fresh) ** 2 * m + total / n
+    return v
+
+
+alone, mixed_in = generations(100, 50), generations(20, 60, fresh=0.1)
+pieces = [stream[0][:100], stream[0][100:]]
+
+# %% tags=["hide-input"]
+mean, se = monte_carlo(alone)
+claim("systems-collapse", "mean variance after 50 rounds of fitting 100 own draws", mean, 0.99**50, item="Q0.13",
+      by="(1 - 1/n)^g", se=se)
+claim("systems-collapse-median", "median variance over mean variance after 50 rounds", alone.median() / mean, item="Q0.13",
+      by="1 if typical runs shrank like the mean", at_most=0.75, digits=2)
+mean, se = monte_carlo(mixed_in)
+claim("systems-fresh", "mean variance after 60 rounds of 20 draws, one in ten of them real", mean, recursion(20, 60, 0.1),
+      item="Q0.13", by="linear recursion of two moments", se=se)
+claim("systems-fresh-saves", "that, over what it would be without real draws", mean / 0.95**60, item="Q0.13", by="1 if fresh data did not help",
+      at_least=8.0, digits=2)
+total = sum(p.sum(0) for p in pieces) / len(stream[0])
+second = sum(p.T @ p for p in pieces) / len(stream[0]) - torch.outer(total, total)
+claim("systems-statistics", "covariance from statistics of two pieces minus covariance from all, over its size",
+      (second - covariance(stream[0])).norm() / second.norm(), 0.0, item="Q0.13", by="sums of sums", atol=1e-12)
+
+
+# %% [markdown]
+# :::{solution-end}
+#
+# ## When there is no test set
+#
+# {item}`S0.35` Drug discovery has no held-out list of the molecules that should exist. {ref}`ch-at-work` set up a miniature: valid strings of twelve brackets, $C_6=132$ in all, eighty of them known, the other 52 to be discovered; validity, novelty and coverage each flatter some useless model. Here is a harder opponent than the memoriser: an **editor**, which takes a known string and
+# swaps two neighbouring brackets wherever the result is valid. Nothing is learned, and yet every one of those numbers is excellent. What tells it from a model that has understood? Since the strings can be enumerated, everything below is exact.
+
+# %%
+def is_valid(w):
+    heights = list(itertools.accumulate(1 if c == "(" else -1 for c in w))
+    return min(heights) >= 0 and heights[-1] == 0
+
+
+every = ["".join(w) for w in itertools.product("()", repeat=12)]
+valid = [w for w in every if is_valid(w)]                              # 132
+FLOOR = 0.01 / len(every)                                              # 1 % uniform: no code is infinitely long
+
+
+def editor(seen):
+    p = Counter()
+    for w in seen:
+        swaps = [w[:i] + w[i + 1] + w[i] + w[i + 2 :] for i in range(11) if w[i] != w[i + 1]]
+        swaps = [v for v in swaps if is_valid(v)]
+        for v in swaps:
+            p[v] += 1 / len(seen) / len(swaps)
+    return lambda w: math.log(0.99 * p[w] + FLOOR) if seen else -12 * math.log(2)
+
+
+def memoriser(seen):
+    p = Counter(seen)
+    return lambda w: math.log(0.99 * p[w] / len(seen) + FLOOR) if seen else -12 * math.log(2)
+
+
+def choices(w):
+    """(number of open brackets, next bracket) wherever both brackets are possible"""
+    heights = itertools.accumulate((1 if c == "(" else -1 for c in w), initial=0)
+    return [(h, c) for i, (h, c) in enumerate(zip(heights, w, strict=False)) if 0 < h < 12 - i]
+
+
+def grammar(seen):
+    """Opens a bracket with a probability that depends on how many are open; never leaves the valid strings."""
+    count = Counter(choice for w in seen for choice in choices(w))
+
+    def log_p(w):
+        if not is_valid(w):
+            return -math.inf
+        total = 0.0
+        for h, c in choices(w):
+            other = ")" if c == "(" else "("
+            total += math.log((count[h, c] + 0.5) / (count[h, c] + count[h, other] + 1))
+        return total
+
+    return log_p
+
+
+def uniform(seen):
+    return lambda w: -math.log(132) if is_valid(w) else -math.inf
+
+
+# %% [markdown]
+# Where a likelihood exists there *is* a criterion without a test set: the **prequential code length** {cite:p}`dawid1984`. Let the known strings arrive one by one, predict each with the model fitted to those before it, and add up the bits, $-\sum_i\log_2p(x_i\mid x_1,\dots,x_{i-1})$. Every string is a test example before it is a training example.
+
+# %%
+def prequential(family, known):
+    """Bits per string, each coded by the model of the strings before it"""
+    return -sum(family(known[:i])(w) for i, w in enumerate(known)) / len(known) / math.log(2)
+
+
+families = {"memoriser": memoriser, "editor": editor, "grammar": grammar, "uniform (truth)": uniform}
+
+
+def measure(family, known, secret):
+    log_p = family(known)
+    p = {w: math.exp(log_p(w)) for w in valid}
+    return [
+        sum(p.values()),                                                    # valid
+        sum(p[w] for w in secret),                                          # novel
+        sum(1 - (1 - p[w]) ** 500 for w in secret) / len(secret),           # covered by 500 draws
+        -sum(log_p(w) for w in valid) / 132 - math.log(132),                # divergence of the truth to the model
+        prequential(family, known),                                         # bits, from known strings alone
+    ]
+
+
+def split():
+    order = torch.randperm(132, generator=gen).tolist()
+    return [valid[i] for i in order[:80]], [valid[i] for i in order[80:]]
+
+
+splits = [split() for _ in range(8)]                                        # eight worlds with other secrets
+reports = torch.tensor([[measure(f, *s) for f in families.values()] for s in splits])   # (8, 4 models, 5 measures)
+known, secret = splits[0]
+
+# %% mystnb={"figure": {"name": "fig-systems-strings", "caption": "Four models of bracket strings under five measures, means of eight choices of the known strings. By validity, novelty and coverage the editor is no worse than the grammar; the code length, computed from the known strings alone, ranks all four as the true divergence does."}, "image": {"alt": "A table drawn as shaded cells: rows memoriser, editor, grammar and uniform; columns share valid, share novel, share of secret strings covered, divergence from the truth in nats, and bits per known string. Editor and grammar are close in the first three and differ in the last two."}} tags=["hide-input"]
+values = reports.mean(0)
+good = torch.cat([values[:, :3] / values[:, :3].max(0).values, values[:, 3:].min(0).values / values[:, 3:].clamp_min(1e-3)], 1)
+_, ax = plt.subplots(figsize=(6.5, 2.4))
+ax.imshow(good, cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
+for i, j in itertools.product(range(4), range(5)):
+    ax.text(j, i, f"{values[i, j] + 0.0:.2f}", ha="center", va="center")
+ax.set_xticks(range(5), ["valid", "novel", "secret ones\ncovered", "KL(truth‖model)\n(nats)", "bits per\nknown string"])
+ax.set_yticks(range(4), list(families))
+ax.tick_params(length=0)
+plt.show()
+
+memo, edit, gram, truth = range(4)
+claim("systems-editor", "editor minus grammar, mean of eight splits: share valid, share novel, share of secret strings covered",
+      values[edit, :3] - values[gram, :3], torch.zeros(3), item="Q0.9 S0.37", by="the usual measures cannot tell", atol=0.04, digits=2)
+claim("systems-editor-kl", "mean divergence of the truth to the editor over that to the grammar", values[edit, 3] / values[gram, 3],
+      item="Q0.9", by="1 if the editor were as good; enumeration", at_least=1.8, digits=3)
+claim("systems-code-ranks", "splits, of eight, in which code length ranks the four models as the true divergence does",
+      (reports[:, :, 3].argsort(1) == reports[:, :, 4].argsort(1)).all(1).sum(), 8, item="Q0.9",
+      by="the divergence needs the truth, the code does not")
+claim("systems-uniform", "coverage and bits of the uniform law", values[truth, [2, 4]],
+      torch.tensor([1 - (131 / 132) ** 500, math.log2(132)]), item="Q0.9", by="1 - (1 - 1/132)^500 and log2 132", atol=1e-12)
+claim("systems-sum", "total probability of memoriser, editor and grammar over all 4096 strings",
+      torch.tensor([sum(math.exp(families[n](known)(w)) for w in every) for n in ("memoriser", "editor", "grammar")]), torch.ones(3),
+      item="Q0.9", by="they are probabilities", atol=1e-9)
+
+# %% [markdown]
+# :::{exercise-start} Q0.9 · Evaluation without a test set
+# :label: q0-9
+# :class: question
+# :::
+# {item}`Q0.9` How would you evaluate a generative model in a domain with no well-defined test set, such as molecules for drug discovery?
+# :::{exercise-end}
+#
+# :::{solution-start} q0-9
+# :label: q0-9-solution
+# :class: dropdown
+# :::
+# Ask several questions, and give each its trivial baseline.
+#
+# 1. **Is it valid?** An oracle (syntax, physics) decides. Necessary; a memoriser has it.
+# 2. **Is it new, and not one string over and over?** Novelty and uniqueness. Necessary; the editor has them.
+# 3. **Does it cover?** Hold out what *is* known, split by scaffold or by time rather than at random, since random neighbours leak; measure the share recovered against the best possible, here $1-(1-\tfrac1{132})^N$.
+# 4. **Is the law right?** Distances between distributions of descriptors, with their null values. In the cell: the number of peaks `()` of a uniform string of length 12 follows the Narayana numbers $1,15,50,50,15,1$; the cell measures how far each model's law is from it.
+# 5. **How short is the code?** Where there is a likelihood, the prequential code length of {numref}`fig-systems-strings`, no test set needed.
+# 6. **Is it useful?** Hits per call of an expensive oracle, with the oracle's own error, and in the end blinded experts or the laboratory.
+
+# %%
+narayana = [1, 15, 50, 50, 15, 1]
+
+
+def peaks(log_p):
+    """Law of the number of peaks among valid strings: (6,)"""
+    mass = torch.zeros(6)
+    for w in valid:
+        mass[w.count("()") - 1] += math.exp(log_p(w))
+    return mass / mass.sum()
+
+
+truth = torch.tensor(narayana) / 132
+away = {name: 0.5 * (peaks(family(known)) - truth).abs().sum() for name, family in families.items()}
+
+# %% tags=["hide-input"]
+claim("systems-narayana", "valid strings of length 12 with 1 to 6 peaks", torch.tensor([sum(w.count("()") == k for w in valid) for k in range(1, 7)]),
+      torch.tensor([math.comb(6, k) * math.comb(6, k - 1) // 6 for k in range(1, 7)]), item="Q0.9", by="Narayana numbers")
+claim("systems-peaks", "total variation of the number of peaks: memoriser, editor, grammar",
+      torch.tensor([away[n] for n in ("memoriser", "editor", "grammar")]), item="Q0.9", by="0 for the truth", at_most=0.2, digits=2)
+
+
+# %% [markdown]
+# :::{solution-end}
+#
+# ## What this part has shown
+#
+# {item}`S0.36` The notes close with five points. As they stand after correction:
+#
+# 1. What is "best" must be chosen, and the choice decides what is learned when the truth is out of reach ({ref}`ch-divergences`); maximum likelihood is one of the choices, not a further one.
+# 2. High dimension is an obstacle to tables, not to structure ({ref}`ch-finite-data`); modes are lost by games and reverse divergences, not by maximum likelihood.
+# 3. The four families differ in what they optimise and in what they can compute ({ref}`ch-families`).
+# 4. Rates, noise and regularisers have laws ({ref}`ch-optimisation`, {ref}`ch-adversarial`, {ref}`ch-critics`, {ref}`ch-curriculum`), and some folklore about them is false.
+# 5. Every metric has a blind spot that can be constructed ({ref}`ch-evaluation`, {ref}`ch-human`).
+#
+# :::{admonition} Erratum E0.27 · References of the conclusion
+# :class: erratum
+# {item}`E0.27` **The notes cite**, for optimisation strategies, mode collapse and evaluation, lecture slides on limited data, on counting images and on the question what is best. **What is true:** those slides say nothing on these subjects; the pages above cite the papers that do.
+# :::
+#
+# ## Exercises
+
+# %% [markdown] ex={"id": "systems-stacking", "role": "statement"}
+# :::{exercise} An expert for every region
+# :label: ex-systems-stacking
+#
+# Stack with weights that depend on a region: example $i$ lies in region $r_i\in\{0,\dots,R-1\}$, and the model there is $\sum_kw_{r,k}\,q_k$. Return the weights $(R,K)$ that maximise the mean log density, by EM, started from equal weights. A region without an example keeps equal weights.
+#
+# *Implement · about 25 minutes · 4 points*
+# :::
+
+# %% ex={"id": "systems-stacking", "role": "stub"}
+def stack_by_region(log_q, region, regions, steps=500):
+    """log densities (n, K), region (n,) whole numbers -> weights (regions, K), rows sum to one"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "systems-stacking", "role": "check"} tags=["hide-input"]
+def check_systems_stacking():
+    g = torch.Generator().manual_seed(3)
+    region = torch.randint(3, (3000,), generator=g)
+    truth = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.05, 0.05, 0.9]])
+    centres = torch.tensor([-4.0, 0.0, 4.0])
+    which = torch.multinomial(truth[region], 1, generator=g)[:, 0]
+    x = centres[which] + torch.randn(3000, generator=g)
+    log_q = -0.5 * (x[:, None] - centres) ** 2 - 300.0  # far below what exp can represent, as real log densities are
+    w = stack_by_region(log_q.clone(), region, 4)
+    assert w.shape == (4, 3), f"four regions and three models give weights (4, 3), got {tuple(w.shape)}"
+    assert torch.isfinite(w).all(), "some weights are not finite"
+    assert torch.allclose(w.sum(1), torch.ones(4)), "the weights of a region sum to one"
+    assert torch.allclose(w[3], torch.full((3,), 1 / 3)), "a region without an example keeps equal weights"
+    far = (w[:3] - truth).abs().max()
+    assert far < 0.06, f"data mixed with known weights per region give back weights off by {far:.2f}"
+    for r in range(3):  # optimal: the gradient is one wherever a weight is positive
+        rows = log_q[region == r]
+        slope = torch.exp(rows - torch.logsumexp(rows + w[r].log(), 1, keepdim=True)).mean(0)
+        assert (slope - 1).abs().max() < 1e-3, f"region {r}: the objective still rises, by up to {(slope - 1).abs().max():.2g}"
+
+
+_ = self_check("systems-stacking", check_systems_stacking)
+
+
+# %% [markdown] ex={"id": "systems-forgetting", "role": "statement"}
+# :::{exercise} What a stream has cost and given
+# :label: ex-systems-forgetting
+#
+# Let $R_{t,s}$ be the test score of task $s$ after learning task $t$, higher being better, and $b_s$ the score of an untrained model. Return two means in the usual definitions: **backward transfer**, over $s<T-1$, of the final score minus the score right after learning, $R_{T-1,s}-R_{s,s}$; and **forward transfer**, over $s\ge1$, of the score just *before* a task is
+# learned minus $b_s$, $R_{s-1,s}-b_s$. (Tasks count from 0.)
+#
+# *Implement · about 15 minutes · 3 points*
+# :::
+
+# %% ex={"id": "systems-forgetting", "role": "stub"}
+def transfer(scores, untrained):
+    """scores (T, T), untrained (T,), T >= 2 -> (backward, forward), two numbers"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "systems-forgetting", "role": "check"} tags=["hide-input"]
+def check_systems_forgetting():
+    g = torch.Generator().manual_seed(5)
+    for t in (2, 3, 6):
+        scores, untrained = torch.randn(t, t, generator=g), torch.randn(t, generator=g)
+        back, forth = transfer(scores.clone(), untrained.clone())
+        b = sum(float(scores[t - 1, s] - scores[s, s]) for s in range(t - 1)) / (t - 1)
+        f = sum(float(scores[s - 1, s] - untrained[s]) for s in range(1, t)) / (t - 1)
+        assert math.isclose(back, b, rel_tol=1e-9), f"{t} tasks: backward transfer summed task by task is {b - back:+.3f} away"
+        assert math.isclose(forth, f, rel_tol=1e-9), f"{t} tasks: forward transfer summed task by task is {f - forth:+.3f} away"
+
+
+_ = self_check("systems-forgetting", check_systems_forgetting)
+
+
+# %% [markdown] ex={"id": "systems-reservoir", "role": "statement"}
+# :::{exercise} A buffer that is fair to the past
+# :label: ex-systems-reservoir
+#
+# A stream of unknown length must be rehearsed from a buffer of $m$ examples, and at every moment each example so far must be in the buffer with the same probability. **Reservoir sampling** does it: the first $m$ go in; the $i$-th after that (counting all from 1) replaces a random place with probability $m/i$. Return the buffer, as the list of
+# the kept examples, after reading the stream once; use the given random generator.
+#
+# *Implement · about 25 minutes · 5 points*
+# :::
+
+# %% ex={"id": "systems-reservoir", "role": "stub"}
+def reservoir(stream, m, generator):
+    """stream: an iterator; m >= 1 -> list of at most m examples"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "systems-reservoir", "role": "check"} tags=["hide-input"]
+def check_systems_reservoir():
+    g = torch.Generator().manual_seed(7)
+    assert sorted(reservoir(iter(range(3)), 5, g)) == [0, 1, 2], "a stream shorter than the buffer is kept whole"
+    n, m, runs = 12, 4, 6000
+    seen, together = Counter(), Counter()
+    for _ in range(runs):
+        kept = reservoir(iter(range(n)), m, g)
+        assert len(kept) == m and len(set(kept)) == m, f"a buffer of {m} holds {m} different examples, got {kept}"
+        seen.update(kept)
+        together.update(itertools.combinations(sorted(kept), 2))
+    share = [seen[i] / runs for i in range(n)]
+    off = max(abs(s - m / n) for s in share)
+    assert off < 0.04, f"examples are kept with shares from {min(share):.2f} to {max(share):.2f}, not all {m / n:.2f}"
+    pair = m * (m - 1) / n / (n - 1)
+    worst = max(abs(together[p] / runs - pair) for p in itertools.combinations(range(n), 2))
+    assert worst < 0.03, "single examples are kept fairly, but some pairs are together too often"
+
+
+_ = self_check("systems-reservoir", check_systems_reservoir)
+
+
+# %% [markdown] ex={"id": "systems-prequential", "role": "statement"}
+# :::{exercise} The price of not knowing
+# :label: ex-systems-prequential
+#
+# Code a sequence of symbols from $\{0,\dots,K-1\}$ prequentially with the estimate $p(x_{i+1}=k\mid x_1,\dots,x_i)=\dfrac{n_k+\tfrac12}{i+K/2}$, where $n_k$ counts symbol $k$ among the first $i$. Return the whole length in bits.
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "systems-prequential", "role": "stub"}
+def code_length(symbols, kinds):
+    """symbols (n,) whole numbers from 0 to kinds - 1 -> bits, a number"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "systems-prequential", "role": "check"} tags=["hide-input"]
+def check_systems_prequential():
+    for kinds in (2, 3):  # the lengths of all sequences belong to a code: probabilities that sum to one
+        total = sum(2 ** -float(code_length(torch.tensor(s), kinds)) for s in itertools.product(range(kinds), repeat=5))
+        assert math.isclose(total, 1.0, rel_tol=1e-9), f"the probabilities of all sequences of {kinds} symbols sum to {total:.4f}"
+    a, b = torch.tensor([0, 0, 1, 2, 0, 1]), torch.tensor([2, 0, 1, 0, 0, 1])
+    same = float(code_length(a, 3)), float(code_length(b, 3))
+    assert math.isclose(*same, rel_tol=1e-9), "only the counts matter, not their order: two orders of the same symbols differ"
+    # in closed form by gamma functions
+    closed = math.lgamma(6 + 1.5) - math.lgamma(1.5) - sum(math.lgamma(n + 0.5) - math.lgamma(0.5) for n in (3, 2, 1))
+    assert math.isclose(same[0], closed / math.log(2), rel_tol=1e-9), "the closed form by gamma functions disagrees: is it in bits, with 1/2 for every symbol?"
+    assert float(code_length(torch.zeros(0, dtype=torch.long), 4)) == 0, "nothing to say takes no bits"
+
+
+_ = self_check("systems-prequential", check_systems_prequential)
+
+# %% [markdown]
+# ## What to read next
+#
+# - {cite:t}`smyth1999` stacks density estimators; {cite:t}`tolstikhin2017` boosts generators.
+# - {cite:t}`shin2017` introduced generative replay; {cite:t}`shumailov2024` is the paper on model collapse.
+# - {cite:t}`dawid1984` argues that a model should be judged by its predictions in sequence.
