@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from scipy.stats import binomtest
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
@@ -28,7 +29,8 @@ FLAGS = """--no-sandbox --disable-gpu --disable-background-networking --disable-
     --no-first-run""".split()
 PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.glob("chapters/**/*.html"))
 OTHERS = ["search.html"]
-TEXT = [p for p in PAGES if p.startswith("chapters/objectives/") and not p.endswith("/index.html")]
+PARTS = ("chapters/objectives/", "chapters/approximation/")
+TEXT = [p for p in PAGES if p.startswith(PARTS) and not p.endswith("/index.html")]
 
 pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason=f"no browser: none of {', '.join(NAMES)} is on the PATH"),
@@ -370,6 +372,42 @@ def test_slider_figures_move_by_keyboard(base: str, tab: Any) -> None:
             ), f"{name}: the slider has no name"
             seen += 1
     assert seen, "no page has a slider figure"
+
+
+def test_the_turing_game_is_played_by_button_and_by_keyboard(base: str, tab: Any) -> None:
+    names = [n for n in PAGES if 'class="turing-game"' in (SITE / n).read_text(encoding="utf-8")]
+    assert names, "no page has the game"
+    tab.goto(base + names[0])
+    settle(tab)
+    game = tab.locator(".turing-game")
+    first, said, score = game.locator(".game-a"), game.locator(".game-said"), game.locator(".game-score")
+
+    def picture() -> str:
+        return game.locator("canvas").first.evaluate("c => c.toDataURL()")
+
+    seen = {picture()}
+    for n in range(1, 13):
+        first.click()
+        assert re.match(r"(Right|Wrong): it was (real|made by: .+)\.$", said.inner_text())
+        right, total, low, high = map(
+            int, re.findall(r"^(\d+) of (\d+) right, .*interval is (\d+) % to (\d+) %", score.inner_text())[0]
+        )
+        exact = binomtest(right, n).proportion_ci(0.95, method="exact")
+        assert total == n and abs(low - 100 * exact.low) < 0.51 and abs(high - 100 * exact.high) < 0.51
+        assert ("nothing can be concluded" in score.inner_text()) == (exact.low <= 0.5 <= exact.high)
+        seen.add(picture())
+    assert len(seen) > 4, "the pictures do not change"
+    tally = sum(int(n) for n in re.findall(r"of (\d+)", game.locator(".game-tally").inner_text()))
+    assert tally == 12, "the tally by source does not add up to all answers"
+    game.locator("input[value=two]").focus()
+    tab.keyboard.press("Space")
+    assert score.inner_text() == "No answer yet." and game.locator("canvas:visible").count() == 2
+    first.focus()
+    for key in ("ArrowRight", "ArrowLeft", "Enter"):
+        tab.keyboard.press(key)
+    assert " of 3 right" in score.inner_text() and "was real, the other from" in said.inner_text()
+    game.locator(".game-again").click()
+    assert score.inner_text() == "No answer yet."
 
 
 def test_dark_and_light_by_button_and_figures_keep_their_card(base: str, tab: Any) -> None:
