@@ -262,6 +262,7 @@ ax.set(xlabel="side $k$ of the square (pixels)", ylabel="share never seen before
 ax.legend()
 plt.show()
 
+# %% tags=["hide-input"]
 claim("finite-data-good-turing", "largest gap between both curves, in standard errors",
       ((estimate - unseen).abs() / errors.clamp_min(1e-9))[2:].max(), item="S0.4",
       by="Good–Turing: 0 within chance", at_most=3.0)
@@ -463,6 +464,7 @@ ax.set(xlabel="nearest distance / mean distance, $d=64$", ylabel="points", xlim=
 ax.legend(loc="upper left")
 plt.show()
 
+# %% tags=["hide-input"]
 for d in (2, 784):
     square = (torch.rand(8000, d, generator=gen) - torch.rand(8000, d, generator=gen)).square().sum(1)
     mean, se = monte_carlo(square)
@@ -499,6 +501,7 @@ _, ax = plt.subplots(figsize=(7, 2))
 image_grid(rows, ncols=12, ax=ax, vmin=0, vmax=16)
 plt.show()
 
+# %% tags=["hide-input"]
 truth = data.test.x[:, low]
 claim("finite-data-infer", "squared error of the completed half over that of the mean image, test digits",
       (guess - truth).square().mean() / (mu[low] - truth).square().mean(), item="S0.2",
@@ -576,6 +579,7 @@ ax.set(xlabel="examples $m$", ylabel="divergence to the truth (nats)")
 ax.legend()
 plt.show()
 
+# %% tags=["hide-input"]
 claim("finite-data-price", "mean divergence of the fitted product, 784 pixels and 10⁴ examples",
       price[10_000][0], 784 / 20_000, item="X0.4 E0.25", by="d/2m", se=price[10_000][1], z=3, unit="nats", digits=3)
 claim("finite-data-price-slope", "slope of its logarithm against that of m, 300 to 30 000 examples",
@@ -599,6 +603,7 @@ claim("finite-data-table-price", "divergence of the 4096-cell table over that of
 # :::
 # {item}`Q0.3` How does the concentration of measure in high dimension affect a generative model's ability to capture the law of real data?
 # :::{exercise-end}
+# :::
 #
 # :::{solution-start} q0-3
 # :label: q0-3-solution
@@ -636,6 +641,7 @@ claim("finite-data-relative-spread", "relative spread of squared distances, unif
 # %% [markdown]
 # What rescues learning is therefore not more data but assumptions that are true.
 # :::{solution-end}
+# :::
 #
 # ## Exercises
 
