@@ -160,6 +160,7 @@ ax.set(xlabel="true share of right answers", ylabel="coverage, $n=20$", ylim=(0.
 ax.legend(loc="lower left")
 plt.show()
 
+# %% tags=["hide-input"]
 theirs = [stats.binomtest(k, n).proportion_ci(0.95, method="exact") for k in range(n + 1)]
 claim("human-exact", "both ends of the exact interval for k = 0 to 20 of 20",
       torch.tensor([exact_interval(k, n) for k in range(n + 1)]), torch.tensor([[c.low, c.high] for c in theirs]),
@@ -372,6 +373,7 @@ ax.tick_params(axis="x", rotation=20)
 ax.legend(loc="upper center", ncols=2, fontsize=8)
 plt.show()
 
+# %% tags=["hide-input"]
 claim("human-machine-pixels", "classifier on single pictures: share right, independent pixels", machine["independent pixels"],
       item="S0.34", by="1/2 if indistinguishable", at_least=0.9, stable=False)
 claim("human-machine-copies", "the same for copies", machine["copies"], item="S0.34",
