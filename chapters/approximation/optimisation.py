@@ -479,6 +479,7 @@ ax.set(xlabel="round", ylabel="$\\theta$")
 ax.legend(loc="center right")
 plt.show()
 
+# %% tags=["hide-input"]
 claim("optimisation-reddi-adam", "Adam's place after 6000 rounds", wrong_way[-1], 1.0, item="E0.16",
       by="Reddi et al. 2018, theorem 1: the worst point", atol=1e-6)
 claim("optimisation-reddi-amsgrad", "AMSGrad's place after 6000 rounds", right_way[-1], -1.0, item="E0.16",
