@@ -146,6 +146,7 @@ claim("systems-knows-best", "at seen combinations: log-likelihood of the model t
 # :::
 # {item}`Q0.11` The data have known factors, such as expression, pose and lighting of a face. How can architecture and training use them, for better samples and a latent space that one can interpret?
 # :::{exercise-end}
+# :::
 #
 # :::{solution-start} q0-11
 # :label: q0-11-solution
@@ -190,6 +191,7 @@ claim("systems-bayes", "gain minus log q(y|x) + log q(y), largest over test digi
 
 # %% [markdown]
 # :::{solution-end}
+# :::
 #
 # ## Several models are better than the best
 #
@@ -239,6 +241,7 @@ w = stack(on_validation)
 # :::
 # {item}`Q0.12` How would you combine different generative models, say a variational autoencoder, an adversarial network and a diffusion model, and what makes it hard to train them together?
 # :::{exercise-end}
+# :::
 #
 # :::{solution-start} q0-12
 # :label: q0-12-solution
@@ -328,6 +331,7 @@ claim("systems-samples-blob", "weight of the blob, largest of eight runs", runs[
 # **What is hard:** members on one scale (a variational bound is not a likelihood, and dequantisation must agree); flaws that all share, which no weights remove; cost; and joint training, where gradients through the mixture reward members for being different only as long as none dominates. Boosting, which fits the next member to what the pool misses, is the
 # sober way {cite:p}`tolstikhin2017`.
 # :::{solution-end}
+# :::
 #
 # ## Learning on
 #
@@ -416,6 +420,7 @@ claim("systems-buffer", "nats lost with a buffer of 10 over that with 100", forg
 # :::
 # {item}`Q0.13` New data keep arriving. How does one adapt a generative model so that it can still sample from earlier "versions" of the distribution, and does not forget?
 # :::{exercise-end}
+# :::
 #
 # :::{solution-start} q0-13
 # :label: q0-13-solution
@@ -481,6 +486,7 @@ claim("systems-statistics", "covariance from statistics of two pieces minus cova
 
 # %% [markdown]
 # :::{solution-end}
+# :::
 #
 # ## When there is no test set
 #
@@ -584,6 +590,7 @@ ax.set_yticks(range(4), list(families))
 ax.tick_params(length=0)
 plt.show()
 
+# %% tags=["hide-input"]
 memo, edit, gram, truth = range(4)
 claim("systems-editor", "editor minus grammar, mean of eight splits: share valid, share novel, share of secret strings covered",
       values[edit, :3] - values[gram, :3], torch.zeros(3), item="Q0.9 S0.37", by="the usual measures cannot tell", atol=0.04, digits=2)
@@ -605,6 +612,7 @@ claim("systems-sum", "total probability of memoriser, editor and grammar over al
 # :::
 # {item}`Q0.9` How would you evaluate a generative model in a domain with no well-defined test set, such as molecules for drug discovery?
 # :::{exercise-end}
+# :::
 #
 # :::{solution-start} q0-9
 # :label: q0-9-solution
@@ -643,6 +651,7 @@ claim("systems-peaks", "total variation of the number of peaks: memoriser, edito
 
 # %% [markdown]
 # :::{solution-end}
+# :::
 #
 # ## What this part has shown
 #
