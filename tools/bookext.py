@@ -122,10 +122,13 @@ class ColabRole(SphinxRole):
 
 def show(record: dict[str, Any], spec: str = "") -> str:
     """A claim's measured number as prose shows it, with a true minus sign."""
-    measured = record["measured"]
-    values = measured if isinstance(measured, list) else [measured]
-    flat = [v for x in values for v in (x if isinstance(x, list) else [x])]
-    return ", ".join(format(v, spec or "#.4g").rstrip(".").replace("-", "−") for v in flat)
+    numbers = flat(record["measured"])
+    return ", ".join(format(v, spec or "#.4g").rstrip(".").replace("-", "−") for v in numbers)
+
+
+def flat(measured: Any) -> list[Any]:
+    """The numbers of a scalar or of nested lists, in order."""
+    return [v for x in measured for v in flat(x)] if isinstance(measured, list) else [measured]
 
 
 # Indexes --------------------------------------------------------------------------------------------------
@@ -201,9 +204,7 @@ class ClaimsLedger(Index):
                 continue
             rows = []
             for r in records:
-                value = (
-                    show(r) if not isinstance(r["measured"], list) or len(r["measured"]) <= 4 else "several"
-                )
+                value = show(r) if len(flat(r["measured"])) <= 4 else "several"
                 value += f" {r['unit']}" if r["unit"] else ""
                 mark = "" if r["stable"] else " (differs between processors)"
                 rows.append(

@@ -65,3 +65,8 @@ def test_a_claim_id_stands_on_one_page_only(tiny_book, head):
     done = tiny_book.build()
     assert done.returncode != 0
     assert "claim 'page-mass' stands on part/page and on part/other" in done.stdout + done.stderr
+
+
+def test_a_claim_of_any_shape_is_shown_as_its_numbers():
+    assert bookext.show({"measured": -1.5}) == "−1.500"
+    assert bookext.show({"measured": [[[1.0], [2.0]], [[3.0], [4.0]]]}, ".0f") == "1, 2, 3, 4"
