@@ -598,7 +598,7 @@ plt.show()
 
 # %% [markdown]
 # {numref}`fig-adversarial-radius` shows the rates. The two remedies work differently. R1 changes the *game*: it adds friction. Extragradient changes the *step*: it looks ahead {cite:p}`gidel2019`. Both
-# fail if the step is too long. A third remedy is older than both. Blur data and fakes with the same Gaussian noise of variance $s^2$; then, at the equilibrium, the second derivatives of the exact $V$ are
+# fail if the step is too long. A third remedy is to blur data and fakes with the same Gaussian noise of variance $s^2$ {cite:p}`arjovsky2017`. Then, at the equilibrium, the second derivatives of the exact $V$ are
 #
 # $$
 # \begin{aligned}
@@ -636,14 +636,17 @@ claim("adversarial-noise", "V with noise s = 0.5 and 1: second derivatives at th
 # Let $D:\mathbb R\to[0,1]$ be arbitrary and $V(D,\theta)=\tfrac12\log D(-1)+\tfrac12\log D(1)+\log(1-D(\theta))$, with values in $[-\infty,0]$. Then no pair $(D,\theta)$ is a Nash equilibrium, and
 #
 # $$
-# \min_\theta\max_D V=\tfrac12\log\tfrac13+\log\tfrac23=-0.955\qquad\text{but}\qquad \max_D\min_\theta V=-\log4 .
+# \begin{aligned}
+# \min_\theta\max_D V&=\tfrac12\log\tfrac13+\log\tfrac23=-0.955, \\
+# \max_D\min_\theta V&=-\log4=-1.386 .
+# \end{aligned}
 # $$ (eq-adversarial-gap-game)
 # :::
 #
 # :::{prf:proof}
 # An equilibrium's $D$ is best against its $\theta$. If $\theta\ne\pm1$, that means $D(\pm1)=1$, $D(\theta)=0$; moving to $\theta=1$ then takes $V$ from $0$ to $-\infty$, so the generator moves. If $\theta=1$, it means
 # $D(-1)=1$ and $D(1)=\frac{1/2}{1/2+1}=\frac13$; moving to $-1$ again gives $-\infty$. The same for $\theta=-1$. Hence there is none. The values: the maxima just named are $0$, or the
-# number in {eq}`eq-adversarial-gap-game` for $\theta=\pm1$. For fixed $D$ the generator goes where $D$ is largest, which costs at least $\log(1-\max(D(-1),D(1)))$; raising the smaller of $D(\pm1)$ to the larger one only helps $D$, which leaves
+# first number in {eq}`eq-adversarial-gap-game` for $\theta=\pm1$. For fixed $D$ the generator goes where $D$ is largest, which costs at least $\log(1-\max(D(-1),D(1)))$; raising the smaller of $D(\pm1)$ to the larger one only helps $D$, which leaves
 # $\max_d\,\log d+\log(1-d)=-\log4$, reached by $D=\tfrac12$ everywhere.
 # :::
 #
