@@ -1,6 +1,11 @@
 """The site's build: measured values in prose, indexes, and faults that must stop it."""
 
 import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import bookext
 
 
 def test_a_sound_book_builds_with_its_indexes(tiny_book):
