@@ -1468,7 +1468,7 @@ claim(
 # Even the true law repeats itself: of 132 draws only {value}`at-work-dyck-unique:.0%` are different strings, so a uniqueness below one is
 # no fault by itself. Real chemistry has no list of the unknown. What remains is what this toy shows to be necessary and gameable: validity, uniqueness and novelty
 # {cite:p}`polykovskiy2020`, distances between distributions of properties, splits by scaffold or by date so that "new" means something, and trivial
-# baselines such as the memoriser in every table. Part II takes the question up: evaluation where no test set exists. For
+# baselines such as the memoriser in every table. {ref}`ch-systems` takes the question up: evaluation where no test set exists. For
 # continuous latent spaces over such strings see {cite:t}`gomezbombarelli2018`.
 #
 # ## Four domains, one table

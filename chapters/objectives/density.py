@@ -200,7 +200,7 @@ claim("density-gauss-bpd", "one full Gaussian, test digits", gauss_bpd,
 #
 # where $H(p) = -\mathbb E_p \log p(x)$ is the **entropy** and $\mathrm{KL}(p\,\|\,q) = \mathbb E_p \log\frac{p(x)}{q(x)} \ge 0$ the
 # **Kullback–Leibler divergence**. The entropy does not depend on $\theta$. So maximum likelihood minimises, up to
-# sampling noise, the *forward* divergence, from the data to the model; Part II is about that choice. Two cases can be solved by hand.
+# sampling noise, the *forward* divergence, from the data to the model; {ref}`ch-divergences` is about that choice. Two cases can be solved by hand.
 #
 # :::{prf:theorem} Two closed forms
 # :label: thm-density-mle

@@ -1143,7 +1143,7 @@ claim(
 #
 # The two works that the notes cite support less than they are cited for: the opening of a chapter of {cite:t}`bishop2024` is about probability in deep learning, not about three objectives (erratum E1.11 in {ref}`ch-generation`); the lecture
 # slide does list sampling, density and features, but its gloss that $p(x)$ is high when $x$ looks like a dog is what {ref}`ch-generation` corrects. What remains is the better half: *name the
-# objective before you name the model*. Part II asks how a model is made to approach the data at all, and what "near" should mean.
+# objective before you name the model*. {ref}`ch-approximation` asks how a model is made to approach the data at all, and what "near" should mean.
 #
 # ## Exercises
 
