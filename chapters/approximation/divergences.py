@@ -1,0 +1,732 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: md:myst,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (ch-divergences)=
+# # What is the best approximation?
+#
+# After this page you will be able to
+#
+# - define the forward and the reverse Kullback–Leibler divergence, Jensen–Shannon and Wasserstein-1, and compute each by quadrature, in closed form or from samples;
+# - say which of them maximum likelihood minimises, and prove what an exponential family then matches;
+# - foretell which modes a model with too little capacity will cover, and what losing one costs;
+# - solve optimal transport exactly on the line and approximately anywhere, and say what a Wasserstein distance buys and costs.
+
+# %%
+import itertools
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from scipy import optimize
+
+from genkit.checks import agree, claim, monte_carlo, self_check
+from genkit.divergences import js_discrete, js_quadrature, kl_gaussian, kl_quadrature, wasserstein_1d
+from genkit.plot import colors, style
+from genkit.slider import slider_figure
+from genkit.train import seed_everything
+
+style()
+gen = seed_everything(0)
+torch.set_default_dtype(torch.float64)
+grid = torch.linspace(-30, 30, 6001)            # for all integrals over the line
+
+
+# %% [markdown]
+# ## Two hills, one Gaussian
+#
+# {item}`X0.1` The data come from two hills of equal weight, $p=\tfrac12\mathcal N(-3,1)+\tfrac12\mathcal N(3,1)$. Your model is a single Gaussian $q=\mathcal N(m,s^2)$. No setting is right. Which is best? {numref}`fig-divergences-best` shows
+# five answers, each the optimum of a respectable criterion. They disagree about nearly everything: whether to stand between the hills, where no data are, or on one of them, as if the other did not exist.
+#
+# This page defines the criteria, computes every answer, and says what decides between them.
+
+# %%
+def log_normal(x, m, s):
+    return -0.5 * ((x - m) / s) ** 2 - math.log(s) - 0.5 * math.log(2 * math.pi)
+
+
+def hills(x, weight=0.5):
+    """Log density of two hills at -3 and 3; the left one has this weight."""
+    left = math.log(weight) + log_normal(x, -3.0, 1.0)
+    right = math.log(1 - weight) + log_normal(x, 3.0, 1.0)
+    return torch.logaddexp(left, right)
+
+
+def kl(log_p, log_q):                           # log densities on the grid
+    return torch.trapezoid(log_p.exp() * (log_p - log_q), grid)
+
+
+def js(log_p, log_q):
+    log_m = torch.logaddexp(log_p, log_q) - math.log(2)
+    return 0.5 * kl(log_p, log_m) + 0.5 * kl(log_q, log_m)
+
+
+def w1(log_p, log_q):                           # area between the distribution functions
+    f, g = (torch.cumulative_trapezoid(d.exp(), grid) for d in (log_p, log_q))
+    return torch.trapezoid((f - g).abs(), grid[1:])
+
+
+# %% tags=["hide-input"]
+p = hills(grid)
+score = torch.gradient(p, spacing=(grid,))[0]
+
+
+def fisher(log_p, log_q):
+    other = torch.gradient(log_q, spacing=(grid,))[0]
+    return torch.trapezoid(log_p.exp() * (score - other) ** 2, grid)
+
+
+criteria = {
+    "forward KL": kl,
+    "reverse KL": lambda a, b: kl(b, a),
+    "Jensen–Shannon": js,
+    "Wasserstein-1": w1,
+    "Fisher": fisher,
+}
+
+
+def best_gaussian(criterion, log_p, start):
+    """Minimise over m and log s from a start: (m, s, value)"""
+    found = optimize.minimize(
+        lambda v: float(criterion(log_p, log_normal(grid, v[0], math.exp(v[1])))),
+        [start[0], math.log(start[1])], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-11, "maxiter": 600},
+    )
+    return found.x[0], math.exp(found.x[1]), found.fun
+
+
+starts = {"reverse KL": (2.5, 1.0)}
+best = {name: best_gaussian(c, p, starts.get(name, (0.3, 2.5))) for name, c in criteria.items()}
+agree("divergences-kl-twin", kl(p, log_normal(grid, 1.0, 2.0)), kl_quadrature(p, log_normal(grid, 1.0, 2.0), grid))
+agree("divergences-js-twin", js(p, log_normal(grid, 1.0, 2.0)), js_quadrature(p, log_normal(grid, 1.0, 2.0), grid))
+
+# %% mystnb={"figure": {"name": "fig-divergences-best", "caption": "The best Gaussian for two hills by five criteria. Forward divergence, Jensen\u2013Shannon, Wasserstein and Fisher cover both hills and the gap; the reverse divergence takes one hill and forgets the other."}, "image": {"alt": "A density with two hills at minus three and three. Four nearly coinciding broad Gaussians are centred at zero; one narrow Gaussian lies exactly over the right hill at twice its height."}} tags=["hide-input"]
+_, ax = plt.subplots(figsize=(6.5, 3))
+near = (grid > -10) & (grid < 10)
+ax.fill_between(grid[near], p[near].exp(), color=colors.muted, alpha=0.4, label="data")
+for (name, (m, s, _)), dash in zip(best.items(), ["-", "-", "--", ":", "-."], strict=True):
+    ax.plot(grid[near], log_normal(grid[near], m, s).exp(), dash, label=name)
+ax.set(xlabel="$x$", ylabel="density")
+ax.legend(fontsize=8)
+plt.show()
+
+# %% [markdown]
+# ## Forward: what maximum likelihood does
+#
+# {item}`S0.7` The **Kullback–Leibler divergence** of the data $p$ to the model $q$ is
+#
+# $$
+# \mathrm{KL}(p\,\Vert\,q)=\mathbb E_p\Bigl[\log\frac{p(x)}{q(x)}\Bigr]=-H(p)-\mathbb E_p[\log q(x)]\;\ge\;0,
+# $$ (eq-divergences-kl)
+#
+# with equality only for $p=q$. The entropy does not depend on the model, so minimising it over $\theta$ is maximising $\mathbb E_p[\log q_\theta]$. It is *not* symmetric: in general $\mathrm{KL}(p\Vert q)\ne\mathrm{KL}(q\Vert p)$, though there are pairs where both agree. {item}`E0.29` (The notes write the inequality as if it
+# always held; two Gaussians of equal variance at distance $t$ have $t^2/2$ both ways.)
+#
+# {item}`S0.8` Of $p$ we have a sample. Replacing the expectation by its mean gives **maximum likelihood**,
+#
+# $$
+# \hat\theta=\arg\max_\theta\frac1n\sum_{i=1}^n\log q_\theta(x_i),
+# $$ (eq-divergences-mle)
+#
+# which needs samples of the data and densities of the model, nothing else. It is the only one of the five criteria that can be computed like this.
+#
+# :::{prf:theorem} Moment matching
+# :label: thm-divergences-moments
+# Let $q_\eta(x)=h(x)\exp\bigl(\eta\cdot T(x)-A(\eta)\bigr)$ be an exponential family. If $\mathrm{KL}(p\,\Vert\,q_\eta)$ has a minimum in the interior of the parameters, it is the one where $\mathbb E_{q_\eta}[T]=\mathbb E_p[T]$.
+# :::
+#
+# :::{prf:proof}
+# $\nabla_\eta\mathrm{KL}(p\,\Vert\,q_\eta)=-\mathbb E_p[T]+\nabla A(\eta)$ and $\nabla A(\eta)=\mathbb E_{q_\eta}[T]$. $A$ is convex, so the stationary point is the minimum.
+# :::
+#
+# For a Gaussian $T=(x,x^2)$: the best one has the data's mean and variance, here $0$ and $1+3^2$, however many hills there are.
+
+# %% tags=["hide-input"]
+m, s, value = best["forward KL"]
+claim("divergences-forward", "best Gaussian by forward divergence: mean and standard deviation",
+      torch.tensor([abs(m), s]).round(decimals=4), torch.tensor([0.0, math.sqrt(10)]), item="X0.1 Q0.1",
+      by="moments: 0 and 1 + 9", atol=1e-3)
+claim("divergences-fisher", "the same by the Fisher divergence", torch.tensor([abs(best["Fisher"][0]), best["Fisher"][1]]).round(decimals=3),
+      torch.tensor([0.0, math.sqrt(10)]), item="X0.1", by="for a Gaussian model it matches the same moments", atol=5e-3, digits=3)
+entropy = -torch.trapezoid(p.exp() * p, grid)
+claim("divergences-forward-value", "its divergence", value, 0.5 * math.log(2 * math.pi * math.e * 10) - entropy, item="X0.1",
+      by="Gaussian entropy with the data's variance, minus the data's entropy", atol=1e-6, unit="nats")
+t = 1.7
+both = torch.stack([kl(log_normal(grid, 0.0, 1.0), log_normal(grid, t, 1.0)), kl(log_normal(grid, t, 1.0), log_normal(grid, 0.0, 1.0))])
+claim("divergences-symmetric-case", "both divergences between N(0, 1) and N(1.7, 1)", both, torch.full((2,), t**2 / 2),
+      item="E0.29 S0.7", by="t²/2", atol=1e-9, unit="nats")
+claim("divergences-asymmetric", "KL(N(0,1)‖N(0,4)) and the reverse",
+      torch.stack([kl(log_normal(grid, 0.0, 1.0), log_normal(grid, 0.0, 2.0)), kl(log_normal(grid, 0.0, 2.0), log_normal(grid, 0.0, 1.0))]),
+      torch.stack([kl_gaussian([0.0], [[1.0]], [0.0], [[4.0]]), kl_gaussian([0.0], [[4.0]], [0.0], [[1.0]])]),
+      item="S0.7 E0.29", by="closed form", atol=1e-6, unit="nats")
+draws = torch.where(torch.rand(40_000, generator=gen) < 0.5, -3.0, 3.0) + torch.randn(40_000, generator=gen)
+mean, se = monte_carlo(hills(draws) - log_normal(draws, m, s))
+claim("divergences-sampled", "forward divergence from 40 000 samples of the data", mean, value, item="S0.8", by="quadrature", se=se, z=3, unit="nats")
+
+# %% [markdown]
+# :::{admonition} Erratum E0.7 · What maximum likelihood equals
+# :class: erratum
+# {item}`E0.7` **The notes say** that maximum likelihood minimises the divergence between the empirical distribution $\hat p$ and the model. **What is true:** for a discrete model, yes. For a density, $\mathrm{KL}(\hat p\,\Vert\,q)=+\infty$ for *every* $q$, since $\hat p$ sits on points that have probability zero, and there is nothing to compare. What is minimised is the
+# cross-entropy $-\tfrac1n\sum\log q(x_i)$, which stays finite; the infinite part does not depend on $q$. In the cell the points are bins of width $\delta$: the cross-entropy settles, the divergence grows like $\log\tfrac1\delta$.
+# :::
+
+# %% tags=["hide-input"]
+points = draws[:20]
+gaps = []
+for delta in (1e-2, 1e-4, 1e-6):
+    mass = torch.exp(log_normal(points, 0.0, 3.0)) * delta      # model's probability of each point's bin
+    gaps.append(-(math.log(20) + mass.log().mean()))             # KL of 1/20 each to those
+gaps = torch.stack(gaps)
+claim("divergences-empirical", "growth of the divergence of 20 points to a Gaussian when bins get a hundred times finer",
+      gaps.diff(), torch.full((2,), math.log(100)), item="E0.7 S0.8", by="log 100, for ever", atol=1e-9, unit="nats")
+claim("divergences-cross-entropy", "while the cross-entropy, divergence plus log n plus log δ, stays", gaps + math.log(20) + torch.tensor([1e-2, 1e-4, 1e-6]).log(),
+      -log_normal(points, 0.0, 3.0).mean().expand(3), item="E0.7", by="minus the mean log density", atol=1e-9, unit="nats")
+
+# %% [markdown]
+# ## Reverse: what variational inference does
+#
+# Turn the arguments round, $\mathrm{KL}(q\,\Vert\,p)=\mathbb E_q[\log q-\log p]$. Now the model is punished where *it* has mass and the data have none, and not at all where the data have mass that it ignores. It needs samples of $q$ and the density $p$: not a way to learn from data, but the way to approximate a known density, which is what
+# variational inference does. At its minimum a Gaussian satisfies two equations {cite:p}`opper2009`,
+#
+# $$
+# \mathbb E_q[(\log p)']=0,\qquad -s^2\,\mathbb E_q[(\log p)'']=1,
+# $$ (eq-divergences-reverse)
+#
+# slope and curvature of $\log p$ averaged *under the model*. On either hill both hold; between the hills the curvature has the wrong sign.
+
+# %% tags=["hide-input"]
+m, s, value = best["reverse KL"]
+nodes, weights = map(torch.as_tensor, np.polynomial.hermite_e.hermegauss(80))
+x = (m + s * nodes).requires_grad_()
+(slope,) = torch.autograd.grad(hills(x).sum(), x, create_graph=True)
+(bend,) = torch.autograd.grad(slope.sum(), x)
+weights = weights / weights.sum()
+claim("divergences-reverse-stationary", "best Gaussian by reverse divergence: mean slope, and -s² times mean curvature",
+      torch.stack([weights @ slope.detach(), -(s**2) * (weights @ bend)]).round(decimals=4).abs(), torch.tensor([0.0, 1.0]), item="X0.1 Q0.1",
+      by="stationarity, by Gauss–Hermite quadrature", atol=1e-3)
+claim("divergences-reverse", "its mean and standard deviation: one hill", torch.tensor([m, s]), torch.tensor([3.0, 1.0]),
+      item="X0.1 Q0.1", by="the right hill, up to the pull of the other", atol=0.03)
+left = best_gaussian(criteria["reverse KL"], p, (-2.5, 1.0))
+claim("divergences-reverse-two", "the other optimum: its mean, and its divergence minus the first's", torch.tensor([left[0], abs(left[2] - value)]).round(decimals=4),
+      torch.tensor([-m, 0.0]), item="Q0.1", by="symmetry", atol=1e-3)
+claim("divergences-reverse-value", "reverse divergence at either", value, math.log(2), item="Q0.1 X3.9",
+      by="log 2, the price of half the mass, up to the overlap", atol=0.01, unit="nats")
+
+# %% [markdown]
+# :::{admonition} Erratum E0.1 · Forward divergence covers
+# :class: erratum
+# {item}`E0.1 S0.13` **The notes say** that a model which minimises $\mathrm{KL}(p_{\text{data}}\,\Vert\,p_\theta)$ may put all its mass on a single mode, to avoid the penalty for low probability on the support of the data. **What is true:** the opposite, and for the very reason given. That penalty, $-\mathbb E_p\log q$, grows without limit where the model gives the data little
+# probability, and *forces* coverage. Concentration on one mode is what the reverse divergence does. In the cell the notes' solution, a Gaussian on the right hill, costs more and more the better it fits that hill.
+# :::
+
+# %% tags=["hide-input"]
+narrow = torch.stack([kl(p, log_normal(grid, 3.0, width)) for width in (1.0, 0.5, 0.2, 0.1)])
+closed = torch.tensor([0.5 * (2 + 36) / (2 * w**2) + math.log(w) + 0.5 * math.log(2 * math.pi) for w in (1.0, 0.5, 0.2, 0.1)]) - entropy
+claim("divergences-collapse", "forward divergence of N(3, s²) for s = 1, 0.5, 0.2, 0.1", narrow, closed, item="E0.1 Q0.1 S0.13",
+      by="E_p (x - 3)² = 19: closed form", rtol=1e-6, unit="nats")
+claim("divergences-collapse-factor", "the mildest of them over the optimum", narrow[0] / best["forward KL"][2], item="E0.1",
+      by="1 if one mode were as good", at_least=15.0)
+inside = {name: log_normal(grid, *best[name][:2]) for name in ("forward KL", "reverse KL")}
+ratio = torch.stack([(inside[n] - p).exp()[3000] for n in inside])
+claim("divergences-gap", "density at 0, between the hills, over the data's: forward fit, reverse fit", ratio,
+      torch.tensor([0.12616, 0.00555]) / 0.00443, item="Q0.1", by="densities by hand at (0, √10) and (2.984, 1.023)", rtol=0.01, digits=3)
+
+# %% [markdown]
+# All of this is about models that cannot be right. If $p$ is in the family, every criterion is minimised by $p$ itself and the choice matters only for how fast one gets there; the cell starts all of them from the same wrong Gaussian with a Gaussian as data.
+
+# %% tags=["hide-input"]
+single = log_normal(grid, 1.0, 1.5)
+found = torch.tensor([best_gaussian(criteria[n], single, (0.0, 1.0))[:2] for n in ("forward KL", "reverse KL", "Jensen–Shannon", "Wasserstein-1")])
+claim("divergences-well-specified", "mean and deviation found by four criteria when the data are N(1, 1.5²)", found,
+      torch.tensor([1.0, 1.5]).expand(4, 2), item="Q0.1", by="the truth is in the family", atol=1e-3, digits=3)
+
+# %% [markdown]
+# ## Jensen–Shannon: a compromise that saturates
+#
+# {item}`S0.9` Compare both laws with their mixture $M=\tfrac12(p+q)$:
+#
+# $$
+# \mathrm{JS}(p,q)=\tfrac12\mathrm{KL}(p\,\Vert\,M)+\tfrac12\mathrm{KL}(q\,\Vert\,M)\;\le\;\log2 .
+# $$ (eq-divergences-js)
+#
+# It is symmetric, finite always, and equals the information that one draw gives on which of the two laws it came from, so a classifier can measure it; that is how it enters adversarial networks ({ref}`ch-adversarial`). The bound is also its weakness: laws that hardly overlap are all about $\log2$ apart, whether near or far. And it is a *compromise* in a literal sense: for equal hills its best Gaussian
+# covers, like the forward one; make one hill weigh 0.7 and it jumps onto that hill, like the reverse one.
+
+# %% tags=["hide-input"]
+m, s, value = best["Jensen–Shannon"]
+q = log_normal(grid, m, s)
+against = q - torch.logaddexp(p, q) + math.log(2)                   # log q / M
+pull = torch.stack([torch.trapezoid(q.exp() * d * against, grid) for d in ((grid - m) / s**2, (grid - m) ** 2 / s**3 - 1 / s)])
+claim("divergences-js-optimum", "its best Gaussian for equal hills: derivatives by mean and deviation", pull.abs().round(decimals=4), torch.zeros(2),
+      item="X0.1 S0.9", by="E_q[∇log q · log q/M] = 0 at a stationary point", atol=1e-3)
+claim("divergences-js-covers", "its deviation", s, item="X0.1", by="it covers: far above one hill's 1, just below the data's 3.162",
+      at_least=3.0, at_most=3.162, digits=3)
+tilted = hills(grid, 0.7)
+fits = [best_gaussian(js, tilted, start) for start in ((-2.5, 1.2), (0.0, 3.0), (-1.2, 2.9))]
+m, s, value = min(fits, key=lambda fit: fit[2])
+claim("divergences-js-flips", "its best Gaussian for hills of 0.7 and 0.3", torch.tensor([m, s]), torch.tensor([-3.0, 1.0]), item="X0.1",
+      by="the heavier hill", atol=0.05, digits=3)
+forward = best_gaussian(kl, tilted, (-1.0, 3.0))
+claim("divergences-forward-tilted", "while the forward one keeps the moments", torch.tensor(forward[:2]), torch.tensor([-1.2, math.sqrt(1 + 9 - 1.44)]),
+      item="X0.1", by="mean and variance of the mixture", atol=1e-3)
+
+# %% [markdown]
+# :::{admonition} Erratum E0.8 · Jensen–Shannon is no metric
+# :class: erratum
+# {item}`E0.8` **The notes call** Jensen–Shannon a symmetric version of the divergence and a metric. **What is true:** it breaks the triangle inequality. Its *square root* is a metric {cite:p}`endres2003`. (The symmetrised divergence proper, $\mathrm{KL}(p\Vert q)+\mathrm{KL}(q\Vert p)$, is Jeffreys'; it is unbounded.) Three coins suffice: one that never shows heads, a fair one, one that always does.
+# :::
+
+# %% tags=["hide-input"]
+never, fair, always = (torch.tensor([1 - h, h]) for h in (0.0, 0.5, 1.0))
+long, first, second = js_discrete(never, always), js_discrete(never, fair), js_discrete(fair, always)
+claim("divergences-triangle", "JS from never to always, and by way of the fair coin", torch.stack([long, first + second]),
+      torch.tensor([math.log(2), 1.5 * math.log(4 / 3)]), item="E0.8", by="log 2 and (3/2) log(4/3): shorter", atol=1e-9)
+claim("divergences-root", "the same for the square roots: detour minus direct way", first.sqrt() + second.sqrt() - long.sqrt(),
+      2 * math.sqrt(0.75 * math.log(4 / 3)) - math.sqrt(math.log(2)), item="E0.8", by="positive: a metric", atol=1e-9)
+
+
+# %% [markdown]
+# ## Wasserstein: how far the mass must go
+#
+# {item}`S0.10` The criteria so far compare densities point by point and do not know that points have distances. Transport does. A **coupling** $\gamma\in\Pi(p,q)$ is a joint law with marginals $p$ and $q$, a plan that says where each bit of mass goes, and
+#
+# $$
+# W_1(p,q)=\inf_{\gamma\in\Pi(p,q)}\mathbb E_{(x,y)\sim\gamma}\lVert x-y\rVert
+# =\sup_{\lVert f\rVert_{\mathrm{Lip}}\le1}\mathbb E_p[f]-\mathbb E_q[f] .
+# $$ (eq-divergences-w1)
+#
+# The second form is the duality of Kantorovich and Rubinstein. One half is immediate: for any coupling and any $f$ of slope at most one, $\mathbb E_p f-\mathbb E_qf=\mathbb E_\gamma[f(x)-f(y)]\le\mathbb E_\gamma\lVert x-y\rVert$. The other half, that nothing is lost, is a theorem of linear programming {cite:p}`peyre2019`. It is the ground of every critic in {ref}`ch-critics`.
+#
+# **On the line** the best plan keeps the order, and $W_1=\int_0^1|F^{-1}(u)-G^{-1}(u)|\,du=\int|F-G|\,dx$. For two samples of equal size: sort both and average the distances. **In general** and for two clouds of $n$ points, the best plan is a permutation, found exactly by the assignment algorithm in $O(n^3)$.
+
+# %%
+def w1_line(x, y):
+    """Exact distance of two samples of equal size on the line."""
+    return (x.sort().values - y.sort().values).abs().mean()
+
+
+def w1_points(x, y):
+    """Exact distance of two clouds of n points: (n, d), (n, d) -> number"""
+    cost = torch.cdist(x, y)
+    rows, columns = optimize.linear_sum_assignment(cost.numpy())
+    return cost[rows, columns].mean()
+
+
+def sinkhorn(cost, eps, rounds=2000):
+    """Plan (n, m) with uniform marginals that minimises <plan, cost> - eps H(plan)."""
+    n, m = cost.shape
+    f, g = torch.zeros(n), torch.zeros(m)
+    for _ in range(rounds):                                  # in logarithms: exp(-cost/eps) would underflow
+        f = -eps * (torch.logsumexp((g - cost) / eps, 1) + math.log(n))
+        g = -eps * (torch.logsumexp((f[:, None] - cost) / eps, 0) + math.log(m))
+    return torch.exp((f[:, None] + g - cost) / eps)
+
+
+# %% [markdown]
+# **Sinkhorn's algorithm** adds $\varepsilon$ times the entropy of the plan and becomes a pair of alternating normalisations, differentiable and parallel {cite:p}`cuturi2013`. Its plan is at most $\varepsilon\log n$ more expensive than the best one: by optimality $\langle P_\varepsilon,C\rangle-\varepsilon H(P_\varepsilon)\le\langle P^*,C\rangle-\varepsilon H(P^*)$, and entropies of plans lie between $\log n$ and $2\log n$.
+
+# %% tags=["hide-input"]
+a, b = torch.randn(200, generator=gen), torch.randn(200, generator=gen) * 2 + 1
+agree("divergences-w1-twin", w1_line(a, b), wasserstein_1d(a, b))
+claim("divergences-line-points", "sorting and assignment on the line", w1_line(a, b), w1_points(a[:, None], b[:, None]), item="S0.10",
+      by="the order-keeping plan is the best", atol=1e-9)
+u, v = torch.randn(7, 2, generator=gen), torch.randn(7, 2, generator=gen) + 1
+cost = torch.cdist(u, v)
+brute = min(cost[range(7), list(order)].mean() for order in itertools.permutations(range(7)))
+claim("divergences-assignment", "assignment of seven points in the plane", w1_points(u, v), brute, item="S0.10", by="all 5040 permutations", atol=1e-12)
+unsorted = (a - b).abs().mean()
+claim("divergences-unsorted", "pairing in order of arrival instead: over the distance", unsorted / w1_line(a, b), item="S0.10",
+      by="1 if the pairing did not matter", at_least=1.3)
+x, y = torch.randn(60, 2, generator=gen), torch.randn(60, 2, generator=gen) * 0.7 + 1.5
+cost = torch.cdist(x, y)
+exact = w1_points(x, y)
+plans = {eps: sinkhorn(cost, eps, rounds=6000 if eps < 0.05 else 1500) for eps in (1.0, 0.1, 0.02)}
+extra = torch.stack([(plan * cost).sum() - exact for plan in plans.values()])
+claim("divergences-sinkhorn", "Sinkhorn's cost minus the exact cost, over ε log n, for ε = 1, 0.1, 0.02",
+      extra / (torch.tensor(list(plans)) * math.log(60)), item="S0.10", by="between 0 and 1", at_least=0.0, at_most=1.0, digits=2)
+claim("divergences-sinkhorn-limit", "its cost for ε = 0.02", (plans[0.02] * cost).sum(), exact, item="S0.10", by="assignment", rtol=0.01, digits=3)
+claim("divergences-sinkhorn-marginals", "largest error of its marginals, ε = 0.1", torch.cat([plans[0.1].sum(0) - 1 / 60, plans[0.1].sum(1) - 1 / 60]).abs().max(), 0.0,
+      item="S0.10", by="uniform", atol=1e-6)
+
+
+# %% [markdown]
+# {item}`X0.2` What this buys shows when laws do not overlap. Move $\mathcal N(t,1)$ away from $\mathcal N(0,1)$: the transport is $t$, with slope one at any distance, while Jensen–Shannon runs into its ceiling and its slope dies like the overlap ({numref}`fig-divergences-apart`).
+
+# %% mystnb={"figure": {"name": "fig-divergences-apart", "caption": "Two unit Gaussians moving apart. Left: Wasserstein-1 grows, Jensen\u2013Shannon saturates at log 2. Right: the slope that a generator would follow, on a logarithmic scale."}, "image": {"alt": "Left, a straight rising line and a curve that flattens at a dashed level. Right, on a logarithmic axis, a constant line at one and a curve that rises, then plunges by many orders of magnitude between distances 4 and 12."}} tags=["hide-input"]
+def js_apart(t):
+    return js(log_normal(grid, 0.0, 1.0), log_normal(grid, t, 1.0))
+
+
+ts = torch.linspace(0.05, 12, 120)
+values = torch.stack([js_apart(t) for t in ts])
+_, (left_ax, right_ax) = plt.subplots(1, 2, figsize=(7, 2.8), layout="constrained")
+left_ax.plot(ts, ts, label="$W_1$")
+left_ax.plot(ts, values, label="JS (nats)")
+left_ax.axhline(math.log(2), ls="--", lw=1, color=colors.truth)
+left_ax.set(xlabel="distance $t$", ylabel="value", ylim=(0, 3))
+left_ax.legend()
+right_ax.semilogy(ts, torch.ones_like(ts), label="$W_1$")
+right_ax.semilogy(ts[1:-1], (values[2:] - values[:-2]) / (ts[2:] - ts[:-2]), label="JS")
+right_ax.set(xlabel="distance $t$", ylabel="slope", ylim=(1e-9, 3))
+plt.show()
+
+
+# %% tags=["hide-input"]
+def js_hermite(t):
+    """The same by Gauss–Hermite: half the mean of log 2/(1 + e^(tx - t²/2)) under either law, equal by symmetry"""
+    nodes, weights = map(torch.as_tensor, np.polynomial.hermite_e.hermegauss(150))
+    return (weights @ (math.log(2) - torch.nn.functional.softplus(t * nodes - t**2 / 2))) / weights.sum()
+
+
+claim("divergences-js-values", "JS of N(0, 1) and N(t, 1), t = 0.5, 1, 2, 4", torch.stack([js_apart(t) for t in (0.5, 1.0, 2.0, 4.0)]),
+      torch.stack([js_hermite(t) for t in (0.5, 1.0, 2.0, 4.0)]), item="X0.2 Q0.2", by="Gauss–Hermite quadrature", atol=1e-4, unit="nats")
+overlap = torch.tensor([math.log(2) - js_apart(8.0), math.erfc(4 / math.sqrt(2))])
+claim("divergences-js-saturates", "t = 8: log 2 minus JS, over the mass that overlaps", overlap[0] / overlap[1], item="X0.2 Q0.2",
+      by="of the order of the overlap, 2Φ(-4)", at_least=1.0, at_most=2.0, digits=3)
+means = torch.stack([w1(log_normal(grid, 0.0, 1.0), log_normal(grid, t, 1.0)) for t in (1.0, 4.0, 8.0)])
+claim("divergences-w1-translation", "W1 of the same for t = 1, 4, 8", means, torch.tensor([1.0, 4.0, 8.0]), item="X0.2", by="translation by t", atol=1e-6)
+slope4, slope8 = ((js_apart(t + 1e-3) - js_apart(t - 1e-3)) / 2e-3 for t in (4.0, 8.0))
+
+
+def slope_under_integral(t):
+    p0, q0 = log_normal(grid, 0.0, 1.0), log_normal(grid, t, 1.0)
+    return 0.5 * torch.trapezoid(q0.exp() * (grid - t) * (q0 - torch.logaddexp(p0, q0)), grid)
+
+
+claim("divergences-js-slope", "slope of JS at t = 4 and at t = 8, by differences", torch.stack([slope4, slope8]),
+      torch.stack([slope_under_integral(4.0), slope_under_integral(8.0)]), item="X0.2 Q0.2", by="derivative under the integral", rtol=1e-3, digits=3)
+
+# %% [markdown]
+# :::{admonition} Erratum E0.9 · Robust to what?
+# :class: erratum
+# {item}`E0.9` **The notes call** the Wasserstein distance a robust alternative. **What is true:** it is robust to *disjoint supports*. To outliers it is the opposite: a share $\varepsilon$ of points at distance $R$ costs $\varepsilon R$, without limit, where Jensen–Shannon pays a bounded price. Nor is it robust to dimension: from $n$ samples it is known to about $n^{-1/d}$ only (Q0.2 below).
+# :::
+
+# %% tags=["hide-input"]
+share = 0.01
+for_outliers = []
+for far in (10.0, 100.0, 1000.0):
+    clean = torch.zeros(1000)
+    spoiled = clean.clone()
+    spoiled[: int(share * 1000)] = far
+    for_outliers.append(w1_line(clean, spoiled))
+m, s, value = best["Wasserstein-1"]
+around = [w1(p, log_normal(grid, m + da, s + db)) for da, db in itertools.product((-0.02, 0, 0.02), repeat=2) if (da, db) != (0, 0)]
+claim("divergences-w1-optimum", "best Gaussian by W1: least rise to eight neighbours", min(around) - value, item="X0.1", by="positive at a minimum",
+      at_least=1e-7, stable=False)
+claim("divergences-w1-best", "its distance from the middle, and its deviation", torch.tensor([abs(m), s]).round(decimals=3), torch.tensor([0.0, 3.15]),
+      item="X0.1", by="near the moments, not at them", atol=0.01, digits=3)
+claim("divergences-outliers", "W1 to the same data with one point in a hundred at distance 10, 100, 1000", torch.stack(for_outliers),
+      torch.tensor([0.1, 1.0, 10.0]), item="E0.9", by="εR", atol=1e-9)
+claim("divergences-outliers-js", "JS of the same, at any distance", js_discrete(torch.tensor([1.0, 0.0]), torch.tensor([1 - share, share])),
+      0.5 * (-math.log(1 - share / 2) + (1 - share) * math.log((1 - share) / (1 - share / 2)) + share * math.log(2)), item="E0.9",
+      by="closed form; below 0.0035", atol=1e-9, digits=3, unit="nats")
+
+# %% [markdown]
+# Move the Gaussian below over the hills and watch the four numbers. The forward divergence is least in the middle, the reverse on either hill; Wasserstein follows the forward one, and Jensen–Shannon hardly moves.
+
+# %% tags=["hide-input"]
+short = torch.linspace(-9, 9, 73)
+places = [k / 2 for k in range(-12, 13)]
+table = {name: [float(criteria[name](p, log_normal(grid, m, 1.3))) for m in places] for name in list(criteria)[:4]}
+frames = []
+for k, m in enumerate(places):
+    numbers = "; ".join(f"{name} {table[name][k]:.2f}" for name in table)
+    frames.append({
+        "label": f"m = {m:g}",
+        "lines": [
+            {"x": short, "y": hills(short).exp(), "name": "data"},
+            {"x": short, "y": log_normal(short, m, 1.3).exp(), "name": "Gaussian, s = 1.3"},
+        ],
+        "note": numbers,
+    })
+slider_figure("divergences-drag", frames, slider_label="mean m of the Gaussian", xlabel="x", ylabel="density", start=12,
+              title="One Gaussian over two hills", alt="A density with two hills and a movable Gaussian; below it the forward and reverse divergence, Jensen–Shannon and Wasserstein-1 for the chosen mean. Forward and Wasserstein are least at zero, reverse at plus and minus three.")
+
+# %% tags=["hide-input"]
+least = torch.tensor([abs(places[min(range(25), key=lambda k, n=name: table[n][k])]) for name in table])
+claim("divergences-drag", "distance from 0 of the best place in the figure: forward, reverse, JS, W1", least[[0, 1, 3]], torch.tensor([0.0, 3.0, 0.0]),
+      item="X0.1 Q0.1", by="middle, hill, middle")
+
+
+# %% [markdown]
+# ## The price of a lost mode
+#
+# {item}`X3.9` A preview of Part III, and the page in one formula. Let $p=(1-w)\,\mathcal N(0,1)+w\,\mathcal N(2a,1)$ with hills far apart, and let the model drop the second hill, $q=\mathcal N(0,1)$. With the binary entropy $h(w)$,
+#
+# $$
+# \mathrm{KL}(p\,\Vert\,q)\approx 2a^2w-h(w),\qquad \mathrm{KL}(q\,\Vert\,p)\approx-\log(1-w) .
+# $$ (eq-divergences-lost)
+#
+# The forward price grows with the *square of the distance* of what is lost; the reverse price does not know the distance at all, and for a mode of one per cent it is one hundredth of a nat.
+
+# %%
+def lost(w, a):
+    kept, dropped = log_normal(grid, 0.0, 1.0), log_normal(grid, 2 * a, 1.0)
+    both = torch.logaddexp(math.log(1 - w) + kept, math.log(w) + dropped)
+    return torch.stack([kl(both, kept), kl(kept, both)])
+
+
+# %% tags=["hide-input"]
+for w in (0.5, 0.1, 0.01):
+    h = -w * math.log(w) - (1 - w) * math.log(1 - w)
+    claim(f"divergences-lost-{round(100 * w)}", f"price of losing a mode of weight {w} at distance 10: forward, reverse", lost(w, 5.0),
+          torch.tensor([50 * w - h, -math.log(1 - w)]), item="X3.9", by="2a²w - h(w) and -log(1 - w)", atol=1e-3, unit="nats")
+
+# %% [markdown]
+# {item}`S0.11`
+#
+# :::{exercise-start} Q0.1 · Forward against reverse
+# :label: q0-1
+# :class: question
+# :::
+# {item}`Q0.1` How does minimising $\mathrm{KL}(p_{\text{data}}\Vert p_\theta)$ rather than $\mathrm{KL}(p_\theta\Vert p_{\text{data}})$ affect the learned model, above all where data are rare?
+# :::{exercise-end}
+# :::
+#
+# :::{solution-start} q0-1
+# :label: q0-1-solution
+# :class: dropdown
+# :::
+# **Forward** is infinite if the model excludes anything that occurs: it *covers*. Where data are rare its integrand is weighted by a small $p$, so that nothing but normalisation restrains the model: it may put mass into gaps, and does when it lacks the capacity for two hills. It needs samples of the data only.
+#
+# **Reverse** is infinite if the model allows what never occurs: it *avoids*, and is free to ignore. It needs the data's density, which we do not have. What implicit models minimise instead is in {ref}`ch-families`.
+#
+# In numbers, for the two fits of {numref}`fig-divergences-best`: the mass between the hills and the density on the hill that the reverse fit lost.
+
+# %%
+between = (grid.abs() <= 1).double()
+fits = [p] + [log_normal(grid, *best[n][:2]) for n in ("forward KL", "reverse KL")]
+mass = torch.stack([torch.trapezoid(f.exp() * between, grid) for f in fits])
+at_lost = torch.stack([f[2700] for f in fits])                     # log density at x = -3
+
+# %% tags=["hide-input"]
+phi = torch.distributions.Normal(0.0, 1.0).cdf
+truth = [float(phi(torch.tensor(-2.0)) - phi(torch.tensor(-4.0)))] + [
+    float(phi(torch.tensor((1 - m) / s)) - phi(torch.tensor((-1 - m) / s))) for m, s, _ in (best["forward KL"], best["reverse KL"])]
+claim("divergences-between", "mass between -1 and 1: data, forward fit, reverse fit", mass, torch.tensor(truth), item="Q0.1",
+      by="normal distribution function", atol=2e-3, digits=3)
+claim("divergences-ignored", "log density of the reverse fit at the lost hill minus the data's", at_lost[2] - at_lost[0], item="Q0.1",
+      by="it does not see it", at_most=-15.0, unit="nats", digits=3)
+
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# :::{exercise-start} Q0.2 · KL or Wasserstein for images
+# :label: q0-2
+# :class: question
+# :::
+# {item}`Q0.2` You train a generative model of images. How would you justify the divergence, or the Wasserstein distance, as objective?
+# :::{exercise-end}
+# :::
+#
+# :::{solution-start} q0-2
+# :label: q0-2-solution
+# :class: dropdown
+# :::
+# **The divergence**, if the model has a density: it needs no critic, covers, gives calibrated probabilities and code lengths, is the same in every coordinate system, and is statistically efficient ($P/2n$ nats, {ref}`ch-finite-data`).
+#
+# **Wasserstein**, if the model is a generator from a low-dimensional space: its images fill a surface that the data almost surely miss, the divergence is infinite and Jensen–Shannon is $\log2$ without a slope ({numref}`fig-divergences-apart`). Its price: somebody has to choose the distance between images, and the pixel distance is a poor one; it is fooled by outliers; and from samples it converges at $n^{-1/d}$. The cell
+# measures that rate: distance between two samples of the *same* uniform law.
+#
+# **A third way** is to add noise to the data at many levels and use the divergence there, where supports overlap: diffusion models ({ref}`ch-families`).
+
+# %%
+def rate(d, sizes=(50, 100, 200, 400), repeats=6):
+    """Slope of log mean W1 between two samples of the uniform law on the cube, against log n"""
+    means = []
+    for n in sizes:
+        runs = [w1_points(torch.rand(n, d, generator=gen), torch.rand(n, d, generator=gen)) for _ in range(repeats * 400 // n)]
+        means.append(torch.stack(runs).mean())
+    logs = torch.tensor(sizes).double().log()
+    centred = logs - logs.mean()
+    return (centred @ torch.stack(means).log()) / (centred @ centred)
+
+
+rates = torch.stack([rate(d) for d in (1, 5, 10, 50)])
+
+# %% tags=["hide-input"]
+claim("divergences-rate-1", "rate on the line", rates[0], -0.5, item="Q0.2 E0.9", by="n^(-1/2)", atol=0.1, digits=2)
+claim("divergences-rates", "rates in 5, 10 and 50 dimensions times the dimension", rates[1:] * torch.tensor([5.0, 10.0, 50.0]),
+      item="Q0.2 E0.9", by="-1 asymptotically: n^(-1/d); a factor of two either way at these n", at_least=-2.5, at_most=-0.8, digits=2)
+
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# ## Exercises
+
+# %% [markdown] ex={"id": "divergences-sampled", "role": "statement"}
+# :::{exercise} The reverse divergence from the wrong samples
+# :label: ex-divergences-sampled
+#
+# You have samples of $p$ and both log densities, and want $\mathrm{KL}(q\,\Vert\,p)$, which is an expectation under $q$. Weight the samples: with $r=q/p$, $\mathbb E_p[r\log r]$. Subtract what has mean zero and keeps every term non-negative, $r-1$, which lowers the variance:
+#
+# $$
+# \mathrm{KL}(q\,\Vert\,p)=\mathbb E_p\bigl[r\log r-(r-1)\bigr].
+# $$
+#
+# Return the estimate and its standard error.
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "divergences-sampled", "role": "stub"}
+def reverse_kl(log_p, log_q):
+    """Log densities (n,) of p and q at samples of p -> (estimate, standard error), two numbers"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "divergences-sampled", "role": "check"} tags=["hide-input"]
+def check_divergences_sampled():
+    g = torch.Generator().manual_seed(2)
+    for t, s in ((0.5, 1.0), (0.3, 0.8), (-0.4, 0.9)):
+        x = torch.randn(200_000, generator=g)
+        log_p = -0.5 * x**2
+        log_q = -0.5 * ((x - t) / s) ** 2 - math.log(s)
+        value, se = reverse_kl(log_p, log_q)
+        truth = 0.5 * (s**2 + t**2 - 1) - math.log(s)
+        wrong_way = 0.5 * ((1 + t**2) / s**2 - 1) + math.log(s)
+        assert abs(value - wrong_way) > 5 * se or abs(truth - wrong_way) < 5 * se, "this is the forward divergence, of p to q"
+        assert abs(value - truth) < 5 * se + 1e-3, f"q = N({t}, {s}²): the closed form is {truth - value:+.4f} away"
+        repeats = torch.tensor([reverse_kl(a, b)[0] for a, b in zip(log_p.view(200, -1), log_q.view(200, -1), strict=True)])
+        assert 0.7 < se * math.sqrt(200) / repeats.std().item() < 1.4, "the standard error does not fit the spread of repeated estimates"
+        few = [reverse_kl(a, b)[0] for a, b in zip(log_p[:2000].view(1000, 2), log_q[:2000].view(1000, 2), strict=True)]
+        assert min(few) >= 0, "every term is at least zero, so every estimate is; some are not"
+
+
+_ = self_check("divergences-sampled", check_divergences_sampled)
+
+
+# %% [markdown] ex={"id": "divergences-js", "role": "statement"}
+# :::{exercise} Several laws at once
+# :label: ex-divergences-js
+#
+# The Jensen–Shannon divergence of $K$ discrete laws with weights $w$ is $\sum_kw_k\,\mathrm{KL}(p_k\,\Vert\,M)$ with $M=\sum_kw_kp_k$: the information of a draw on which law it came from. Compute it from **log** probabilities, which may be $-\infty$ and may be as low as $-10^4$ without being zero; logarithms of sums only.
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "divergences-js", "role": "stub"}
+def js_many(log_p, w):
+    """Log probabilities (K, states), weights (K,) > 0 that sum to one -> nats, a number"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "divergences-js", "role": "check"} tags=["hide-input"]
+def check_divergences_js():
+    g = torch.Generator().manual_seed(4)
+    for k, states in ((2, 3), (3, 5), (4, 2)):
+        p = torch.rand(k, states, generator=g)
+        p = p / p.sum(1, keepdim=True)
+        w = torch.rand(k, generator=g) + 0.1
+        w = w / w.sum()
+        joint = w[:, None] * p  # information between the law's number and the draw
+        truth = (joint * (joint / (w[:, None] * joint.sum(0))).log()).sum().item()
+        got = float(js_many(p.log(), w))
+        assert math.isclose(got, truth, rel_tol=1e-9), f"{k} laws: the mutual information is {truth / got:.4g} times that"
+    apart = torch.tensor([[0.0, -math.inf], [-math.inf, 0.0]])
+    got = float(js_many(apart, torch.tensor([0.25, 0.75])))
+    entropy = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
+    assert math.isclose(got, entropy, rel_tol=1e-9), f"laws that exclude each other: the entropy of the weights, not {got}"
+    tiny = torch.log_softmax(torch.tensor([[0.0, -9000.0], [-9000.0, 0.0]]), 1)
+    assert math.isclose(float(js_many(tiny, torch.tensor([0.5, 0.5]))), math.log(2), rel_tol=1e-9), "probabilities of e^-9000 give nan or inf"
+
+
+_ = self_check("divergences-js", check_divergences_js)
+
+
+# %% [markdown] ex={"id": "divergences-w1", "role": "statement"}
+# :::{exercise} Unequal samples on the line
+# :label: ex-divergences-w1
+#
+# Return $W_1$ between two samples of *different* sizes $n$ and $m$ on the line, exactly, as $\int|F-G|\,dx$: both distribution functions are steps that change at the points of either sample only.
+#
+# *Implement · about 25 minutes · 4 points*
+# :::
+
+# %% ex={"id": "divergences-w1", "role": "stub"}
+def w1_unequal(x, y):
+    """x (n,), y (m,) -> number"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "divergences-w1", "role": "check"} tags=["hide-input"]
+def check_divergences_w1():
+    g = torch.Generator().manual_seed(6)
+    for n, m in ((3, 5), (4, 4), (1, 7), (6, 2)):
+        x, y = torch.randn(n, generator=g), torch.randn(m, generator=g) * 2 + 1
+        # the same by splitting every point into equal parts and assigning them
+        cost = (x.repeat_interleave(m)[:, None] - y.repeat_interleave(n)).abs()
+        rows, columns = optimize.linear_sum_assignment(cost.numpy())
+        truth = cost[rows, columns].mean().item()
+        got = float(w1_unequal(x.clone(), y.clone()))
+        assert math.isclose(got, truth, rel_tol=1e-9), f"{n} and {m} points: assignment of equal parts says {truth / max(got, 1e-12):.4g} times that"
+    same = torch.tensor([1.0, 1.0, 2.0])
+    assert abs(float(w1_unequal(same, torch.tensor([1.0, 2.0, 1.0])))) < 1e-12, "the same points in another order are at distance 0"
+    assert math.isclose(float(w1_unequal(torch.zeros(2), torch.tensor([0.0, 0.0, 3.0]))), 1.0), "a third of the mass at distance 3"
+
+
+_ = self_check("divergences-w1", check_divergences_w1)
+
+
+# %% [markdown] ex={"id": "divergences-sinkhorn", "role": "statement"}
+# :::{exercise} Transport between unequal heaps
+# :label: ex-divergences-sinkhorn
+#
+# Extend Sinkhorn's algorithm to marginals $a\in\mathbb R^n$ and $b\in\mathbb R^m$ of positive weights that sum to one. Return the plan that minimises $\langle P,C\rangle-\varepsilon H(P)$ with those marginals. Work in logarithms: $\varepsilon$ may be a thousandth of the costs.
+#
+# *Implement · about 30 minutes · 5 points*
+# :::
+
+# %% ex={"id": "divergences-sinkhorn", "role": "stub"}
+def transport(cost, a, b, eps, rounds=3000):
+    """cost (n, m), a (n,), b (m,) -> plan (n, m)"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "divergences-sinkhorn", "role": "check"} tags=["hide-input"]
+def check_divergences_sinkhorn():
+    g = torch.Generator().manual_seed(8)
+    n, m = 4, 6
+    cost = torch.cdist(torch.randn(n, 2, generator=g), torch.randn(m, 2, generator=g))
+    a, b = torch.rand(n, generator=g) + 0.2, torch.rand(m, generator=g) + 0.2
+    a, b = a / a.sum(), b / b.sum()
+    for eps in (1.0, 0.2):
+        plan = transport(cost.clone(), a.clone(), b.clone(), eps)
+        assert plan.shape == (n, m), f"the plan has the shape of the costs, got {tuple(plan.shape)}"
+        off = max((plan.sum(1) - a).abs().max().item(), (plan.sum(0) - b).abs().max().item())
+        assert off < 1e-6, f"ε = {eps}: the marginals are off by {off:.2g}"
+        # optimal: eps log P + C is a sum of a row term and a column term
+        kernel = eps * plan.log() + cost
+        mixed = kernel[:-1, :-1] - kernel[1:, :-1] - kernel[:-1, 1:] + kernel[1:, 1:]
+        assert mixed.abs().max() < 1e-8, f"ε = {eps}: the plan has the right marginals but is not the optimal one"
+    plan = transport(1000 * cost, a, b, 1.0)
+    assert torch.isfinite(plan).all(), "with ε much smaller than the costs the plan is not finite: stay in logarithms"
+    rows = [torch.eye(n)[i].repeat_interleave(m) for i in range(n)] + [torch.eye(m)[j].repeat(n) for j in range(m)]
+    exact = optimize.linprog(1000 * cost.flatten().numpy(), A_eq=torch.stack(rows).numpy(), b_eq=torch.cat([a, b]).numpy()).fun
+    got = (plan * 1000 * cost).sum().item()
+    assert exact - 1e-3 <= got + 1e-2 and got < exact + math.log(n * m), f"small ε: cost {got:.1f}, the linear programme says {exact:.1f}"
+
+
+_ = self_check("divergences-sinkhorn", check_divergences_sinkhorn)
+
+# %% [markdown]
+# ## What to read next
+#
+# - {cite:t}`peyre2019` is the textbook of computational transport; {cite:t}`cuturi2013` brought Sinkhorn's algorithm to machine learning.
+# - {cite:t}`endres2003` proves that the root of Jensen–Shannon is a metric.
+# - Next: {ref}`ch-families`, on which of these criteria each family of models uses.
