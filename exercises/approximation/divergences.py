@@ -15,7 +15,6 @@
 # # Exercises: What is the best approximation?
 
 # %% ex={"role": "setup"}
-import itertools
 import math
 
 import torch

@@ -1,0 +1,756 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: md:myst,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (ch-families)=
+# # Four families on one toy
+#
+# After this page you will be able to
+#
+# - write down what a variational autoencoder, an adversarial network, a flow and a diffusion model each optimise, and check it by quadrature where everything is exact;
+# - say which direction of which divergence each of them minimises, and hence what each does with two hills it cannot both fit;
+# - find the missing term in a diffusion bound, and the true source of blur;
+# - compare what the families can compute, and at what price.
+
+# %%
+import math
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torch.nn.functional import logsigmoid
+
+from genkit.checks import agree, claim, self_check
+from genkit.data import digits
+from genkit.divergences import js_quadrature, kl_quadrature
+from genkit.plot import colors, image_grid, style
+from genkit.train import fit, seed_everything
+
+style()
+gen = seed_everything(0)
+torch.set_default_dtype(torch.float64)
+
+# %% [markdown]
+# ## One target for all
+#
+# Four families dominate the field, and comparisons of them are mostly comparisons of large networks on large data, where nothing can be checked. On the line everything can. Let the data be two narrow hills,
+#
+# $$
+# p(x)=\tfrac12\mathcal N(x;-2,\tfrac14)+\tfrac12\mathcal N(x;2,\tfrac14),
+# $$ (eq-families-target)
+#
+# and give every family the same meagre budget of two or three parameters. What each of them does with it, shown in {numref}`fig-families-four`, is what it is made to do.
+
+# %%
+grid = torch.linspace(-12, 12, 4001)
+
+
+def integrate(values):
+    return torch.trapezoid(values, grid)
+
+
+def log_normal(x, m, s):
+    return -0.5 * ((x - m) / s) ** 2 - torch.log(torch.as_tensor(s)) - 0.5 * math.log(2 * math.pi)
+
+
+def log_target(x):
+    return torch.logaddexp(log_normal(x, -2.0, 0.5), log_normal(x, 2.0, 0.5)) - math.log(2)
+
+
+p = log_target(grid)
+entropy = -integrate(p.exp() * p)
+
+
+def kl(log_p, log_q):
+    return integrate(log_p.exp() * (log_p - log_q))
+
+
+def js(log_p, log_q):
+    log_m = torch.logaddexp(log_p, log_q) - math.log(2)
+    return 0.5 * kl(log_p, log_m) + 0.5 * kl(log_q, log_m)
+
+
+def minimise(loss, parameters):
+    """L-BFGS on a deterministic loss; the parameters are changed in place"""
+    optimiser = torch.optim.LBFGS(parameters, max_iter=400, line_search_fn="strong_wolfe", tolerance_change=1e-12)
+
+    def closure():
+        optimiser.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimiser.step(closure)
+    return loss().item()
+
+
+# %% [markdown]
+# ## Variational autoencoder
+#
+# {item}`S0.17` A latent variable $z\sim p(z)$, a decoder $p_\theta(x\mid z)$, and an encoder $q_\phi(z\mid x)$ that stands in for the posterior. Training maximises, over both, the evidence lower bound ({ref}`ch-representation` derives it),
+#
+# $$
+# \mathcal L(\theta,\phi;x)=\mathbb E_{q_\phi(z\mid x)}[\log p_\theta(x\mid z)]-\mathrm{KL}\bigl(q_\phi(z\mid x)\,\Vert\,p(z)\bigr)\;\le\;\log p_\theta(x) .
+# $$ (eq-families-elbo)
+#
+# Averaged over the data it is a divergence between two *joint* laws:
+#
+# $$
+# \mathbb E_p[\mathcal L]=-\mathrm{KL}\bigl(p(x)\,q_\phi(z\mid x)\,\Vert\,p(z)\,p_\theta(x\mid z)\bigr)-H(p),
+# $$ (eq-families-joint)
+#
+# with the data in front. Since marginals are closer than joints, a variational autoencoder minimises an upper bound of the **forward** divergence $\mathrm{KL}(p\,\Vert\,p_\theta)$. Our instance is linear, $p_\theta(x\mid z)=\mathcal N(az+b,\sigma^2)$ and $q_\phi(z\mid x)=\mathcal N(c(x-b),v)$:
+
+# %%
+def mean_elbo(a, b, log_sigma, c, log_v):
+    """E_p of the bound for the linear Gaussian autoencoder, every expectation over z in closed form."""
+    var, v = torch.exp(2 * log_sigma), torch.exp(log_v)
+    z = c * (grid - b)                                              # encoder's mean for every x on the grid
+    residual = (grid - b - a * z) ** 2 + a**2 * v                   # E_q (x - az - b)^2
+    reconstruction = -0.5 * residual / var - log_sigma - 0.5 * math.log(2 * math.pi)
+    divergence = 0.5 * (z**2 + v - 1 - log_v)                       # KL(q(z|x) || N(0, 1))
+    return integrate(p.exp() * (reconstruction - divergence))
+
+
+vae = [torch.tensor(x, requires_grad=True) for x in (0.5, 0.3, 0.0, 0.5, 0.0)]
+bound = -minimise(lambda: -mean_elbo(*vae), vae)
+a, b, log_sigma, c, log_v = (x.detach() for x in vae)
+vae_density = log_normal(grid, b, torch.sqrt(a**2 + torch.exp(2 * log_sigma)))
+
+# %% tags=["hide-input"]
+z_grid = torch.linspace(-9, 9, 721)
+joint_data = p[:, None] + log_normal(z_grid, c * (grid[:, None] - b), torch.exp(0.5 * log_v))
+joint_model = log_normal(z_grid, 0.0, 1.0) + log_normal(grid[:, None], a * z_grid + b, torch.exp(log_sigma))
+joint = integrate(torch.trapezoid(joint_data.exp() * (joint_data - joint_model), z_grid, dim=1))
+claim("families-joint", "mean bound of the trained autoencoder", bound, -joint - entropy, item="S0.17 Q0.5",
+      by="minus the joint divergence minus the entropy, by quadrature over x and z", atol=1e-5, unit="nats")
+claim("families-vae-forward", "divergence of the data to the autoencoder's marginal", kl(p, vae_density),
+      0.5 * math.log(2 * math.pi * math.e * 4.25) - entropy, item="Q0.5 E0.2", by="the best Gaussian by forward divergence: data's variance 4.25",
+      atol=1e-4, unit="nats")
+claim("families-vae-covers", "its mean and standard deviation", torch.stack([b.abs(), torch.sqrt(a**2 + torch.exp(2 * log_sigma))]).round(decimals=4),
+      torch.tensor([0.0, math.sqrt(4.25)]), item="E0.2", by="moments of the data: it covers both hills", atol=2e-3)
+claim("families-vae-tight", "bound minus log-likelihood", bound - integrate(p.exp() * vae_density), 0.0, item="S0.17",
+      by="a linear Gaussian posterior is exact", atol=1e-4, unit="nats", digits=1)
+worse = mean_elbo(a, b, log_sigma, 0.5 * c, log_v)
+claim("families-vae-gap", "with a wrong encoder the bound falls below by the mean divergence of posteriors", bound - worse,
+      integrate(p.exp() * 0.5 * (0.5 * c * (grid - b)) ** 2 / torch.exp(log_v)), item="S0.17", by="KL(q(z|x)‖p(z|x)), closed form",
+      rtol=1e-3, unit="nats")
+
+
+# %% [markdown]
+# ## Adversarial network
+#
+# {item}`S0.18` A generator draws $x=G(z)$; nobody can evaluate its density. A discriminator $D$ tries to tell its draws from data, and the two play
+#
+# $$
+# \min_G\max_D V(D,G)=\mathbb E_p[\log D(x)]+\mathbb E_z[\log(1-D(G(z)))] .
+# $$ (eq-families-game)
+#
+# With the best discriminator, $D^*=p/(p+q)$, the value is $2\,\mathrm{JS}(p,q)-\log4$ ({ref}`ch-adversarial` proves it). In practice the generator follows $-\log D$ instead, whose gradient at $D^*$ is that of $\mathrm{KL}(q\,\Vert\,p)-2\,\mathrm{JS}(p,q)$: the **reverse** divergence, less twice a bounded one. Our generator is $G(z)=m+sz$.
+
+# %%
+def best_value(log_q):
+    """V with the best discriminator for this generator"""
+    logit = p - log_q                                               # of D* = p / (p + q)
+    return integrate(p.exp() * logsigmoid(logit)) + integrate(log_q.exp() * logsigmoid(-logit))
+
+
+def non_saturating(log_q):
+    return kl(log_q, p) - 2 * js(p, log_q)
+
+
+def play(objective, m, log_s):
+    params = torch.tensor([m, log_s], requires_grad=True)
+    value = minimise(lambda: objective(log_normal(grid, params[0], params[1].exp())), [params])
+    return params[0].item(), params[1].exp().item(), value
+
+
+minimax = play(best_value, 1.0, 0.0)
+practice = play(non_saturating, 1.0, 0.0)
+
+# %% tags=["hide-input"]
+q = log_normal(grid, 0.7, 1.3)
+agree("families-kl-twin", kl(p, q), kl_quadrature(p, q, grid))
+agree("families-js-twin", js(p, q), js_quadrature(p, q, grid))
+claim("families-game", "value of the game at the best discriminator, for a generator N(0.7, 1.3²)", best_value(q), 2 * js(p, q) - math.log(4),
+      item="S0.18 Q0.5", by="2 JS - log 4", atol=1e-9, unit="nats")
+
+
+def frozen_gradient(theta, eps=1e-5):
+    """Slope of -E_q log D with D held at its best for theta: what the generator is given"""
+    logit = p - log_normal(grid, theta, 1.0)
+    up, down = (integrate(log_normal(grid, theta + e, 1.0).exp() * -logsigmoid(logit)) for e in (eps, -eps))
+    return (up - down) / (2 * eps)
+
+
+def slope(objective, theta, eps=1e-5):
+    up, down = (objective(log_normal(grid, theta + e, 1.0)) for e in (eps, -eps))
+    return (up - down) / (2 * eps)
+
+
+places = (-1.0, 0.5, 1.5, 3.0)
+given = torch.stack([frozen_gradient(t) for t in places])
+claim("families-non-saturating", "slope that the non-saturating loss gives N(θ, 1), θ = -1, 0.5, 1.5, 3", given,
+      torch.stack([slope(non_saturating, t) for t in places]), item="Q0.5 E0.2", by="slope of KL(q‖p) - 2 JS", atol=1e-6)
+claim("families-not-reverse", "the same minus the slope of KL(q‖p) alone, largest", (given - torch.stack([slope(lambda q: kl(q, p), t) for t in places])).abs().max(),
+      item="Q0.5", by="0 if it were the reverse divergence", at_least=0.1, digits=2)
+claim("families-minimax-covers", "minimax: the generator's deviation", minimax[1], item="E0.2 Q0.5",
+      by="covers both hills: just below the data's 2.0616", at_least=1.9, at_most=2.0616, digits=3)
+claim("families-practice-one", "in practice: mean and deviation", torch.tensor(practice[:2]), torch.tensor([2.0, 0.5]), item="E0.2 Q0.5",
+      by="one hill, fitted exactly", atol=2e-3, digits=3)
+
+# %% [markdown]
+# ## Flow
+#
+# {item}`S0.19` An increasing, in general an invertible, map $f$ carries $z\sim p_Z$ to $x=f(z)$, and
+#
+# $$
+# \log p_X(x)=\log p_Z\bigl(f^{-1}(x)\bigr)+\log\left|\det\frac{\partial f^{-1}}{\partial x}\right| .
+# $$ (eq-families-flow)
+#
+# The likelihood is exact, so training is maximum likelihood: the forward divergence itself, no bound. Three parameters here, $f(z)=\alpha z+\beta\tanh(z/\tau)$: a stretched Gaussian with a tear in the middle. Integrals over $x$ become integrals over $z$, so that the inverse is needed only at the end, by bisection.
+
+# %%
+z = torch.linspace(-8, 8, 8001)
+
+
+def flow(alpha, beta, tau, z):
+    """x = f(z) and log f'(z)"""
+    t = torch.tanh(z / tau)
+    return alpha * z + beta * t, torch.log(alpha + beta / tau * (1 - t**2))
+
+
+def flow_divergence(alpha, beta, tau):
+    """KL(p || flow) = ∫ p(f(z)) f'(z) [log p(f(z)) - log N(z) + log f'(z)] dz"""
+    x, log_slope = flow(alpha, beta, tau, z)
+    log_p = log_target(x)
+    return torch.trapezoid((log_p + log_slope).exp() * (log_p - log_normal(z, 0.0, 1.0) + log_slope), z)
+
+
+raw = torch.tensor([-0.7, 0.7, -1.5], requires_grad=True)            # logarithms keep all three positive
+flow_kl = minimise(lambda: flow_divergence(*raw.exp()), [raw])
+alpha, beta, tau = raw.detach().exp()
+
+
+def invert(x):
+    low, high = torch.full_like(x, -60.0), torch.full_like(x, 60.0)
+    for _ in range(80):
+        middle = (low + high) / 2
+        above = flow(alpha, beta, tau, middle)[0] > x
+        low, high = torch.where(above, low, middle), torch.where(above, middle, high)
+    return (low + high) / 2
+
+
+back = invert(grid)
+flow_density = log_normal(back, 0.0, 1.0) - flow(alpha, beta, tau, back)[1]
+
+# %% tags=["hide-input"]
+claim("families-flow-mass", "integral of the flow's density", integrate(flow_density.exp()), 1.0, item="S0.19", by="a density", atol=1e-3, digits=3)
+claim("families-flow-inverse", "largest error of x → z → x", (flow(alpha, beta, tau, back)[0] - grid).abs().max(), 0.0, item="S0.19", by="invertible", atol=1e-9)
+claim("families-flow-kl", "divergence of the data to the flow, over x", kl(p, flow_density), flow_kl, item="S0.19 Q0.5", by="the same integral over z", atol=1e-3, digits=2, unit="nats")
+claim("families-flow-better", "divergence to the best Gaussian over that to the flow", kl(p, vae_density) / flow_kl, item="S0.19",
+      by="1 if the tear did not help", at_least=5.0, digits=2)
+claim("families-flow-no-jacobian", "integral without the Jacobian", integrate(log_normal(back, 0.0, 1.0).exp()),
+      torch.trapezoid(log_normal(z, 0.0, 1.0).exp() * flow(alpha, beta, tau, z)[1].exp(), z), item="S0.19", by="mean slope of f, and not one", rtol=1e-2, digits=2)
+claim("families-flow-wrong-sign", "integral with the Jacobian's sign wrong", integrate((log_normal(back, 0.0, 1.0) + flow(alpha, beta, tau, back)[1]).exp()),
+      torch.trapezoid(log_normal(z, 0.0, 1.0).exp() * (2 * flow(alpha, beta, tau, z)[1]).exp(), z), item="S0.19", by="mean squared slope", rtol=2e-2, digits=2)
+
+
+# %% [markdown]
+# ## Diffusion
+#
+# {item}`S0.20` Destroy the data with noise in $T$ small steps, $q(x_t\mid x_{t-1})=\mathcal N\bigl(\sqrt{1-\beta_t}\,x_{t-1},\beta_t\bigr)$, and learn to go back, $p_\theta(x_{t-1}\mid x_t)$. With $\bar\alpha_t=\prod_{s\le t}(1-\beta_s)$ the noised data are $x_t=\sqrt{\bar\alpha_t}\,x_0+\sqrt{1-\bar\alpha_t}\,\varepsilon$, so for our hills every $p_t$ is again two hills, its score is a formula, and so is the best guess of the noise. The objective is once more a bound,
+#
+# $$
+# \log p_\theta(x_0)\ge\mathbb E_{q(x_{1:T}\mid x_0)}\Bigl[\log p(x_T)+\sum_{t\ge1}\log\frac{p_\theta(x_{t-1}\mid x_t)}{q(x_t\mid x_{t-1})}\Bigr],
+# $$ (eq-families-diffusion)
+#
+# an autoencoder's bound with $x_{1:T}$ as the latent and a fixed encoder: again **forward**.
+#
+# :::{admonition} Erratum E0.4 · The diffusion sum starts at one
+# :class: erratum
+# {item}`E0.4 X0.12` **The notes say** that the sum runs over $t>1$. **What is true:** $t\ge1$ {cite:p}`ho2020`. Without its first term, $\log p_\theta(x_0\mid x_1)/q(x_1\mid x_0)$, the data do not occur, and the rest is the bound for the *once noised* data $x_1$. For a Gaussian with variance 4, ten steps of $\beta=0.05$ and the exact reverse, both sums are exact; the wrong one even exceeds the log-likelihood that it
+# should bound.
+# :::
+
+# %%
+def diffusion_sum(variance, betas, first):
+    """The bound in nats for N(0, variance) with the exact reverse chain; the sum starts at t = first."""
+    half_log = lambda v: 0.5 * math.log(2 * math.pi * math.e * v)   # entropy of a Gaussian
+    total, v = 0.0, variance
+    for t, beta in enumerate(betas, start=1):
+        after = (1 - beta) * v + beta                               # variance of x_t
+        posterior = v * beta / after                                # of x_{t-1} given x_t
+        if t >= first:
+            total += -half_log(posterior) + half_log(beta)
+        v = after
+    return total - half_log(v)                                      # E log p(x_T)
+
+
+# %% tags=["hide-input"]
+right, wrong = (diffusion_sum(4.0, [0.05] * 10, first) for first in (1, 2))
+claim("families-sum", "sum from t = 1", right, -0.5 * math.log(2 * math.pi * math.e * 4), item="X0.12 E0.4", by="E log p(x_0): the bound is tight", atol=1e-9, digits=7, unit="nats")
+claim("families-sum-wrong", "sum from t = 2, as in the notes", wrong, -0.5 * math.log(2 * math.pi * math.e * 3.85), item="X0.12 E0.4",
+      by="E log p(x_1), variance 0.95 · 4 + 0.05", atol=1e-9, digits=7, unit="nats")
+claim("families-sum-excess", "by how much the wrong sum exceeds E log p(x_0)", wrong - right, 0.5 * math.log(4 / 3.85), item="X0.12 E0.4", by="closed form", atol=1e-9, unit="nats")
+
+
+# %% [markdown]
+# In continuous time, with $dx=-\tfrac12x\,dt+dW$ and $\bar\alpha_t=e^{-t}$, going back deterministically means following the **probability-flow** equation {cite:p}`song2021`
+#
+# $$
+# \dot x=-\tfrac12\bigl(x+\nabla\log p_t(x)\bigr)
+# $$ (eq-families-pf)
+#
+# from $t=T$ down to 0. On the line its map from noise to data keeps the order, so that pushing the quantiles of the noise through it shows its error without any chance.
+
+# %%
+def score(x, t):
+    """Gradient of log p_t for the two hills"""
+    keep = math.exp(-t)
+    var = keep * 0.25 + 1 - keep
+    m = 2 * math.sqrt(keep)
+    right = torch.sigmoid(2 * m * x / var)                          # posterior of the right hill
+    return (m * (2 * right - 1) - x) / var
+
+
+def generate(x, steps, T=10.0, score=score):
+    """Heun's method back from T to 0 in `steps` steps, fine where t is small; two evaluations of the score a step"""
+    times = [T * (1 - k / steps) ** 3 for k in range(steps + 1)]
+    for t, s in zip(times[:-1], times[1:], strict=True):
+        first = -0.5 * (x + score(x, t))
+        guess = x + (s - t) * first
+        x = x + (s - t) / 2 * (first - 0.5 * (guess + score(guess, s)))
+    return x
+
+
+u = (torch.arange(4000) + 0.5) / 4000                               # quantiles
+noise = torch.distributions.Normal(0.0, 1.0).icdf(u)
+cdf = torch.cumulative_trapezoid(p.exp(), grid)
+truth = grid[1:][torch.searchsorted(cdf, u)]                        # quantiles of the target, to a grid step
+distance = {steps: (generate(noise, steps) - truth).abs().mean().item() for steps in (4, 8, 16, 32, 64)}
+
+# %% [markdown]
+# The score itself must be learned, from $\min\mathbb E\lVert\varepsilon-\hat\varepsilon(x_t,t)\rVert^2$, whose optimum is $\varepsilon^*=-\sqrt{1-\bar\alpha_t}\,\nabla\log p_t$. A small network:
+
+# %%
+net = nn.Sequential(nn.Linear(2, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1))
+
+
+def predict(x, t):                                                  # x (n,), t (n,) -> noise (n,)
+    return net(torch.stack([x, torch.log(t)], 1))[:, 0]
+
+
+def noise_loss(n=512):
+    t = torch.exp(math.log(0.01) + math.log(1000) * torch.rand(n, generator=gen))          # 0.01 to 10
+    keep = torch.exp(-t)
+    x0 = torch.where(torch.rand(n, generator=gen) < 0.5, -2.0, 2.0) + 0.5 * torch.randn(n, generator=gen)
+    eps = torch.randn(n, generator=gen)
+    return ((eps - predict(keep.sqrt() * x0 + (1 - keep).sqrt() * eps, t)) ** 2).mean()
+
+
+history = fit(noise_loss, net.parameters(), steps=2500, lr=3e-3, schedule="cosine", generator=gen)
+
+
+def learned_score(x, t):
+    t = max(t, 0.01)
+    with torch.no_grad():
+        return -predict(x, torch.full_like(x, t)) / math.sqrt(1 - math.exp(-t))
+
+
+diffused = generate(noise, 64, score=learned_score)
+
+# %% tags=["hide-input"]
+x = torch.linspace(-4, 4, 401)
+for t in (0.05, 0.5, 2.0):
+    keep = math.exp(-t)
+    var = keep * 0.25 + 1 - keep
+    xr = x.clone().requires_grad_()
+    log_pt = torch.logaddexp(log_normal(xr, -2 * math.sqrt(keep), math.sqrt(var)), log_normal(xr, 2 * math.sqrt(keep), math.sqrt(var)))
+    (exact,) = torch.autograd.grad(log_pt.sum(), xr)
+    claim(f"families-score-{round(100 * t)}", f"score of the noised hills at t = {t}, largest error", (score(x, t) - exact).abs().max(), 0.0,
+          item="S0.20", by="autograd on the log density", atol=1e-9)
+steps = torch.tensor(list(distance)).double()
+errors = torch.tensor(list(distance.values()))
+claim("families-steps", "W1 to the target with the exact score, 4 steps over 64 steps", errors[0] / errors[-1], item="E0.26 S0.20",
+      by="1 if one pass were enough", at_least=20.0, digits=2)
+claim("families-steps-best", "W1 with 64 steps", errors[-1].round(decimals=2), 0.0, item="S0.20", by="the target, up to the grid's step of 0.006", atol=0.01, digits=1)
+excess = []
+for t in (0.05, 0.3, 1.0, 3.0):
+    keep = math.exp(-t)
+    xs = math.sqrt(keep) * truth[:, None] + math.sqrt(1 - keep) * noise[::40]      # (4000, 100) pairs of quantiles
+    xs = xs.flatten()
+    best = -math.sqrt(1 - keep) * score(xs, t)
+    with torch.no_grad():
+        excess.append(((predict(xs, torch.full_like(xs, t)) - best) ** 2).mean())
+claim("families-learned", "mean squared error of the learned noise against the exact one, t = 0.05, 0.3, 1, 3", torch.stack(excess), item="S0.20",
+      by="0 for a perfect network", at_most=0.02, stable=False)
+claim("families-learned-samples", "W1 of what the network generates", (diffused.sort().values - truth).abs().mean(), item="S0.20",
+      by="0 for a perfect network and sampler", at_most=0.15, stable=False)
+
+# %% mystnb={"figure": {"name": "fig-families-four", "caption": "Two hills and what four families make of them. Top: models with two or three parameters; the linear autoencoder and the minimax game cover, the non-saturating game takes one hill, the flow tears a Gaussian in two. Bottom: diffusion with a small network, and the error of its sampler against the number of steps with the exact score."}, "image": {"alt": "Top panel, a density with two hills and four models: two broad bumps over the middle, a narrow one on the right hill, and a two-hilled curve. Bottom left, a histogram of generated values that matches the hills. Bottom right, transport distance falling by orders of magnitude with the number of steps on logarithmic axes."}} tags=["hide-input", "picture-varies"]
+figure = plt.figure(figsize=(7, 5), layout="constrained")
+top, (left, right_ax) = figure.add_subplot(2, 1, 1), (figure.add_subplot(2, 2, 3), figure.add_subplot(2, 2, 4))
+near = grid.abs() < 5
+top.fill_between(grid[near], p[near].exp(), color=colors.muted, alpha=0.4, label="data")
+for name, density, dash in (("autoencoder", vae_density, "-"), ("game, minimax", log_normal(grid, *minimax[:2]), "--"),
+                            ("game, in practice", log_normal(grid, *practice[:2]), "-"), ("flow", flow_density, "-")):
+    top.plot(grid[near], density[near].exp(), dash, label=name)
+top.set(xlabel="$x$", ylabel="density")
+top.legend(fontsize=8)
+left.hist(diffused, bins=60, range=(-5, 5), density=True, color=colors.model, alpha=0.6, label="diffusion")
+left.plot(grid[near], p[near].exp(), color=colors.truth, lw=1, label="data")
+left.set(xlabel="$x$", ylabel="density")
+left.legend(fontsize=8)
+right_ax.loglog(steps, errors, "o-", color=colors.model)
+right_ax.set(xlabel="steps of the sampler", ylabel="$W_1$ to the data")
+plt.show()
+
+# %% [markdown]
+# :::{admonition} Erratum E0.26 · Not the best of both
+# :class: erratum
+# {item}`E0.26` **The notes say** that diffusion combines the tractability of autoencoders with the quality of adversarial networks. **What is true:** its likelihood is bounded, or obtained by solving {eq}`eq-families-pf`, not evaluated in one pass; and a sample takes dozens of evaluations where the other three take one. With the exact score, four steps leave {value}`families-steps:.0f` times the error of sixty-four.
+# :::
+#
+# ## Where blur comes from
+#
+# :::{admonition} Erratum E0.5 · Where blur comes from
+# :class: erratum
+# {item}`E0.5` **The notes say** that autoencoders' samples are blurred because of the divergence in the latent space. **What is true:** they are blurred because what is shown is the *mean* of a Gaussian likelihood over pixels, with its noise left out, under a forward divergence that must cover more than the code can hold. For the linear model every part is a formula: with $D$ pixels, $k$ codes and eigenvalues $\lambda_i$, the shown means lack the variance
+# $D\sigma^2=\frac{D}{D-k}\sum_{i>k}\lambda_i$. An autoencoder *without any divergence*, which is principal component analysis, lacks $\sum_{i>k}\lambda_i$: nearly as much. The share that the divergence adds is $k/D$.
+# :::
+
+# %%
+data = digits()
+x = data.train.x / 16                                               # (1077, 64)
+mean = x.mean(0)
+lam, vectors = torch.linalg.eigh(torch.cov(x.T, correction=0))
+lam, vectors = lam.flip(0), vectors.flip(1)                         # in falling order
+D = 64
+
+
+def best_linear_vae(k):
+    """Loadings (D, k) and noise variance of probabilistic PCA, the best linear autoencoder (ch-generation)"""
+    sigma2 = lam[k:].mean()
+    return vectors[:, :k] * (lam[:k] - sigma2).clamp_min(0).sqrt(), sigma2
+
+
+# %% mystnb={"figure": {"name": "fig-families-blur", "caption": "Top: digits. Middle: means decoded from random codes of a linear autoencoder with ten codes, as usually shown: blurred. Bottom: the same with the model's own pixel noise, which restores the variance that was missing, as noise."}, "image": {"alt": "Three rows of twelve small images: crisp digits, smooth grey blobs that resemble digits, and the same blobs under grain."}} tags=["hide-input"]
+loadings, sigma2 = best_linear_vae(10)
+codes = torch.randn(12, 10, generator=gen)
+shown = mean + codes @ loadings.T
+full = shown + sigma2.sqrt() * torch.randn(12, D, generator=gen)
+_, ax = plt.subplots(figsize=(7, 2))
+image_grid(torch.cat([x[:12], shown, full]), ncols=12, ax=ax, vmin=0, vmax=1)
+plt.show()
+
+# %% tags=["hide-input"]
+lost, without, share = [], [], []
+for k in (2, 10, 20):
+    w, s2 = best_linear_vae(k)
+    lost.append(lam.sum() - torch.trace(w @ w.T))
+    without.append(lam[k:].sum())
+    share.append((lost[-1] - without[-1]) / lost[-1])
+claim("families-blur", "variance missing from decoded means, k = 2, 10, 20", torch.stack(lost),
+      torch.stack([D / (D - k) * lam[k:].sum() for k in (2, 10, 20)]), item="E0.5", by="D/(D - k) times the discarded eigenvalues", rtol=1e-9)
+claim("families-blur-share", "share of it that is due to the divergence", torch.stack(share), torch.tensor([2.0, 10.0, 20.0]) / 64, item="E0.5", by="k/D", atol=1e-9)
+few = x[torch.randint(len(x), (60_000,), generator=gen)]
+decoded = mean + (few - mean) @ vectors[:, :10] @ vectors[:, :10].T
+claim("families-blur-pca", "variance missing from reconstructions by ten principal components, over that of the autoencoder's samples",
+      (few.var(0).sum() - decoded.var(0).sum()) / lost[1], 54 / 64, item="E0.5", by="(D - k)/D", rtol=0.01, digits=2)
+draws = mean + torch.randn(40_000, 10, generator=gen) @ loadings.T + sigma2.sqrt() * torch.randn(40_000, D, generator=gen)
+claim("families-noise-restores", "total variance of samples with the pixel noise", draws.var(0).sum(), lam.sum(), item="E0.5", by="variance of the data", rtol=0.01, digits=2)
+
+# %% [markdown]
+# {item}`E0.28` The notes close with two questions, broken over three numbers by a slip of layout. {item}`S0.21`
+#
+# :::{exercise-start} Q0.5 · Which divergence does each family minimise?
+# :label: q0-5
+# :class: question
+# :::
+# {item}`Q0.5` The notes ask to compare "the reverse divergence, as in variational autoencoders" with "the forward divergence, implicit in many adversarial networks". Is that so, and how do the choices act where data are rare?
+# :::{exercise-end}
+# :::
+#
+# :::{solution-start} q0-5
+# :label: q0-5-solution
+# :class: dropdown
+# :::
+# :::{admonition} Erratum E0.2 · Divergences of the families swapped
+# :class: erratum
+# {item}`E0.2` **The notes'** premise is the wrong way round. **What is true:** the autoencoder's bound is the *forward* divergence of joint laws, {eq}`eq-families-joint`; the reverse one occurs only for the posterior, inside the bound. The game is Jensen–Shannon with the minimax loss and reverse minus twice Jensen–Shannon with the usual one. Flow, diffusion and autoregressive models are forward. The claims above test each.
+# :::
+#
+# Where data are rare, a forward divergence charges next to nothing for too *much* model mass, a reverse one charges without limit. So likelihood models leave mass in the gap between the hills, and the non-saturating game leaves none, at the price of a hill:
+
+# %%
+gap = (grid.abs() < 0.5).double()
+lost_hill = (grid < -1).double()
+fitted = {"data": p, "autoencoder": vae_density, "minimax": log_normal(grid, *minimax[:2]),
+          "in practice": log_normal(grid, *practice[:2]), "flow": flow_density}
+in_gap = {name: integrate(d.exp() * gap) for name, d in fitted.items()}
+on_left = {name: integrate(d.exp() * lost_hill) for name, d in fitted.items()}
+
+# %% tags=["hide-input"]
+phi = torch.distributions.Normal(0.0, 1.0).cdf
+sd = torch.tensor(4.25).sqrt()
+claim("families-gap", "mass within 0.5 of the middle: autoencoder", in_gap["autoencoder"], phi(0.5 / sd) - phi(-0.5 / sd), item="Q0.5 E0.2",
+      by="normal distribution function; the data have 0.0013", atol=2e-3, digits=2)
+claim("families-gap-game", "the same for the game in practice, over the data's", in_gap["in practice"] / in_gap["data"], 1.0, item="Q0.5",
+      by="half of what two hills leave there comes from each side", rtol=0.05, digits=2)
+claim("families-left", "mass left of -1: autoencoder, minimax, practice, flow, where the data have one half",
+      torch.stack([on_left[n] for n in ("autoencoder", "minimax", "in practice", "flow")]).round(decimals=4),
+      torch.stack([phi(-1 / sd), phi(torch.tensor(-1 / minimax[1])), torch.tensor(0.0), phi(invert(torch.tensor([-1.0])))[0]]),
+      item="Q0.5 E0.2", by="distribution functions; for the flow, of its inverse", atol=3e-3, digits=2)
+
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# :::{exercise-start} Q0.6 · Flows meet diffusion
+# :label: q0-6
+# :class: question
+# :::
+# {item}`Q0.6` How could flows and diffusion models be combined to have the advantages of both?
+# :::{exercise-end}
+# :::
+#
+# :::{solution-start} q0-6
+# :label: q0-6-solution
+# :class: dropdown
+# :::
+# They are the same model seen from two sides. (a) Every diffusion has the flow {eq}`eq-families-pf` with the same marginals, invertible and with *exact* likelihood: along the path $\tfrac{d}{dt}\log p_t(x_t)=-\partial_x\dot x$. (b) A flow in continuous time can be trained as diffusion is, by regression on a known velocity instead of by simulation. (c) Its paths can be straightened and distilled to a few steps. (d) The noising itself can be
+# learned, or moved into the latent space of an autoencoder.
+#
+# Here is (a), for the hills: follow data to noise and add up the divergence. The only error left, apart from the integrator's, is that $p_T$ is not quite normal; for centred data it shrinks like $e^{-T}$, with the excess variance (if the mean were not zero, like $e^{-T/2}$).
+
+# %%
+def log_likelihood_by_flow(x, T, steps=1500):
+    """Exact log p_0(x) of the probability flow that ends in N(0, 1) at T, by Runge–Kutta of fourth order"""
+    def rates(x, t):
+        x = x.detach().requires_grad_()
+        velocity = -0.5 * (x + score(x, t))
+        (divergence,) = torch.autograd.grad(velocity.sum(), x)
+        return velocity.detach(), divergence
+
+    total = torch.zeros_like(x)
+    times = [T * (k / steps) ** 2 for k in range(steps + 1)]
+    for t, s in zip(times[:-1], times[1:], strict=True):
+        h = s - t
+        k1, d1 = rates(x, t)
+        k2, d2 = rates(x + h / 2 * k1, t + h / 2)
+        k3, d3 = rates(x + h / 2 * k2, t + h / 2)
+        k4, d4 = rates(x + h * k3, s)
+        x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        total = total + h / 6 * (d1 + 2 * d2 + 2 * d3 + d4)
+    return log_normal(x, 0.0, 1.0) + total
+
+
+at = torch.linspace(-3.5, 3.5, 57)
+mistakes = {T: (log_likelihood_by_flow(at, T) - log_target(at)).abs().max() for T in (6.0, 10.0, 14.0)}
+
+# %% tags=["hide-input"]
+claim("families-pf", "largest error of log p by the probability flow, T = 14", mistakes[14.0], 0.0, item="Q0.6", by="the target's log density", atol=1e-3, stable=False, unit="nats")
+claim("families-pf-rate", "error at T = 14 over error at T = 10", mistakes[14.0] / mistakes[10.0], math.exp(-4), item="Q0.6", by="e^(-ΔT)", rtol=0.15, digits=2)
+
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# ## What each can do
+#
+# :::{list-table}
+# :header-rows: 1
+# * - Family
+#   - Minimises
+#   - Density of a point
+#   - A sample
+#   - A code
+# * - variational autoencoder
+#   - bound of forward KL
+#   - bounded below
+#   - one pass
+#   - yes, an approximate posterior
+# * - adversarial network
+#   - JS, or reverse KL − 2 JS, at the best discriminator
+#   - none
+#   - one pass
+#   - none without an encoder
+# * - flow
+#   - forward KL
+#   - exact, one pass and a determinant
+#   - one pass (if both directions are cheap)
+#   - yes, exact and of full size
+# * - diffusion
+#   - bound of forward KL
+#   - bounded, or by solving an equation
+#   - dozens of passes
+#   - by the probability flow, of full size
+# :::
+#
+# Autoregressive models ({ref}`ch-density`) are the fifth: forward, exact, and one pass *per pixel* to sample.
+#
+# ## Exercises
+
+# %% [markdown] ex={"id": "families-flow", "role": "statement"}
+# :::{exercise} A flow with heavy tails
+# :label: ex-families-flow
+#
+# Let $z\sim\mathcal N(0,1)$ and $x=f(z)=\mu+s\,\sinh(az+b)$ with $s,a>0$. Return $\log p_X(x)$ in nats by {eq}`eq-families-flow`; the inverse is in closed form.
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "families-flow", "role": "stub"}
+def sinh_log_density(x, mu, s, a, b):
+    """x (n,), four numbers -> log density (n,)"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "families-flow", "role": "check"} tags=["hide-input"]
+def check_families_flow():
+    g = torch.Generator().manual_seed(1)
+    for mu, s, a, b in ((0.0, 1.0, 1.0, 0.0), (1.0, 0.5, 0.7, 0.4), (-2.0, 2.0, 1.3, -0.5)):
+        t = torch.linspace(-14, 14, 60_001)
+        x = mu + s * torch.sinh(t)  # a grid that reaches into the tails
+        density = sinh_log_density(x, mu, s, a, b).exp()
+        mass = torch.trapezoid(density, x).item()
+        assert abs(mass - 1) < 1e-3, f"μ, s, a, b = {mu, s, a, b}: the density integrates to {mass:.3g}"
+        draws = mu + s * torch.sinh(a * torch.randn(200_000, generator=g) + b)
+        for cut in (mu - s, mu, mu + s):
+            below = torch.trapezoid(density[x <= cut], x[x <= cut]).item()
+            seen = (draws <= cut).double().mean().item()
+            assert abs(below - seen) < 6e-3, f"P(x < {cut:.1f}) is {below:.3f} by your density and {seen:.3f} among draws"
+
+
+_ = self_check("families-flow", check_families_flow)
+
+
+# %% [markdown] ex={"id": "families-schedule", "role": "statement"}
+# :::{exercise} One step back, given the start
+# :label: ex-families-schedule
+#
+# For the chain of {eq}`eq-families-diffusion`, $q(x_{t-1}\mid x_t,x_0)$ is Gaussian with mean $c_t\,x_0+d_t\,x_t$ and variance $\tilde\beta_t$. Return, for given $\beta_1,\dots,\beta_T$, the three sequences for $t=1,\dots,T$. (For $t=1$ the answer must be certain.)
+#
+# *Implement · about 25 minutes · 4 points*
+# :::
+
+# %% ex={"id": "families-schedule", "role": "stub"}
+def one_step_back(betas):
+    """betas (T,) in (0, 1) -> weights of x_0 (T,), of x_t (T,), variances (T,)"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "families-schedule", "role": "check"} tags=["hide-input"]
+def check_families_schedule():
+    for betas in (torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.linspace(0.01, 0.9, 7)):
+        c, d, v = one_step_back(betas.clone())
+        n = len(betas)
+        assert c.shape == d.shape == v.shape == (n,), f"three sequences of length {n}, got {tuple(c.shape)}, {tuple(d.shape)}, {tuple(v.shape)}"
+        assert torch.allclose(torch.stack([c[0], d[0], v[0]]), torch.tensor([1.0, 0.0, 0.0])), "t = 1: x_0 is given, so nothing is open"
+        # joint covariance of (x_1..x_T) given x_0, built step by step; then condition
+        cov, mean = torch.zeros(n + 1, n + 1), torch.zeros(n + 1)
+        mean[0] = 1.0  # coefficient of x_0
+        for t in range(1, n + 1):
+            a = (1 - betas[t - 1]).sqrt()
+            mean[t] = a * mean[t - 1]
+            cov[t, :t] = cov[:t, t] = a * cov[t - 1, :t]
+            cov[t, t] = a**2 * cov[t - 1, t - 1] + betas[t - 1]
+        for t in range(2, n + 1):
+            gain = cov[t - 1, t] / cov[t, t]
+            assert torch.isclose(d[t - 1], gain), f"t = {t}: conditioning the joint Gaussian gives x_t another weight"
+            assert torch.isclose(c[t - 1], mean[t - 1] - gain * mean[t]), f"t = {t}: conditioning gives x_0 another weight"
+            assert torch.isclose(v[t - 1], cov[t - 1, t - 1] - gain * cov[t, t - 1]), f"t = {t}: conditioning gives another variance"
+
+
+_ = self_check("families-schedule", check_families_schedule)
+
+
+# %% [markdown] ex={"id": "families-elbo", "role": "statement"}
+# :::{exercise} The bound, point by point
+# :label: ex-families-elbo
+#
+# Let $p(z)=\mathcal N(0,1)$, $p(x\mid z)=\mathcal N(az+b,\sigma^2)$ and $q(z\mid x)=\mathcal N(m,v)$ for a given $x$. Return $\mathcal L(x)$ of {eq}`eq-families-elbo` in closed form.
+#
+# *Implement · about 25 minutes · 4 points*
+# :::
+
+# %% ex={"id": "families-elbo", "role": "stub"}
+def elbo(x, m, v, a, b, sigma):
+    """x (n,), encoder's means m (n,) and variances v (n,), three numbers -> bound (n,) in nats"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "families-elbo", "role": "check"} tags=["hide-input"]
+def check_families_elbo():
+    g = torch.Generator().manual_seed(5)
+    for a, b, sigma in ((1.0, 0.0, 1.0), (2.0, -1.0, 0.5), (0.3, 0.5, 1.5)):
+        x = torch.randn(6, generator=g) * 2
+        total = a**2 + sigma**2
+        best_m, best_v = a * (x - b) / total, torch.full((6,), sigma**2 / total)
+        evidence = -0.5 * (x - b) ** 2 / total - 0.5 * math.log(2 * math.pi * total)
+        assert torch.allclose(elbo(x, best_m, best_v, a, b, sigma), evidence), "with the exact posterior the bound is the log-likelihood"
+        m, v = torch.randn(6, generator=g), torch.rand(6, generator=g) + 0.2
+        gap = 0.5 * ((m - best_m) ** 2 / best_v + v / best_v - 1 - (v / best_v).log())
+        got = elbo(x, m, v, a, b, sigma)
+        assert (got <= evidence + 1e-9).all(), "a bound never exceeds the log-likelihood"
+        assert torch.allclose(got, evidence - gap), "with another encoder it is less by the divergence to the posterior; yours is not"
+
+
+_ = self_check("families-elbo", check_families_elbo)
+
+
+# %% [markdown] ex={"id": "families-referee", "role": "statement"}
+# :::{exercise} A referee who sees more data than fakes
+# :label: ex-families-referee
+#
+# In a batch a share $\pi$ of the pictures is real. The discriminator maximises $\pi\,\mathbb E_p[\log D]+(1-\pi)\,\mathbb E_q[\log(1-D)]$. From log densities on a grid return the best discriminator's **logit** at every point and the value it reaches, by the trapezoidal rule. Stay in logarithms: densities may be $e^{-2000}$.
+#
+# *Implement · about 20 minutes · 4 points*
+# :::
+
+# %% ex={"id": "families-referee", "role": "stub"}
+def best_referee(log_p, log_q, share, grid):
+    """log densities (n,) on the grid (n,), share in (0, 1) -> logit (n,), value"""
+    raise NotImplementedError("your code here")
+
+
+# %% ex={"id": "families-referee", "role": "check"} tags=["hide-input"]
+def check_families_referee():
+    grid = torch.linspace(-30, 30, 12_001)
+    normal = torch.distributions.Normal
+    log_p = normal(0.0, 1.0).log_prob(grid)
+    for t, share in ((2.0, 0.5), (1.0, 0.8), (0.0, 0.3)):
+        log_q = normal(t, 1.0).log_prob(grid)
+        logit, value = best_referee(log_p, log_q, share, grid)
+        # generalised Jensen-Shannon minus the entropy of the shares
+        log_m = torch.logaddexp(math.log(share) + log_p, math.log(1 - share) + log_q)
+        kl = [torch.trapezoid(a.exp() * (a - log_m), grid) for a in (log_p, log_q)]
+        truth = share * kl[0] + (1 - share) * kl[1] + share * math.log(share) + (1 - share) * math.log(1 - share)
+        assert torch.isclose(torch.as_tensor(value), truth, atol=1e-6), f"share {share}: the value is off by {float(value - truth):+.4f}"
+        posterior = torch.exp(math.log(share) + log_p - log_m)
+        assert torch.allclose(torch.sigmoid(logit), posterior, atol=1e-9), f"share {share}: the logit is not that of P(real | x)"
+    far = best_referee(normal(0.0, 0.3).log_prob(grid), normal(20.0, 0.3).log_prob(grid), 0.5, grid)
+    assert torch.isfinite(far[0]).all() and abs(float(far[1])) < 1e-6, "laws that exclude each other: a perfect referee reaches 0, without nan or inf"
+
+
+_ = self_check("families-referee", check_families_referee)
+
+# %% [markdown]
+# ## What to read next
+#
+# - {cite:t}`kingma2014`, {cite:t}`goodfellow2014`, {cite:t}`rezende2015` and {cite:t}`ho2020` introduce the four families in the form used here.
+# - {cite:t}`song2021` unites diffusion and flows in continuous time.
+# - Next: {ref}`ch-adversarial`, on the family that is a game.
