@@ -122,7 +122,8 @@ def test_item_of_a_written_part_is_treated(id: str) -> None:
     book = pages()
     if id[0] == "E" and item["severity"] == "C":
         return  # the register may be its only place
-    for home in item["home"]:
+    written = inventory()["written"]
+    for home in (h for h in item["home"] if h.split("/")[0] in written):  # the others are plans
         assert home in book, f"{id}: its home {home} does not exist"
         assert id in anchors(book[home]), f"{id} ({item['title']}) has no {{item}} anchor on {home}"
 

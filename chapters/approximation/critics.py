@@ -74,18 +74,24 @@ torch.set_default_dtype(torch.float64)
 # :::
 
 # %%
-def follow(sign_value, sign_penalty, lam=10.0, gap=2.0, w=1.05, rate=0.01, steps=60):
-    """Descend sign_value * (w * gap) + sign_penalty * lam * (|w| - 1)^2; all slopes w"""
+def follow(
+    sign_value, sign_penalty, lam=10.0, gap=2.0, w=1.05, rate=0.01, steps=60
+):
+    """Descend sign_value * (w * gap) + sign_penalty * lam * (|w| - 1)^2; all slopes
+    w"""
     path = [w]
     for _ in range(steps):
-        w = w - rate * (sign_value * gap + sign_penalty * 2 * lam * (abs(w) - 1) * math.copysign(1, w))
+        w = w - rate * (
+            sign_value * gap
+            + sign_penalty * 2 * lam * (abs(w) - 1) * math.copysign(1, w)
+        )
         path.append(w)
     return path
 
 
-right = follow(-1, +1, steps=400)                   # minimise -value + penalty
-as_printed = follow(-1, -1)                         # maximise  value + penalty
-other_way = follow(+1, +1, steps=400)               # minimise  value + penalty
+right = follow(-1, +1, steps=400)  # minimise -value + penalty
+as_printed = follow(-1, -1)  # maximise  value + penalty
+other_way = follow(+1, +1, steps=400)  # minimise  value + penalty
 
 # %% tags=["hide-input"]
 claim("critics-sign", "slope with the right sign, Δ = 2, λ = 10", right[-1], 1.1, item="X0.9 E0.3 S0.25", by="1 + Δ/2λ", atol=1e-6)
@@ -117,7 +123,9 @@ class Stack:
 
     def __init__(self, k, sizes):
         self.weights = [
-            (torch.randn(k, a, b, generator=gen) * math.sqrt(2 / a)).requires_grad_()
+            (
+                torch.randn(k, a, b, generator=gen) * math.sqrt(2 / a)
+            ).requires_grad_()
             for a, b in itertools.pairwise(sizes)
         ]
         self.biases = [torch.zeros(k, 1, b, requires_grad=True) for b in sizes[1:]]
@@ -134,7 +142,8 @@ class Stack:
 
 
 def gradient_norm(D, x):
-    """Slope of each network at each point: (k, n, d) -> (k, n); differentiable in the parameters"""
+    """Slope of each network at each point: (k, n, d) -> (k, n); differentiable in
+    the parameters"""
     x = x.detach().requires_grad_()
     (slope,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)
     return slope.norm(dim=2)
@@ -195,14 +204,15 @@ claim("critics-bias-slope", "slope that maximises cW - λ(c - 1)², searched", b
 
 # %%
 def chase(penalty, steps=3000, rate=0.02, critic_steps=10):
-    """A point g in the plane follows a linear critic w·x towards data at 0; |g| after each step"""
+    """A point g in the plane follows a linear critic w·x towards data at 0; |g|
+    after each step"""
     g, w, path = torch.tensor([1.0, 0.0]), torch.tensor([-0.9, 0.3]), []
     for _ in range(steps):
-        for _ in range(critic_steps):                                # ascend w·(0 - g) minus the penalty
+        for _ in range(critic_steps):  # ascend w·(0 - g) minus the penalty
             if penalty == "zero":
-                back = w                                             # slope of |w|²/2
+                back = w  # slope of |w|²/2
             else:
-                back = 20 * (w.norm() - 1) * w / w.norm()            # slope of 10 (|w| - 1)²
+                back = 20 * (w.norm() - 1) * w / w.norm()  # slope of 10 (|w| - 1)²
             w = w + rate * (-g - back)
         g = g + rate * w
         path.append(g.norm())
@@ -230,14 +240,15 @@ claim("critics-circles", "distances in the last 500 steps, one-centred penalty: 
 
 # %%
 def power_iteration(w, rounds):
-    """Estimates of the largest singular value after each round: (out, in) -> (rounds,)"""
+    """Estimates of the largest singular value after each round: (out, in) ->
+    (rounds,)"""
     u = torch.ones(w.shape[0]) / math.sqrt(w.shape[0])
     found = []
     for _ in range(rounds):
         v = w.T @ u
         v = v / v.norm()
         u = w @ v
-        found.append(u.norm())                                       # u'Wv before u is scaled
+        found.append(u.norm())  # u'Wv before u is scaled
         u = u / u.norm()
     return torch.stack(found)
 
@@ -246,7 +257,9 @@ def spectrum_matrix(values, n=12):
     """A random n×n matrix with given leading singular values"""
     left = torch.linalg.qr(torch.randn(n, n, generator=gen)).Q
     right = torch.linalg.qr(torch.randn(n, n, generator=gen)).Q
-    s = torch.cat([torch.tensor(values), 0.3 * torch.rand(n - len(values), generator=gen)])
+    s = torch.cat(
+        [torch.tensor(values), 0.3 * torch.rand(n - len(values), generator=gen)]
+    )
     return left @ torch.diag(s) @ right.T
 
 
@@ -274,8 +287,9 @@ claim("critics-power-once", "slope that a single multiplication finds, over the 
 
 # %%
 def conv_norm(kernel, n):
-    """Exact norm of a periodic convolution on n×n images: kernel (c_out, c_in, h, w) -> number"""
-    frequencies = torch.fft.fft2(kernel, s=(n, n))                   # (c_out, c_in, n, n)
+    """Exact norm of a periodic convolution on n×n images: kernel (c_out, c_in, h,
+    w) -> number"""
+    frequencies = torch.fft.fft2(kernel, s=(n, n))  # (c_out, c_in, n, n)
     return torch.linalg.matrix_norm(frequencies.permute(2, 3, 0, 1), 2).max()
 
 
@@ -287,7 +301,9 @@ def conv_matrix(kernel, n):
     """The same convolution as one big matrix, column by column"""
     columns = []
     for basis in torch.eye(kernel.shape[1] * n * n):
-        padded = torch.nn.functional.pad(basis.view(1, -1, n, n), (1, 1, 1, 1), mode="circular")
+        padded = torch.nn.functional.pad(
+            basis.view(1, -1, n, n), (1, 1, 1, 1), mode="circular"
+        )
         columns.append(torch.nn.functional.conv2d(padded, kernel).flatten())
     return torch.stack(columns, 1)
 
@@ -327,7 +343,8 @@ claim("critics-product", "largest slope of a random three-layer network over the
 
 # %%
 def packed_js(kept, m):
-    """Jensen–Shannon between m draws of p and m draws of p restricted to a share `kept` of its mass"""
+    """Jensen–Shannon between m draws of p and m draws of p restricted to a share
+    `kept` of its mass"""
     s = kept**m
     first = s * math.log(2 * s / (1 + s)) if s else 0.0
     return 0.5 * (first + (1 - s) * math.log(2) + math.log(2 / (1 + s)))
@@ -359,7 +376,7 @@ claim("critics-packing-small", "a mode of 1 % lost: Jensen–Shannon of 4 draws 
 
 # %%
 angles = 2 * math.pi * torch.arange(8) / 8
-centres = 2 * torch.stack([angles.cos(), angles.sin()], 1).float()     # (8, 2)
+centres = 2 * torch.stack([angles.cos(), angles.sin()], 1).float()  # (8, 2)
 SIGMA = 0.05
 
 
@@ -371,9 +388,12 @@ def ring(k, n):
 def play(kind, k=5, steps=2000, batch=128):
     pack = 2 if kind == "packed" else 1
     G, D = Stack(k, [4, 64, 64, 2]), Stack(k, [2 * pack, 64, 64, 1])
-    for_g, for_d = (torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.9)) for net in (G, D))
+    for_g, for_d = (
+        torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.9))
+        for net in (G, D)
+    )
 
-    def together(x):                                                  # (k, n, 2) -> (k, n / pack, 2 pack)
+    def together(x):  # (k, n, 2) -> (k, n / pack, 2 pack)
         return x.reshape(k, -1, 2 * pack)
 
     for _ in range(steps):
@@ -382,8 +402,10 @@ def play(kind, k=5, steps=2000, batch=128):
             fake = together(G(torch.randn(k, batch, 4, generator=gen)).detach())
             if kind == "wasserstein":
                 loss = (D(fake) - D(real)).mean((1, 2))
-                loss = loss + ((gradient_norm(D, interpolate(real, fake)) - 1) ** 2).mean(1)
-            else:                                                     # -log D(x) - log(1 - D(G(z))) in logits
+                loss = loss + (
+                    (gradient_norm(D, interpolate(real, fake)) - 1) ** 2
+                ).mean(1)
+            else:  # -log D(x) - log(1 - D(G(z))) in logits
                 loss = (softplus(-D(real)) + softplus(D(fake))).mean((1, 2))
             if kind == "R1":
                 loss = loss + 0.5 * (gradient_norm(D, real) ** 2).mean(1)
@@ -400,10 +422,13 @@ def play(kind, k=5, steps=2000, batch=128):
 
 
 def covered(x):
-    """Modes with more than 1 % of the samples within four standard deviations, and the share that is: (k, n, 2) -> (k,), (k,)"""
+    """Modes with more than 1 % of the samples within four standard deviations, and
+    the share that is: (k, n, 2) -> (k,), (k,)"""
     distance, mode = torch.cdist(x, centres.expand(len(x), 8, 2)).min(2)
     near = distance < 4 * SIGMA
-    count = torch.stack([((mode == c) & near).double().mean(1) > 0.01 for c in range(8)]).sum(0)
+    count = torch.stack(
+        [((mode == c) & near).double().mean(1) > 0.01 for c in range(8)]
+    ).sum(0)
     return count, near.double().mean(1)
 
 

@@ -73,6 +73,7 @@ def show_ladders():
     plt.show()
 
 
+# %% tags=["hide-input"]
 show_ladders()
 
 
@@ -381,23 +382,34 @@ claim("curriculum-shift-digits", "shift that real digits need at λ = −1, 1, 3
 
 # %%
 rho_toy, tau = 0.25, 1e-3  # four unit-variance pixels; tiny noise on both sides
-pooled_std = math.sqrt((1 + 3 * rho_toy) / 4)        # what G should learn
+pooled_std = math.sqrt((1 + 3 * rho_toy) / 4)  # what G should learn
+
 
 def normal(std, grid):
     return -0.5 * (grid / std) ** 2 - math.log(std) - 0.5 * math.log(2 * math.pi)
 
+
 def best_std(real_std):
     """The std of a Gaussian generator that minimises JS, on a grid of stds."""
     grid, stds = torch.linspace(-9, 9, 2001), torch.linspace(0.3, 1.3, 201)
-    gaps = [js_quadrature(normal(real_std, grid), normal(float(v), grid), grid) for v in stds]
+    gaps = [
+        js_quadrature(normal(real_std, grid), normal(float(v), grid), grid)
+        for v in stds
+    ]
     return stds[torch.stack(gaps).argmin()]
+
 
 # one detail coordinate, (x₁ − x₂)/√2: variance 1 − ρ in reality, none in a pooled fake
 fine = torch.sinh(torch.linspace(-12, 12, 20_001)) * (9 / math.sinh(12))
-separate = js_quadrature(normal(math.sqrt(1 - rho_toy + tau**2), fine), normal(tau, fine), fine)
+separate = js_quadrature(
+    normal(math.sqrt(1 - rho_toy + tau**2), fine), normal(tau, fine), fine
+)
 
-P4 = 4 * A.T @ A                                     # (64, 64) 4×4, written back
-test, perfect = data.test.x / 16, data.validation.x / 16 @ P4  # “G”: fresh real digits, pooled
+P4 = 4 * A.T @ A  # (64, 64) 4×4, written back
+test, perfect = (
+    data.test.x / 16,
+    data.validation.x / 16 @ P4,
+)  # “G”: fresh real digits, pooled
 
 
 # %% tags=["hide-input"]
@@ -449,8 +461,10 @@ check_erratum()
 # %%
 SEEDS = 6
 
+
 def new_layers(sizes, plans, last=1.0):
-    """Weights (plans·seeds, in, out) and biases: each plan starts from the same seeds."""
+    """Weights (plans·seeds, in, out) and biases: each plan starts from the same
+    seeds."""
     params = []
     for a, b in itertools.pairwise(sizes):
         params.append(math.sqrt(2 / a) * torch.randn(SEEDS, a, b, generator=gen))
@@ -458,11 +472,14 @@ def new_layers(sizes, plans, last=1.0):
     params[-2] *= last
     return [p.float().repeat(plans, 1, 1).requires_grad_() for p in params]
 
+
 def stacked_mlp(params, x, activation):
-    """x (plans·seeds, batch, in) -> (plans·seeds, batch, out): one network per matrix of the stack."""
+    """x (plans·seeds, batch, in) -> (plans·seeds, batch, out): one network per
+    matrix of the stack."""
     for W, b in zip(params[:-2:2], params[1:-2:2], strict=True):
         x = activation(torch.baddbmm(b, x, W))
     return torch.baddbmm(params[-1], x, params[-2])
+
 
 def shared(draw, plans):
     """The same draw (seeds, ...) for every plan: (plans·seeds, ...)."""
@@ -472,21 +489,34 @@ def shared(draw, plans):
 # %%
 GAN_PLANS = ["full resolution", "growing", "as printed", "stops at 4×4"]
 GAN_STEPS, BATCH = 1500, 32
-P = {r: ((8 // r) ** 2 * pooling(8, 8 // r).T @ pooling(8, 8 // r)).float() for r in (2, 4, 8)}
+P = {
+    r: ((8 // r) ** 2 * pooling(8, 8 // r).T @ pooling(8, 8 // r)).float()
+    for r in (2, 4, 8)
+}
+
 
 def r_of(step):
     """The curriculum r(t)."""
     return 2 if step < GAN_STEPS // 6 else 4 if step < GAN_STEPS // 3 else 8
 
+
 def views(step):
-    """Projections (24, 64, 64) through which D sees real and fake images, plan by plan."""
+    """Projections (24, 64, 64) through which D sees real and fake images, plan by
+    plan."""
     r = r_of(step)
     real, fake = (8, r, 8, min(r, 4)), (8, r, r, min(r, 4))
-    return [torch.stack([P[k] for k in side]).repeat_interleave(SEEDS, 0) for side in (real, fake)]
+    return [
+        torch.stack([P[k] for k in side]).repeat_interleave(SEEDS, 0)
+        for side in (real, fake)
+    ]
+
 
 def generate(G, n, generator):
     z = torch.randn(SEEDS, n, 16, generator=generator)
-    return torch.sigmoid(stacked_mlp(G, shared(z, 4), lambda h: leaky_relu(h, 0.2)))  # (24, n, 64)
+    return torch.sigmoid(
+        stacked_mlp(G, shared(z, 4), lambda h: leaky_relu(h, 0.2))
+    )  # (24, n, 64)
+
 
 def judge(D, x):
     return stacked_mlp(D, x, lambda h: leaky_relu(h, 0.2))  # logits (24, n, 1)
@@ -502,8 +532,13 @@ def distances(real, G, seed):
 
 # %%
 def train_gans():
-    G, D = new_layers([16, 64, 64, 64], 4, last=0.5), new_layers([64, 64, 64, 1], 4, last=0.5)
-    adam_G, adam_D = (torch.optim.Adam(p, lr=5e-4, betas=(0.5, 0.99)) for p in (G, D))
+    G, D = (
+        new_layers([16, 64, 64, 64], 4, last=0.5),
+        new_layers([64, 64, 64, 1], 4, last=0.5),
+    )
+    adam_G, adam_D = (
+        torch.optim.Adam(p, lr=5e-4, betas=(0.5, 0.99)) for p in (G, D)
+    )
     digits_01, curve = data.train.x / 16, []
     for step in range(GAN_STEPS):
         see_real, see_fake = views(step)
@@ -513,7 +548,9 @@ def train_gans():
         # D: log D(P x) + log(1 − D(P G(z))), with softplus(−l) = −log D
         loss_D = softplus(-judge(D, real)) + softplus(judge(D, fake.detach()))
         adam_D.zero_grad()
-        loss_D.mean((1, 2)).sum().backward()  # a sum over networks: no gradient crosses
+        loss_D.mean(
+            (1, 2)
+        ).sum().backward()  # a sum over networks: no gradient crosses
         adam_D.step()
         # G: −log D(P G(z))
         loss_G = softplus(-judge(D, fake)).mean((1, 2)).sum()
@@ -523,6 +560,7 @@ def train_gans():
         if (step + 1) % (GAN_STEPS // 6) == 0:
             curve.append(distances(data.validation.x / 16, G, 7))
     return G, torch.stack(curve)  # (6, 4, seeds)
+
 
 G, gan_curve = train_gans()
 
@@ -535,19 +573,39 @@ G, gan_curve = train_gans()
 def paired_interval(differences):
     """Mean and half-width of the 95 % t-interval of paired differences (seeds,)."""
     n = len(differences)
-    return differences.mean(), stats.t.ppf(0.975, n - 1) * differences.std() / math.sqrt(n)
+    return differences.mean(), stats.t.ppf(
+        0.975, n - 1
+    ) * differences.std() / math.sqrt(n)
 
-classifier = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
-_ = fit(lambda b: torch.nn.functional.cross_entropy(classifier(b[0]), b[1]), classifier.parameters(),
-        (data.train.x / 16, data.train.y), steps=500, lr=5e-3, generator=gen)
+
+classifier = torch.nn.Sequential(
+    torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10)
+)
+_ = fit(
+    lambda b: torch.nn.functional.cross_entropy(classifier(b[0]), b[1]),
+    classifier.parameters(),
+    (data.train.x / 16, data.train.y),
+    steps=500,
+    lr=5e-3,
+    generator=gen,
+)
+
 
 def features(x):  # (n, 64) -> (n, 32)
     return relu(classifier[0](x)).detach()
 
+
 fakes = generate(G, 360, torch.Generator().manual_seed(9)).detach().double()
-by_pixels = torch.stack([frechet_distance(test, x) for x in fakes]).reshape(4, SEEDS)
-by_features = torch.stack([frechet_distance(features(test), features(x)) for x in fakes]).reshape(4, SEEDS)
-by_c2st = [c2st(data.test.x, (16 * x).round(), generator=torch.Generator().manual_seed(3)) for x in fakes[:12]]
+by_pixels = torch.stack([frechet_distance(test, x) for x in fakes]).reshape(
+    4, SEEDS
+)
+by_features = torch.stack(
+    [frechet_distance(features(test), features(x)) for x in fakes]
+).reshape(4, SEEDS)
+by_c2st = [
+    c2st(data.test.x, (16 * x).round(), generator=torch.Generator().manual_seed(3))
+    for x in fakes[:12]
+]
 by_c2st = torch.tensor(by_c2st).reshape(2, SEEDS)
 
 
@@ -607,19 +665,23 @@ check_gans()
 
 # %%
 def best_slope(phi, weight):
-    """Weighted least squares of ε on z = cos φ y + sin φ ε; also its standard error."""
+    """Weighted least squares of ε on z = cos φ y + sin φ ε; also its standard
+    error."""
     y, eps = torch.randn(2, len(phi), generator=gen)
     z = phi.cos() * y + phi.sin() * eps
     a = (weight * z * eps).mean() / (weight * z**2).mean()
     residual = weight * z * (eps - a * z)
     return a, residual.std() / math.sqrt(len(phi)) / (weight * z**2).mean()
 
+
 u = uniform(400_000)
 slopes = {
     "uniform": best_slope(u * math.pi / 2, one(u)),
     "noisy-half": best_slope((1 + u) * math.pi / 4, one(u)),
     "unweighted": best_slope(torch.acos(1 - u), one(u)),
-    "reweighted": best_slope(torch.acos(1 - u), 2 / (math.pi * torch.acos(1 - u).sin())),
+    "reweighted": best_slope(
+        torch.acos(1 - u), 2 / (math.pi * torch.acos(1 - u).sin())
+    ),
 }
 
 # %% tags=["hide-input"]
@@ -653,13 +715,17 @@ for name, truth, by in (
 # their sum must be the Gaussian's own negative log-likelihood, for any data and any $\gamma_0<\gamma_1$.
 
 # %%
-train, validation, test_x = (dequantise(part.x, generator=gen) for part in (data.train, data.validation, data.test))
+train, validation, test_x = (
+    dequantise(part.x, generator=gen)
+    for part in (data.train, data.validation, data.test)
+)
 mean = train.mean(0)
 c, V = torch.linalg.eigh(torch.cov(train.T, correction=0))
 scale = c.mean().sqrt()
-c = c / scale**2                                     # (64,) variances of y
+c = c / scale**2  # (64,) variances of y
 y_val, y_test = ((x - mean) @ V / scale for x in (validation, test_x))
-low, high = -5.0, 4.0                                # γ₀, γ₁
+low, high = -5.0, 4.0  # γ₀, γ₁
+
 
 def gaussian_eps(z, gamma, c):
     """E[ε | z] if y ~ N(0, c); z (..., 64), gamma (..., 1)."""
@@ -672,7 +738,8 @@ def gaussian_eps(z, gamma, c):
 
 # %% tags=["hide-input"]
 def ends(m2):
-    """The first two terms of the bound in nats, from second moments m2 (64,) of y."""
+    """The first two terms of the bound in nats, from second moments m2 (64,) of
+    y."""
     g0, g1 = torch.tensor([low, high])
     a2, s2 = torch.sigmoid(-g1), torch.sigmoid(g1)
     v = a2 * c + s2
@@ -727,16 +794,22 @@ claim("curriculum-vlb-no-half", "wrong: without the ½ of the integral the bound
 T_PLANS, T_STEPS, T_BATCH = ["uniform", "easy first", "hard first"], 900, 64
 tones = torch.arange(1, 9) * math.pi / (high - low)
 
+
 def predict(params, z, gamma):
-    """ε̂: the Gaussian's answer plus a correction; z (18, n, 64), gamma (18, n, 1), float32."""
+    """ε̂: the Gaussian's answer plus a correction; z (18, n, 64), gamma (18, n, 1),
+    float32."""
     cc = c.float()
     a2, s2 = torch.sigmoid(-gamma), torch.sigmoid(gamma)
     v = a2 * cc + s2
     seen = torch.cat([z / v.sqrt(), torch.cos(tones.float() * (gamma - low))], -1)
-    return gaussian_eps(z, gamma, cc) + (a2 * cc / v).sqrt() * stacked_mlp(params, seen, silu)
+    return gaussian_eps(z, gamma, cc) + (a2 * cc / v).sqrt() * stacked_mlp(
+        params, seen, silu
+    )
+
 
 def noised(y, gamma, eps):
     return torch.sigmoid(-gamma).sqrt() * y + torch.sigmoid(gamma).sqrt() * eps
+
 
 def window(step):
     """Lowest and highest γ of each plan at this step, (18, 1, 1) each."""
@@ -759,7 +832,12 @@ def train_diffusion(lr):
         bottom, top = window(step)
         gamma = bottom + (top - bottom) * u
         eps = shared(torch.randn(SEEDS, T_BATCH, 64, generator=gen), 3)
-        loss = (eps - predict(params, noised(y, gamma, eps), gamma)).square().mean((1, 2)).sum()
+        loss = (
+            (eps - predict(params, noised(y, gamma, eps), gamma))
+            .square()
+            .mean((1, 2))
+            .sum()
+        )
         adam.zero_grad()
         loss.backward()
         adam.step()
@@ -771,15 +849,25 @@ def train_diffusion(lr):
 
 # %%
 def bound(params, y, strata):
-    """VLB in nats, (plans, seeds): the Gaussian's exact NLL plus what the correction changes, on the same noise."""
+    """VLB in nats, (plans, seeds): the Gaussian's exact NLL plus what the
+    correction changes, on the same noise."""
     g, change = torch.Generator().manual_seed(5), 0.0
     for k in range(strata):
-        gamma = low + (high - low) * (k + torch.rand(len(y), 1, generator=g).float()) / strata
+        gamma = (
+            low
+            + (high - low)
+            * (k + torch.rand(len(y), 1, generator=g).float())
+            / strata
+        )
         eps = torch.randn(y.shape, generator=g).float()
         z = noised(y.float(), gamma, eps)
         with torch.no_grad():
-            ours = predict(params, z.expand(3 * SEEDS, -1, -1), gamma.expand(3 * SEEDS, -1, -1))
-        error = (eps - ours).square().sum(-1) - (eps - gaussian_eps(z, gamma, c.float())).square().sum(-1)
+            ours = predict(
+                params, z.expand(3 * SEEDS, -1, -1), gamma.expand(3 * SEEDS, -1, -1)
+            )
+        error = (eps - ours).square().sum(-1) - (
+            eps - gaussian_eps(z, gamma, c.float())
+        ).square().sum(-1)
         change = change + 0.5 * (high - low) * error.double().mean(1) / strata
     exact = 0.5 * ((2 * math.pi * c).log() + (y**2).mean(0) / c).sum()
     return (exact + change).reshape(3, SEEDS)
@@ -847,6 +935,7 @@ def show_runs():
     plt.show()
 
 
+# %% tags=["hide-input"]
 show_runs()
 
 
@@ -885,14 +974,19 @@ show_runs()
 # **Point 4, executed.** The Gaussian predictor has an exact integral, so every estimator can be held against the truth. Each batch has 64 test digits, one level $\gamma_i$ each, and estimates $\frac1{64}\sum_i \frac{1}{q(\gamma_i)}\,\frac12\lVert\varepsilon_i-\hat\varepsilon_i\rVert^2$.
 
 # %%
-def uniform_t(R, n):         # independent
+def uniform_t(R, n):  # independent
     return torch.rand(R, n, generator=gen)
 
-def low_discrepancy_t(R, n): # one random shift of a regular grid for the whole batch
+
+def low_discrepancy_t(
+    R, n
+):  # one random shift of a regular grid for the whole batch
     return (torch.arange(n) / n + torch.rand(R, 1, generator=gen)) % 1
 
-def stratified_t(R, n):      # one independent draw in each cell of the grid
+
+def stratified_t(R, n):  # one independent draw in each cell of the grid
     return (torch.arange(n) + torch.rand(R, n, generator=gen)) / n
+
 
 def half_errors(y, gamma):
     """½‖ε − ε̂‖² of the Gaussian predictor; y (..., 64), gamma (...)."""
@@ -900,9 +994,12 @@ def half_errors(y, gamma):
     z = noised(y, gamma[..., None], eps)
     return 0.5 * (eps - gaussian_eps(z, gamma[..., None], c)).square().sum(-1)
 
+
 # importance: q(γ) ∝ root of the mean squared loss, tabulated on the validation digits
 table = torch.linspace(low, high, 181)
-root = torch.stack([half_errors(y_val, g.expand(len(y_val))).square().mean().sqrt() for g in table])
+root = torch.stack(
+    [half_errors(y_val, g.expand(len(y_val))).square().mean().sqrt() for g in table]
+)
 cdf = torch.cat([torch.zeros(1), torch.cumulative_trapezoid(root, table)])
 cdf = cdf / cdf[-1]
 
@@ -930,15 +1027,20 @@ def estimates(times, schedule, R=1500, n=64):
     pick = torch.randint(len(y_test), (R, n), generator=gen)
     return (weight * half_errors(y_test[pick], gamma)).mean(1)
 
+
 runs = {
     "uniform": estimates(uniform_t, flat),
     "low-discrepancy": estimates(low_discrepancy_t, flat),
     "stratified": estimates(stratified_t, flat),
     "importance": estimates(uniform_t, importance),
     "cosine": estimates(uniform_t, cosine),
-    "one-t": estimates(lambda R, n: torch.rand(R, 1, generator=gen).expand(R, n), flat),
+    "one-t": estimates(
+        lambda R, n: torch.rand(R, 1, generator=gen).expand(R, n), flat
+    ),
 }
-forgot = estimates(uniform_t, lambda t: (cosine(t)[0], torch.full_like(t, high - low)))
+forgot = estimates(
+    uniform_t, lambda t: (cosine(t)[0], torch.full_like(t, high - low))
+)
 
 
 # %% tags=["hide-input"]

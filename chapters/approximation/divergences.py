@@ -32,7 +32,13 @@ import torch
 from scipy import optimize
 
 from genkit.checks import agree, claim, monte_carlo, self_check
-from genkit.divergences import js_discrete, js_quadrature, kl_gaussian, kl_quadrature, wasserstein_1d
+from genkit.divergences import (
+    js_discrete,
+    js_quadrature,
+    kl_gaussian,
+    kl_quadrature,
+    wasserstein_1d,
+)
 from genkit.plot import colors, style
 from genkit.slider import slider_figure
 from genkit.train import seed_everything
@@ -40,7 +46,7 @@ from genkit.train import seed_everything
 style()
 gen = seed_everything(0)
 torch.set_default_dtype(torch.float64)
-grid = torch.linspace(-30, 30, 6001)            # for all integrals over the line
+grid = torch.linspace(-30, 30, 6001)  # for all integrals over the line
 
 
 # %% [markdown]
@@ -63,7 +69,7 @@ def hills(x, weight=0.5):
     return torch.logaddexp(left, right)
 
 
-def kl(log_p, log_q):                           # log densities on the grid
+def kl(log_p, log_q):  # log densities on the grid
     return torch.trapezoid(log_p.exp() * (log_p - log_q), grid)
 
 
@@ -72,7 +78,7 @@ def js(log_p, log_q):
     return 0.5 * kl(log_p, log_m) + 0.5 * kl(log_q, log_m)
 
 
-def w1(log_p, log_q):                           # area between the distribution functions
+def w1(log_p, log_q):  # area between the distribution functions
     f, g = (torch.cumulative_trapezoid(d.exp(), grid) for d in (log_p, log_q))
     return torch.trapezoid((f - g).abs(), grid[1:])
 
@@ -323,10 +329,11 @@ def w1_points(x, y):
 
 
 def sinkhorn(cost, eps, rounds=2000):
-    """Plan (n, m) with uniform marginals that minimises <plan, cost> - eps H(plan)."""
+    """Plan (n, m) with uniform marginals that minimises <plan, cost> - eps
+    H(plan)."""
     n, m = cost.shape
     f, g = torch.zeros(n), torch.zeros(m)
-    for _ in range(rounds):                                  # in logarithms: exp(-cost/eps) would underflow
+    for _ in range(rounds):  # in logarithms: exp(-cost/eps) would underflow
         f = -eps * (torch.logsumexp((g - cost) / eps, 1) + math.log(n))
         g = -eps * (torch.logsumexp((f[:, None] - cost) / eps, 0) + math.log(m))
     return torch.exp((f[:, None] + g - cost) / eps)
@@ -383,7 +390,8 @@ plt.show()
 
 # %% tags=["hide-input"]
 def js_hermite(t):
-    """The same by Gauss–Hermite: half the mean of log 2/(1 + e^(tx - t²/2)) under either law, equal by symmetry"""
+    """The same by Gauss–Hermite: half the mean of log 2/(1 + e^(tx - t²/2)) under
+    either law, equal by symmetry"""
     nodes, weights = map(torch.as_tensor, np.polynomial.hermite_e.hermegauss(150))
     return (weights @ (math.log(2) - torch.nn.functional.softplus(t * nodes - t**2 / 2))) / weights.sum()
 
@@ -508,7 +516,7 @@ for w in (0.5, 0.1, 0.01):
 between = (grid.abs() <= 1).double()
 fits = [p] + [log_normal(grid, *best[n][:2]) for n in ("forward KL", "reverse KL")]
 mass = torch.stack([torch.trapezoid(f.exp() * between, grid) for f in fits])
-at_lost = torch.stack([f[2700] for f in fits])                     # log density at x = -3
+at_lost = torch.stack([f[2700] for f in fits])  # log density at x = -3
 
 # %% tags=["hide-input"]
 phi = torch.distributions.Normal(0.0, 1.0).cdf
@@ -545,10 +553,16 @@ claim("divergences-ignored", "log density of the reverse fit at the lost hill mi
 
 # %%
 def rate(d, sizes=(50, 100, 200, 400), repeats=6):
-    """Slope of log mean W1 between two samples of the uniform law on the cube, against log n"""
+    """Slope of log mean W1 between two samples of the uniform law on the cube,
+    against log n"""
     means = []
     for n in sizes:
-        runs = [w1_points(torch.rand(n, d, generator=gen), torch.rand(n, d, generator=gen)) for _ in range(repeats * 400 // n)]
+        runs = [
+            w1_points(
+                torch.rand(n, d, generator=gen), torch.rand(n, d, generator=gen)
+            )
+            for _ in range(repeats * 400 // n)
+        ]
         means.append(torch.stack(runs).mean())
     logs = torch.tensor(sizes).double().log()
     centred = logs - logs.mean()

@@ -37,7 +37,13 @@ from sklearn.neural_network import MLPClassifier
 from genkit.checks import agree, claim, monte_carlo, self_check
 from genkit.data import binarise, dequantise, digits, toy
 from genkit.divergences import kl_quadrature, mmd2
-from genkit.metrics import bits_per_dim, c2st, frechet_distance, inception_score, precision_recall
+from genkit.metrics import (
+    bits_per_dim,
+    c2st,
+    frechet_distance,
+    inception_score,
+    precision_recall,
+)
 from genkit.plot import colors, image_grid, scatter, style
 from genkit.train import seed_everything
 
@@ -55,8 +61,15 @@ data = digits()  # levels 0..16, 8×8 pixels: 1077 / 360 / 360 images
 
 # %%
 kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])[None, None] / 16
-noisy = lambda x: (x + 2 * torch.randn(x.shape, generator=gen)).round().clamp(0, 16)
-blurred = lambda x: F.conv2d(x.view(-1, 1, 8, 8), kernel, padding=1).view(-1, 64)
+
+
+def noisy(x):
+    return (x + 2 * torch.randn(x.shape, generator=gen)).round().clamp(0, 16)
+
+
+def blurred(x):
+    return F.conv2d(x.view(-1, 1, 8, 8), kernel, padding=1).view(-1, 64)
+
 
 def generators(x, y, n):
     """Eight samples (n, 64) from fresh digits x (m, 64), y (m,) in random order."""
@@ -70,10 +83,14 @@ def generators(x, y, n):
         "blur": blurred(x[:n]),
         "memorised": data.train.x[torch.randperm(1077, generator=gen)[:n]],
         "twins": x[: n // 2].repeat(2, 1),
-        "two moments": data.train.x.mean(0) + torch.randn(n, 64, generator=gen) @ root.T,
+        "two moments": data.train.x.mean(0)
+        + torch.randn(n, 64, generator=gen) @ root.T,
     }
 
-pool_x = torch.cat([data.validation.x, data.test.x])  # (720, 64), used by no generator
+
+pool_x = torch.cat(
+    [data.validation.x, data.test.x]
+)  # (720, 64), used by no generator
 pool_y = torch.cat([data.validation.y, data.test.y])
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evaluation-flaws", "caption": "Ten images from each of eight generators. The first is perfect, the others have one flaw each; half of the flaws can't be seen in single images."}, "image": {"alt": "Eight rows of ten small grey digits. Rows named noise, blur and two moments look damaged; the rows named one class lost, wrong balance, memorised and twins look like the first row of real digits."}}
@@ -120,17 +137,29 @@ def gaussian_nll(x, mean, cov):  # (n, d) -> nats per image, averaged
     law = torch.distributions.MultivariateNormal(mean, cov)
     return -law.log_prob(x).mean()
 
-cube, cube_test = (dequantise(part.x, generator=gen) for part in (data.train, data.test))
+
+cube, cube_test = (
+    dequantise(part.x, generator=gen) for part in (data.train, data.test)
+)
 m, C = cube.mean(0), cube.T.cov()
 nll = gaussian_nll(cube_test, m, C)
-nll_255 = gaussian_nll(255 * cube_test, 255 * m, 255**2 * C)  # the same images, 0..255
+nll_255 = gaussian_nll(
+    255 * cube_test, 255 * m, 255**2 * C
+)  # the same images, 0..255
+
 
 def floor_bpd(s):  # no dequantisation: one Gaussian per pixel, deviation at least s
     x = data.train.x / 16
-    return bits_per_dim(-torch.distributions.Normal(x.mean(0), x.std(0).clamp(min=s))
-                        .log_prob(x).sum(1).mean(), 64)
+    return bits_per_dim(
+        -torch.distributions.Normal(x.mean(0), x.std(0).clamp(min=s))
+        .log_prob(x)
+        .sum(1)
+        .mean(),
+        64,
+    )
 
-constant = int((data.train.x.std(0) == 0).sum())              # pixels that never change
+
+constant = int((data.train.x.std(0) == 0).sum())  # pixels that never change
 
 # %% tags=["hide-input"]
 agree("evaluation-bpd-twin", nll / (64 * math.log(2)), bits_per_dim(nll, 64))
@@ -161,17 +190,23 @@ def chain_nll(train, test):
     """Pixel j by least squares on pixels < j; nats per image."""
     total = 0.0
     for j in range(64):
-        A = torch.cat([torch.ones(len(train), 1), train[:, :j]], 1)    # (n, 1 + j)
+        A = torch.cat([torch.ones(len(train), 1), train[:, :j]], 1)  # (n, 1 + j)
         w = torch.linalg.lstsq(A, train[:, j : j + 1]).solution
         s2 = (train[:, j] - (A @ w)[:, 0]).square().mean()
         r = test[:, j] - w[0, 0] - test[:, :j] @ w[1:, 0]
         total += 0.5 * (r.square().mean() / s2 + (2 * math.pi * s2).log())
     return total
 
-as_chain, as_joint = chain_nll(cube, cube_test), gaussian_nll(cube_test, m, cube.T.cov(correction=0))
+
+as_chain, as_joint = (
+    chain_nll(cube, cube_test),
+    gaussian_nll(cube_test, m, cube.T.cov(correction=0)),
+)
 ink, ink_test = binarise(data.train.x), binarise(data.test.x)
 rate = (ink.sum(0) + 1) / (len(ink) + 2)
-black_and_white = -(ink_test * rate.log() + (1 - ink_test) * (1 - rate).log()).sum(1).mean()
+black_and_white = (
+    -(ink_test * rate.log() + (1 - ink_test) * (1 - rate).log()).sum(1).mean()
+)
 
 # %% tags=["hide-input"]
 claim("evaluation-architectures", "one Gaussian as 64 regressions: bits per pixel", bits_per_dim(as_chain, 64, levels=17),
@@ -209,16 +244,21 @@ def linear_vae(k):
     s2 = lam[:-k].mean()
     return U[:, -k:] * (lam[-k:] - s2).sqrt(), s2
 
+
 def bounds(x, W, s2, K):
     """IW-K estimate per image, (n,), with the best factorised encoder."""
     k = W.shape[1]
     precision = torch.eye(k) + W.T @ W / s2
-    mean = torch.linalg.solve(precision, W.T @ (x - m).T / s2).T                # (n, k)
+    mean = torch.linalg.solve(precision, W.T @ (x - m).T / s2).T  # (n, k)
     q = torch.distributions.Normal(mean, precision.diagonal().rsqrt())
-    z = q.rsample((K,))                                                         # (K, n, k)
-    log_w = (torch.distributions.Normal(m + z @ W.T, s2.sqrt()).log_prob(x).sum(-1)
-             + torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1) - q.log_prob(z).sum(-1))
+    z = q.rsample((K,))  # (K, n, k)
+    log_w = (
+        torch.distributions.Normal(m + z @ W.T, s2.sqrt()).log_prob(x).sum(-1)
+        + torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1)
+        - q.log_prob(z).sum(-1)
+    )
     return torch.logsumexp(log_w, 0) - math.log(K)
+
 
 W0, s2 = linear_vae(20)
 R = torch.linalg.qr(torch.randn(20, 20, generator=gen))[0]
@@ -269,23 +309,33 @@ claim("evaluation-elbo-reversal", "the same difference in ELBO, codes rotated in
 # %%
 def inception(probs):
     """Inception score of class probabilities (n, K)."""
-    marginal = probs.mean(0)                                      # over the generated samples
-    kl = special.rel_entr(probs.numpy(), marginal.numpy()).sum(1) # (n,) nats
+    marginal = probs.mean(0)  # over the generated samples
+    kl = special.rel_entr(probs.numpy(), marginal.numpy()).sum(1)  # (n,) nats
     return float(math.exp(kl.mean()))
 
-classifier = LogisticRegression(C=10, max_iter=5000, tol=1e-8).fit(data.train.x.numpy() / 16, data.train.y.numpy())
+
+classifier = LogisticRegression(C=10, max_iter=5000, tol=1e-8).fit(
+    data.train.x.numpy() / 16, data.train.y.numpy()
+)
 A, b = torch.tensor(classifier.coef_), torch.tensor(classifier.intercept_)
+
 
 def logits(x):  # (n, 64) -> (n, 10)
     return x / 16 @ A.T + b
 
+
 def probs(x):
     return torch.softmax(logits(x), 1)
 
-agree("evaluation-is-twin", inception(probs(data.test.x)), inception_score(probs(data.test.x)))
-surest = probs(data.train.x).argmax(0)                  # one training image per class
-ten = data.train.x[surest].repeat(100, 1)               # a generator that knows ten images
-nonsense = 16 * (A > 0).double()                        # each class's weights, as black and white
+
+agree(
+    "evaluation-is-twin",
+    inception(probs(data.test.x)),
+    inception_score(probs(data.test.x)),
+)
+surest = probs(data.train.x).argmax(0)  # one training image per class
+ten = data.train.x[surest].repeat(100, 1)  # a generator that knows ten images
+nonsense = 16 * (A > 0).double()  # each class's weights, as black and white
 
 # %% tags=["hide-input"]
 real_is = inception(probs(data.test.x))
@@ -298,7 +348,9 @@ claim("evaluation-is-nonsense", "of ten images of the classifier's own weights",
 claim("evaluation-is-certain", "of one hot label per image, ten classes equally often", inception(torch.eye(10).repeat(7, 1)), 10.0,
       item="S0.14", by="closed form K", atol=1e-12)
 q = probs(data.test.x)
-H = lambda p: -torch.special.xlogy(p, p).sum(-1)
+def H(p):
+    return -torch.special.xlogy(p, p).sum(-1)
+
 claim("evaluation-is-information", "log of the score of the real digits", math.log(real_is), H(q.mean(0)) - H(q).mean(), item="S0.14",
       by="mutual information H(y) - H(y|x)", atol=1e-10, unit="nats")
 single = torch.eye(10)[:1].repeat(50, 1)
@@ -327,12 +379,23 @@ plt.show()
 
 # %%
 reference = logits(data.validation.x)
-null_space = torch.linalg.svd(A)[2][10:]                 # (54, 64): directions that A ignores
+null_space = torch.linalg.svd(A)[2][10:]  # (54, 64): directions that A ignores
 static = data.test.x + 8 * torch.randn(360, 54, generator=gen) @ null_space
-score = {name: frechet_distance(reference, logits(x)) for name, x in
-         {"real": data.test.x, "static": static, "nonsense": nonsense, "ten": ten}.items()}
-halves = [frechet_distance(logits(pool_x[i[:n]]), logits(pool_x[i[n : 2 * n]]))
-          for n in (45, 360) for _ in range(10) for i in [torch.randperm(720, generator=gen)]]
+score = {
+    name: frechet_distance(reference, logits(x))
+    for name, x in {
+        "real": data.test.x,
+        "static": static,
+        "nonsense": nonsense,
+        "ten": ten,
+    }.items()
+}
+halves = [
+    frechet_distance(logits(pool_x[i[:n]]), logits(pool_x[i[n : 2 * n]]))
+    for n in (45, 360)
+    for _ in range(10)
+    for i in [torch.randperm(720, generator=gen)]
+]
 small, large = torch.stack(halves).view(2, 10).mean(1)
 
 # %% tags=["hide-input"]
@@ -381,22 +444,33 @@ claim("evaluation-frechet-bias", "two halves of one set of real digits: distance
 # %%
 def first_collision(p, count):
     """E[T] when count[i] outcomes have probability p[i] each, (K,) and (K,)."""
-    alive = lambda t: math.exp((count * (torch.log1p(p * t) - p * t)).sum())
+
+    def alive(t):
+        return math.exp((count * (torch.log1p(p * t) - p * t)).sum())
+
     scale = float((count * p**2).sum()) ** -0.5
-    return integrate.quad(alive, 0, 12 * scale, epsabs=1e-10, epsrel=1e-10, limit=200)[0]
+    return integrate.quad(
+        alive, 0, 12 * scale, epsabs=1e-10, epsrel=1e-10, limit=200
+    )[0]
+
 
 def uniform_collision(N):
     """The same for N equal outcomes, by the sum."""
     k = torch.arange(1, N + 1)
     return 1 + float(torch.cumprod((N - k + 1) / N, 0).sum())
 
+
 def birthdays(n_outcomes, runs):  # simulate (runs,) first collisions
     draws = torch.randint(n_outcomes, (runs, 400), generator=gen)
     order = draws.sort(dim=1, stable=True)
-    again = (order.values[:, 1:] == order.values[:, :-1])
+    again = order.values[:, 1:] == order.values[:, :-1]
     return torch.where(again, order.indices[:, 1:], 10**6).min(1).values + 1
 
-tail_p, tail_n = torch.tensor([0.05, 0.5e-6]), torch.tensor([10.0, 1e6])  # ten outcomes hold half the mass
+
+tail_p, tail_n = (
+    torch.tensor([0.05, 0.5e-6]),
+    torch.tensor([10.0, 1e6]),
+)  # ten outcomes hold half the mass
 tail = first_collision(tail_p, tail_n)
 runs = birthdays(1000, 4000)
 
@@ -452,10 +526,13 @@ def pairs_within(x, r):
     """Share of the pairs of x (n, d) that are nearer than r."""
     return (torch.pdist(x) < r).double().mean()
 
+
 radius = 0.5 * torch.pdist(data.validation.x).min()
 fifty = data.test.x[:50]
-hidden = fifty[torch.randint(50, (400,), generator=gen)] + 0.2 * torch.randn(400, 64, generator=gen)
-collisions = pairs_within(hidden, radius)                       # estimates sum p² = 1/50
+hidden = fifty[torch.randint(50, (400,), generator=gen)] + 0.2 * torch.randn(
+    400, 64, generator=gen
+)
+collisions = pairs_within(hidden, radius)  # estimates sum p² = 1/50
 
 # %% tags=["hide-input"]
 claim("evaluation-near-duplicates", "50 hidden images with noise: estimate of sum p² from near duplicates", collisions, 0.02, item="E0.21 S0.31",
@@ -479,17 +556,26 @@ def plural(x):
     distance = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
     return distance.fill_diagonal_(math.inf).min(1).values.mean()
 
+
 def vendi(x, h):
     """Effective number of different samples, Gaussian kernel of width h."""
-    K = torch.exp(-torch.cdist(x, x).square() / (2 * h**2))          # (M, M), ones on the diagonal
+    K = torch.exp(
+        -torch.cdist(x, x).square() / (2 * h**2)
+    )  # (M, M), ones on the diagonal
     lam = torch.linalg.eigvalsh(K / len(x)).clamp(min=0)
     return torch.exp(-torch.special.xlogy(lam, lam).sum())
 
-square = lambda M: torch.rand(M, 2, generator=gen)
+
+def square(M):
+    return torch.rand(M, 2, generator=gen)
+
+
 twice = square(500).repeat(2, 1)
 scaled = torch.stack([plural(square(M)) * math.sqrt(M) for M in (100, 1000, 4000)])
-mean_nn = monte_carlo(torch.stack([plural(square(1000)) * math.sqrt(1000) for _ in range(20)]))
-far = 100 * torch.eye(7).repeat(9, 1)                                # seven images, nine copies of each
+mean_nn = monte_carlo(
+    torch.stack([plural(square(1000)) * math.sqrt(1000) for _ in range(20)])
+)
+far = 100 * torch.eye(7).repeat(9, 1)  # seven images, nine copies of each
 
 # %% tags=["hide-input"]
 claim("evaluation-plural-twins", "500 points of the unit square, each with a twin: D_plural", plural(twice), 0.0, item="E0.22", by="the twin is the neighbour")
@@ -523,16 +609,33 @@ claim("evaluation-vendi-twins", "Vendi score of 500 points with twins over that 
 def balls(real, fake, k=3):
     """Precision, recall and coverage of fake (m, d) for real (n, d)."""
     exact = {"compute_mode": "donot_use_mm_for_euclid_dist"}
-    radius = lambda x: torch.cdist(x, x, **exact).kthvalue(k + 1, 1).values  # the point itself is first
-    cross = torch.cdist(real, fake, **exact)                                 # (n, m)
-    inside = cross <= radius(real)[:, None]                                  # real ball i holds fake j
-    return (inside.any(0).double().mean(), (cross <= radius(fake)).any(1).double().mean(),
-            inside.any(1).double().mean())
+
+    def radius(x):
+        return (
+            torch.cdist(x, x, **exact).kthvalue(k + 1, 1).values
+        )  # the point itself is first
+
+    cross = torch.cdist(real, fake, **exact)  # (n, m)
+    inside = cross <= radius(real)[:, None]  # real ball i holds fake j
+    return (
+        inside.any(0).double().mean(),
+        (cross <= radius(fake)).any(1).double().mean(),
+        inside.any(1).double().mean(),
+    )
+
 
 x, y = torch.randn(2, 200, 5, generator=gen)
-agree("evaluation-pr-twin", torch.stack(balls(x, y)[:2]), torch.tensor(precision_recall(x, y)))
-null = torch.stack([torch.stack(balls(*torch.randn(2, 100, 5, generator=gen))) for _ in range(150)])
-covered = 1 - math.prod((99 - i) / (199 - i) for i in range(3))    # n = m = 100, k = 3
+agree(
+    "evaluation-pr-twin",
+    torch.stack(balls(x, y)[:2]),
+    torch.tensor(precision_recall(x, y)),
+)
+null = torch.stack(
+    [torch.stack(balls(*torch.randn(2, 100, 5, generator=gen))) for _ in range(150)]
+)
+covered = 1 - math.prod(
+    (99 - i) / (199 - i) for i in range(3)
+)  # n = m = 100, k = 3
 
 # %% [markdown]
 # A perfect generator does not score one. For coverage its value is exact: a real ball stays empty if the three nearest of the 199 other points, which are exchangeable, are all real.
@@ -554,7 +657,9 @@ claim("evaluation-coverage-wrong", "wrong: the point itself counts as first neig
 
 # %%
 grid = torch.linspace(-16, 16, 6001)
-normal = lambda mean, s: torch.distributions.Normal(mean, s).log_prob(grid)
+def normal(mean, s):
+    return torch.distributions.Normal(mean, s).log_prob(grid)
+
 two = torch.logaddexp(normal(-3.0, 1.0), normal(3.0, 1.0)) - math.log(2)
 one, broad = normal(3.0, 1.0), normal(0.0, math.sqrt(10))
 
@@ -612,17 +717,21 @@ claim("evaluation-modes-mean", "distance of the mean from the origin: five modes
 
 # %%
 def same_moments(x, n):
-    """n Gaussian draws (n, d), moved so that mean and covariance equal those of x."""
+    """n Gaussian draws (n, d), moved so that mean and covariance equal those of
+    x."""
     z = torch.randn(n, x.shape[1], generator=gen)
     L = torch.linalg.cholesky(z.T.cov())
     lam, U = torch.linalg.eigh(x.T.cov())
     white = torch.linalg.solve_triangular(L, (z - z.mean(0)).T, upper=False).T
     return x.mean(0) + white @ (U * lam.clamp(min=0).sqrt()).T
 
+
 copy = same_moments(data.test.x, 360)
 lam_r, U_r = torch.linalg.eigh(data.test.x.T.cov())
 lam_g, U_g = torch.linalg.eigh(copy.T.cov())
-agreement = (U_r[:, -2:] * U_g[:, -2:]).sum(0).abs()         # cosines of the first two axes
+agreement = (
+    (U_r[:, -2:] * U_g[:, -2:]).sum(0).abs()
+)  # cosines of the first two axes
 told = c2st(data.test.x, copy, generator=gen)
 
 # %% tags=["hide-input"]
@@ -660,36 +769,70 @@ def two_sample_accuracy(real, fake, g):
     orders = [torch.randperm(len(real), generator=g) for _ in range(2)]
     seed = int(torch.randint(2**31, (), generator=g))
     half = len(real) // 2
-    train, test = (torch.cat([real[orders[0]][part], fake[orders[1]][part]]).numpy()
-                   for part in (slice(half), slice(half, None)))
+    train, test = (
+        torch.cat([real[orders[0]][part], fake[orders[1]][part]]).numpy()
+        for part in (slice(half), slice(half, None))
+    )
     mean, std = train.mean(0), train.std(0)
-    label = torch.arange(2).repeat_interleave(half).numpy()      # 0 real, 1 fake
-    net = MLPClassifier((64,), alpha=0.1, batch_size=min(128, 2 * half), max_iter=100, random_state=seed)
-    net.n_iter_no_change = 100                                    # always 100 epochs: no warning
-    return float(net.fit((train - mean) / std, label).score((test - mean) / std, label))
+    label = torch.arange(2).repeat_interleave(half).numpy()  # 0 real, 1 fake
+    net = MLPClassifier(
+        (64,),
+        alpha=0.1,
+        batch_size=min(128, 2 * half),
+        max_iter=100,
+        random_state=seed,
+    )
+    net.n_iter_no_change = 100  # always 100 epochs: no warning
+    return float(
+        net.fit((train - mean) / std, label).score((test - mean) / std, label)
+    )
+
 
 def permutation_test(x, y, h, permutations=199):
     """MMD², and the share of relabellings (itself included) that reach it."""
     both, n, m = torch.cat([x, y]), len(x), len(y)
     K = torch.exp(-torch.cdist(both, both).square() / (2 * h**2)).fill_diagonal_(0)
-    order = torch.stack([torch.arange(n + m)] + [torch.randperm(n + m, generator=gen) for _ in range(permutations)])
-    s = (order < n).double()                                      # (1 + B, n + m): 1 for "x"
-    xx, yy, xy = (((a @ K) * b).sum(1) for a, b in ((s, s), (1 - s, 1 - s), (s, 1 - s)))
+    order = torch.stack(
+        [torch.arange(n + m)]
+        + [torch.randperm(n + m, generator=gen) for _ in range(permutations)]
+    )
+    s = (order < n).double()  # (1 + B, n + m): 1 for "x"
+    xx, yy, xy = (
+        ((a @ K) * b).sum(1) for a, b in ((s, s), (1 - s, 1 - s), (s, 1 - s))
+    )
     value = xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)
     return value[0], (value >= value[0] - 1e-12).double().mean()
 
+
 x, y = ring.sample(60, gen), sampler(weights["five modes"], 60)
-agree("evaluation-mmd-twin", permutation_test(x, y, 0.5)[0], mmd2(x, y, bandwidth=0.5))
+agree(
+    "evaluation-mmd-twin", permutation_test(x, y, 0.5)[0], mmd2(x, y, bandwidth=0.5)
+)
 
 # %% [markdown]
 # The $p$-value counts relabellings of the pooled sample. If both samples come from one law, the observed labelling is one among equals, and $\Pr(p\le\alpha)\le\alpha$ *exactly*, with no asymptotics; with 199 permutations $\Pr(p\le0.05)=0.05$. A level that is not checked is not known:
 
 # %%
-under_null = torch.stack([permutation_test(ring.sample(40, gen), ring.sample(40, gen), 0.5)[1] for _ in range(400)])
+under_null = torch.stack(
+    [
+        permutation_test(ring.sample(40, gen), ring.sample(40, gen), 0.5)[1]
+        for _ in range(400)
+    ]
+)
 lost_one = torch.ones(8)
 lost_one[0] = 0
-power = {n: torch.stack([permutation_test(ring.sample(n, gen), sampler(lost_one, n), 0.5)[1] <= 0.05 for _ in range(60)]).double().mean()
-         for n in (40, 400)}
+power = {
+    n: torch.stack(
+        [
+            permutation_test(ring.sample(n, gen), sampler(lost_one, n), 0.5)[1]
+            <= 0.05
+            for _ in range(60)
+        ]
+    )
+    .double()
+    .mean()
+    for n in (40, 400)
+}
 
 # %% tags=["hide-input"]
 for level in (0.05, 0.5):
@@ -732,34 +875,65 @@ claim("evaluation-power-small", "the same with 40 samples", power[40], item="S0.
 
 # %%
 def jeffreys(real, fake):
-    """J in nats from a logistic classifier with quadratic features, fitted on the first halves."""
+    """J in nats from a logistic classifier with quadratic features, fitted on the
+    first halves."""
     half = len(real) // 2
-    features = lambda x: torch.stack([x, x**2], 1).numpy()
-    label = torch.arange(2).repeat_interleave(half).numpy() == 0          # True for real
-    logistic = LogisticRegression(C=1e6, tol=1e-8).fit(features(torch.cat([real[:half], fake[:half]])), label)
-    return logistic.decision_function(features(real[half:])).mean() - logistic.decision_function(features(fake[half:])).mean()
+
+    def features(x):
+        return torch.stack([x, x**2], 1).numpy()
+
+    label = torch.arange(2).repeat_interleave(half).numpy() == 0  # True for real
+    logistic = LogisticRegression(C=1e6, tol=1e-8).fit(
+        features(torch.cat([real[:half], fake[:half]])), label
+    )
+    return (
+        logistic.decision_function(features(real[half:])).mean()
+        - logistic.decision_function(features(fake[half:])).mean()
+    )
+
 
 shift = (0.5, 1.0, 2.0)
-J = [jeffreys(torch.randn(100_000, generator=gen), t + torch.randn(100_000, generator=gen)) for t in shift]
-small_J = jeffreys(torch.randn(200, generator=gen), 10 + torch.randn(200, generator=gen))
+J = [
+    jeffreys(
+        torch.randn(100_000, generator=gen), t + torch.randn(100_000, generator=gen)
+    )
+    for t in shift
+]
+small_J = jeffreys(
+    torch.randn(200, generator=gen), 10 + torch.randn(200, generator=gen)
+)
 
 # %% [markdown]
 # Now the trap of {cite:t}`theis2016`, first met in {ref}`ch-generation`: a model that draws from the ten class Gaussians $p$ in one case out of a hundred, and uniform noise otherwise. As both densities are known, both numbers are exact up to sampling error.
 
 # %%
-shrunk = [0.7 * c + 0.3 * torch.diag(c.diagonal()) for c in (cube[data.train.y == k].T.cov() for k in range(10))]
+shrunk = [
+    0.7 * c + 0.3 * torch.diag(c.diagonal())
+    for c in (cube[data.train.y == k].T.cov() for k in range(10))
+]
 law = torch.distributions.MixtureSameFamily(
     torch.distributions.Categorical(torch.ones(10)),
-    torch.distributions.MultivariateNormal(torch.stack([cube[data.train.y == k].mean(0) for k in range(10)]), torch.stack(shrunk)))
+    torch.distributions.MultivariateNormal(
+        torch.stack([cube[data.train.y == k].mean(0) for k in range(10)]),
+        torch.stack(shrunk),
+    ),
+)
+
 
 def log_q(x):  # 1 % of the law, 99 % uniform noise on the cube
     noise = torch.where(((x >= 0) & (x < 1)).all(1), math.log(0.99), -math.inf)
     return torch.logaddexp(math.log(0.01) + law.log_prob(x), noise)
 
+
 good, junk = law.sample((4000,)), torch.rand(4000, 64, generator=gen)
-missed = monte_carlo(law.log_prob(good) - log_q(good))                  # A
-invented = (0.01 * (log_q(good) - law.log_prob(good)).mean() + 0.99 * (log_q(junk) - law.log_prob(junk)).mean())  # B
-on_test = (law.log_prob(cube_test) - log_q(cube_test)).mean()           # what the test set sees
+missed = monte_carlo(law.log_prob(good) - log_q(good))  # A
+invented = (
+    0.01 * (log_q(good) - law.log_prob(good)).mean()
+    + 0.99 * (log_q(junk) - law.log_prob(junk)).mean()
+)  # B
+on_test = (
+    law.log_prob(cube_test) - log_q(cube_test)
+).mean()  # what the test set sees
 
 # %% tags=["hide-input"]
 claim("evaluation-gap-gaussian", "J of N(0,1) and N(t,1) from a classifier, over t², for t = 0.5, 1, 2", [j / t**2 for j, t in zip(J, shift, strict=True)], [1.0] * 3,
@@ -793,18 +967,31 @@ def nn_accuracy(x, y):
     nearest = torch.cdist(both, both).fill_diagonal_(math.inf).argmin(1)
     return (label[nearest] == label).double().mean()
 
+
 width = float(torch.pdist(data.train.x[:300]).median())
+
 
 def score_card(ref, x):
     p, r, c = balls(ref, x)
     q = probs(x)
-    from_train, from_ref = (torch.cdist(x, s).min(1).values for s in (data.train.x, ref))
-    return {"Inception score": inception(q), "Fréchet, logits": frechet_distance(logits(ref), logits(x)),
-            "Fréchet, pixels": frechet_distance(ref, x), "precision": p, "recall": r, "coverage": c,
-            "nearest neighbour": plural(x), "near duplicates": pairs_within(x, radius),
-            "MMD²": mmd2(ref, x, bandwidth=width), "C2ST, 1 neighbour": nn_accuracy(ref[:200], x),
-            "label frequencies": (q.mean(0) - probs(ref).mean(0)).abs().sum() / 2,
-            "nearer to training": (from_train < from_ref).double().mean()}
+    from_train, from_ref = (
+        torch.cdist(x, s).min(1).values for s in (data.train.x, ref)
+    )
+    return {
+        "Inception score": inception(q),
+        "Fréchet, logits": frechet_distance(logits(ref), logits(x)),
+        "Fréchet, pixels": frechet_distance(ref, x),
+        "precision": p,
+        "recall": r,
+        "coverage": c,
+        "nearest neighbour": plural(x),
+        "near duplicates": pairs_within(x, radius),
+        "MMD²": mmd2(ref, x, bandwidth=width),
+        "C2ST, 1 neighbour": nn_accuracy(ref[:200], x),
+        "label frequencies": (q.mean(0) - probs(ref).mean(0)).abs().sum() / 2,
+        "nearer to training": (from_train < from_ref).double().mean(),
+    }
+
 
 cards = {}
 for _ in range(40):
@@ -813,10 +1000,14 @@ for _ in range(40):
     for name, fake in {"perfect": x[-200:], **generators(x, y, 200)}.items():
         cards.setdefault(name, []).append(score_card(ref, fake))
 scores = list(cards["noise"][0])
-value = torch.tensor([[[float(card[s]) for s in scores] for card in cards[name]] for name in cards])  # (9, 40, 12)
-null = value[1]                                                                 # "fresh digits" set the range
-noticed = ((value < null.amin(0) - 1e-9) | (value > null.amax(0) + 1e-9)).double().mean(1)
-table = torch.cat([noticed[:1], noticed[2:]])                                   # (8, 12), "perfect" comes first
+value = torch.tensor(
+    [[[float(card[s]) for s in scores] for card in cards[name]] for name in cards]
+)  # (9, 40, 12)
+null = value[1]  # "fresh digits" set the range
+noticed = (
+    ((value < null.amin(0) - 1e-9) | (value > null.amax(0) + 1e-9)).double().mean(1)
+)
+table = torch.cat([noticed[:1], noticed[2:]])  # (8, 12), "perfect" comes first
 rows = [name for name in cards if name != "fresh digits"]
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evaluation-verdict", "caption": "Share of 40 splits in which a score notices a flaw. The row of the perfect generator holds the false alarms. No column is dark all the way down."}, "image": {"alt": "Table of shades with eight generators as rows and twelve scores as columns. Noise, blur and two moments are dark in many columns; memorised is dark in very few and twins in few; the first row is pale throughout."}}
@@ -830,8 +1021,11 @@ ax.set_yticks(range(8), rows)
 ax.set(xlabel="score", ylabel="generator; entries in per cent of 40 splits")
 plt.show()
 
+
 # %% tags=["hide-input"]
-hit = lambda row, column: table[rows.index(row), scores.index(column)]
+def hit(row, column):
+    return table[rows.index(row), scores.index(column)]
+
 claim("evaluation-table-null", "false alarms of the perfect generator, mean of twelve scores", table[0].mean(), item="S0.33", by="2/41 for exchangeable samples",
       at_most=0.12, digits=2)
 claim("evaluation-table-column", "scores that notice every flaw in at least half of the splits", float((table[1:] >= 0.5).all(0).sum()), 0.0, item="S0.14 S0.33", by="there is none")

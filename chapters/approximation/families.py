@@ -23,6 +23,7 @@
 # - compare what the families can compute, and at what price.
 
 # %%
+import itertools
 import math
 
 import matplotlib.pyplot as plt
@@ -60,11 +61,17 @@ def integrate(values):
 
 
 def log_normal(x, m, s):
-    return -0.5 * ((x - m) / s) ** 2 - torch.log(torch.as_tensor(s)) - 0.5 * math.log(2 * math.pi)
+    return (
+        -0.5 * ((x - m) / s) ** 2
+        - torch.log(torch.as_tensor(s))
+        - 0.5 * math.log(2 * math.pi)
+    )
 
 
 def log_target(x):
-    return torch.logaddexp(log_normal(x, -2.0, 0.5), log_normal(x, 2.0, 0.5)) - math.log(2)
+    return torch.logaddexp(
+        log_normal(x, -2.0, 0.5), log_normal(x, 2.0, 0.5)
+    ) - math.log(2)
 
 
 p = log_target(grid)
@@ -82,7 +89,12 @@ def js(log_p, log_q):
 
 def minimise(loss, parameters):
     """L-BFGS on a deterministic loss; the parameters are changed in place"""
-    optimiser = torch.optim.LBFGS(parameters, max_iter=400, line_search_fn="strong_wolfe", tolerance_change=1e-12)
+    optimiser = torch.optim.LBFGS(
+        parameters,
+        max_iter=400,
+        line_search_fn="strong_wolfe",
+        tolerance_change=1e-12,
+    )
 
     def closure():
         optimiser.zero_grad()
@@ -113,12 +125,13 @@ def minimise(loss, parameters):
 
 # %%
 def mean_elbo(a, b, log_sigma, c, log_v):
-    """E_p of the bound for the linear Gaussian autoencoder, every expectation over z in closed form."""
+    """E_p of the bound for the linear Gaussian autoencoder, every expectation over
+    z in closed form."""
     var, v = torch.exp(2 * log_sigma), torch.exp(log_v)
-    z = c * (grid - b)                                              # encoder's mean for every x on the grid
-    residual = (grid - b - a * z) ** 2 + a**2 * v                   # E_q (x - az - b)^2
+    z = c * (grid - b)  # encoder's mean for every x on the grid
+    residual = (grid - b - a * z) ** 2 + a**2 * v  # E_q (x - az - b)^2
     reconstruction = -0.5 * residual / var - log_sigma - 0.5 * math.log(2 * math.pi)
-    divergence = 0.5 * (z**2 + v - 1 - log_v)                       # KL(q(z|x) || N(0, 1))
+    divergence = 0.5 * (z**2 + v - 1 - log_v)  # KL(q(z|x) || N(0, 1))
     return integrate(p.exp() * (reconstruction - divergence))
 
 
@@ -161,8 +174,10 @@ claim("families-vae-gap", "with a wrong encoder the bound falls below by the mea
 # %%
 def best_value(log_q):
     """V with the best discriminator for this generator"""
-    logit = p - log_q                                               # of D* = p / (p + q)
-    return integrate(p.exp() * logsigmoid(logit)) + integrate(log_q.exp() * logsigmoid(-logit))
+    logit = p - log_q  # of D* = p / (p + q)
+    return integrate(p.exp() * logsigmoid(logit)) + integrate(
+        log_q.exp() * logsigmoid(-logit)
+    )
 
 
 def non_saturating(log_q):
@@ -171,7 +186,9 @@ def non_saturating(log_q):
 
 def play(objective, m, log_s):
     params = torch.tensor([m, log_s], requires_grad=True)
-    value = minimise(lambda: objective(log_normal(grid, params[0], params[1].exp())), [params])
+    value = minimise(
+        lambda: objective(log_normal(grid, params[0], params[1].exp())), [params]
+    )
     return params[0].item(), params[1].exp().item(), value
 
 
@@ -187,7 +204,8 @@ claim("families-game", "value of the game at the best discriminator, for a gener
 
 
 def frozen_gradient(theta, eps=1e-5):
-    """Slope of -E_q log D with D held at its best for theta: what the generator is given"""
+    """Slope of -E_q log D with D held at its best for theta: what the generator is
+    given"""
     logit = p - log_normal(grid, theta, 1.0)
     up, down = (integrate(log_normal(grid, theta + e, 1.0).exp() * -logsigmoid(logit)) for e in (eps, -eps))
     return (up - down) / (2 * eps)
@@ -234,10 +252,14 @@ def flow_divergence(alpha, beta, tau):
     """KL(p || flow) = ∫ p(f(z)) f'(z) [log p(f(z)) - log N(z) + log f'(z)] dz"""
     x, log_slope = flow(alpha, beta, tau, z)
     log_p = log_target(x)
-    return torch.trapezoid((log_p + log_slope).exp() * (log_p - log_normal(z, 0.0, 1.0) + log_slope), z)
+    return torch.trapezoid(
+        (log_p + log_slope).exp() * (log_p - log_normal(z, 0.0, 1.0) + log_slope), z
+    )
 
 
-raw = torch.tensor([-0.7, 0.7, -1.5], requires_grad=True)            # logarithms keep all three positive
+raw = torch.tensor(
+    [-0.7, 0.7, -1.5], requires_grad=True
+)  # logarithms keep all three positive
 flow_kl = minimise(lambda: flow_divergence(*raw.exp()), [raw])
 alpha, beta, tau = raw.detach().exp()
 
@@ -247,7 +269,10 @@ def invert(x):
     for _ in range(80):
         middle = (low + high) / 2
         above = flow(alpha, beta, tau, middle)[0] > x
-        low, high = torch.where(above, low, middle), torch.where(above, middle, high)
+        low, high = (
+            torch.where(above, low, middle),
+            torch.where(above, middle, high),
+        )
     return (low + high) / 2
 
 
@@ -285,16 +310,20 @@ claim("families-flow-wrong-sign", "integral with the Jacobian's sign wrong", int
 
 # %%
 def diffusion_sum(variance, betas, first):
-    """The bound in nats for N(0, variance) with the exact reverse chain; the sum starts at t = first."""
-    half_log = lambda v: 0.5 * math.log(2 * math.pi * math.e * v)   # entropy of a Gaussian
+    """The bound in nats for N(0, variance) with the exact reverse chain; the sum
+    starts at t = first."""
+
+    def half_log(v):
+        return 0.5 * math.log(2 * math.pi * math.e * v)  # entropy of a Gaussian
+
     total, v = 0.0, variance
     for t, beta in enumerate(betas, start=1):
-        after = (1 - beta) * v + beta                               # variance of x_t
-        posterior = v * beta / after                                # of x_{t-1} given x_t
+        after = (1 - beta) * v + beta  # variance of x_t
+        posterior = v * beta / after  # of x_{t-1} given x_t
         if t >= first:
             total += -half_log(posterior) + half_log(beta)
         v = after
-    return total - half_log(v)                                      # E log p(x_T)
+    return total - half_log(v)  # E log p(x_T)
 
 
 # %% tags=["hide-input"]
@@ -320,46 +349,67 @@ def score(x, t):
     keep = math.exp(-t)
     var = keep * 0.25 + 1 - keep
     m = 2 * math.sqrt(keep)
-    right = torch.sigmoid(2 * m * x / var)                          # posterior of the right hill
+    right = torch.sigmoid(2 * m * x / var)  # posterior of the right hill
     return (m * (2 * right - 1) - x) / var
 
 
 def generate(x, steps, T=10.0, score=score):
-    """Heun's method back from T to 0 in `steps` steps, fine where t is small; two evaluations of the score a step"""
+    """Heun's method back from T to 0 in `steps` steps, fine where t is small; two
+    evaluations of the score a step"""
     times = [T * (1 - k / steps) ** 3 for k in range(steps + 1)]
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in itertools.pairwise(times):
         first = -0.5 * (x + score(x, t))
         guess = x + (s - t) * first
         x = x + (s - t) / 2 * (first - 0.5 * (guess + score(guess, s)))
     return x
 
 
-u = (torch.arange(4000) + 0.5) / 4000                               # quantiles
+u = (torch.arange(4000) + 0.5) / 4000  # quantiles
 noise = torch.distributions.Normal(0.0, 1.0).icdf(u)
 cdf = torch.cumulative_trapezoid(p.exp(), grid)
-truth = grid[1:][torch.searchsorted(cdf, u)]                        # quantiles of the target, to a grid step
-distance = {steps: (generate(noise, steps) - truth).abs().mean().item() for steps in (4, 8, 16, 32, 64)}
+truth = grid[1:][
+    torch.searchsorted(cdf, u)
+]  # quantiles of the target, to a grid step
+distance = {
+    steps: (generate(noise, steps) - truth).abs().mean().item()
+    for steps in (4, 8, 16, 32, 64)
+}
 
 # %% [markdown]
 # The score itself must be learned, from $\min\mathbb E\lVert\varepsilon-\hat\varepsilon(x_t,t)\rVert^2$, whose optimum is $\varepsilon^*=-\sqrt{1-\bar\alpha_t}\,\nabla\log p_t$. A small network:
 
 # %%
-net = nn.Sequential(nn.Linear(2, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1))
+net = nn.Sequential(
+    nn.Linear(2, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1)
+)
 
 
-def predict(x, t):                                                  # x (n,), t (n,) -> noise (n,)
+def predict(x, t):  # x (n,), t (n,) -> noise (n,)
     return net(torch.stack([x, torch.log(t)], 1))[:, 0]
 
 
 def noise_loss(n=512):
-    t = torch.exp(math.log(0.01) + math.log(1000) * torch.rand(n, generator=gen))          # 0.01 to 10
+    t = torch.exp(
+        math.log(0.01) + math.log(1000) * torch.rand(n, generator=gen)
+    )  # 0.01 to 10
     keep = torch.exp(-t)
-    x0 = torch.where(torch.rand(n, generator=gen) < 0.5, -2.0, 2.0) + 0.5 * torch.randn(n, generator=gen)
+    x0 = torch.where(
+        torch.rand(n, generator=gen) < 0.5, -2.0, 2.0
+    ) + 0.5 * torch.randn(n, generator=gen)
     eps = torch.randn(n, generator=gen)
-    return ((eps - predict(keep.sqrt() * x0 + (1 - keep).sqrt() * eps, t)) ** 2).mean()
+    return (
+        (eps - predict(keep.sqrt() * x0 + (1 - keep).sqrt() * eps, t)) ** 2
+    ).mean()
 
 
-history = fit(noise_loss, net.parameters(), steps=2500, lr=3e-3, schedule="cosine", generator=gen)
+history = fit(
+    noise_loss,
+    net.parameters(),
+    steps=2500,
+    lr=3e-3,
+    schedule="cosine",
+    generator=gen,
+)
 
 
 def learned_score(x, t):
@@ -427,20 +477,21 @@ plt.show()
 # :::{admonition} Erratum E0.5 · Where blur comes from
 # :class: erratum
 # {item}`E0.5` **The notes say** that autoencoders' samples are blurred because of the divergence in the latent space. **What is true:** they are blurred because what is shown is the *mean* of a Gaussian likelihood over pixels, with its noise left out, under a forward divergence that must cover more than the code can hold. For the linear model every part is a formula: with $D$ pixels, $k$ codes and eigenvalues $\lambda_i$, the shown means lack the variance
-# $D\sigma^2=\frac{D}{D-k}\sum_{i>k}\lambda_i$. An autoencoder *without any divergence*, which is principal component analysis, lacks $\sum_{i>k}\lambda_i$: nearly as much. The share that the divergence adds is $k/D$.
+# $D\sigma^2=\frac{D}{D-k}\sum_{i>k}\lambda_i$. An autoencoder *without any divergence*, which is principal component analysis, lacks $\sum_{i>k}\lambda_i$: nearly as much. The share that the divergence adds is $k/D$ ({numref}`fig-families-blur`).
 # :::
 
 # %%
 data = digits()
-x = data.train.x / 16                                               # (1077, 64)
+x = data.train.x / 16  # (1077, 64)
 mean = x.mean(0)
 lam, vectors = torch.linalg.eigh(torch.cov(x.T, correction=0))
-lam, vectors = lam.flip(0), vectors.flip(1)                         # in falling order
+lam, vectors = lam.flip(0), vectors.flip(1)  # in falling order
 D = 64
 
 
 def best_linear_vae(k):
-    """Loadings (D, k) and noise variance of probabilistic PCA, the best linear autoencoder (ch-generation)"""
+    """Loadings (D, k) and noise variance of probabilistic PCA, the best linear
+    autoencoder (ch-generation)"""
     sigma2 = lam[k:].mean()
     return vectors[:, :k] * (lam[:k] - sigma2).clamp_min(0).sqrt(), sigma2
 
@@ -496,8 +547,13 @@ claim("families-noise-restores", "total variance of samples with the pixel noise
 # %%
 gap = (grid.abs() < 0.5).double()
 lost_hill = (grid < -1).double()
-fitted = {"data": p, "autoencoder": vae_density, "minimax": log_normal(grid, *minimax[:2]),
-          "in practice": log_normal(grid, *practice[:2]), "flow": flow_density}
+fitted = {
+    "data": p,
+    "autoencoder": vae_density,
+    "minimax": log_normal(grid, *minimax[:2]),
+    "in practice": log_normal(grid, *practice[:2]),
+    "flow": flow_density,
+}
 in_gap = {name: integrate(d.exp() * gap) for name, d in fitted.items()}
 on_left = {name: integrate(d.exp() * lost_hill) for name, d in fitted.items()}
 
@@ -537,7 +593,9 @@ claim("families-left", "mass left of -1: autoencoder, minimax, practice, flow, w
 
 # %%
 def log_likelihood_by_flow(x, T, steps=1500):
-    """Exact log p_0(x) of the probability flow that ends in N(0, 1) at T, by Runge–Kutta of fourth order"""
+    """Exact log p_0(x) of the probability flow that ends in N(0, 1) at T, by
+    Runge–Kutta of fourth order"""
+
     def rates(x, t):
         x = x.detach().requires_grad_()
         velocity = -0.5 * (x + score(x, t))
@@ -546,7 +604,7 @@ def log_likelihood_by_flow(x, T, steps=1500):
 
     total = torch.zeros_like(x)
     times = [T * (k / steps) ** 2 for k in range(steps + 1)]
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in itertools.pairwise(times):
         h = s - t
         k1, d1 = rates(x, t)
         k2, d2 = rates(x + h / 2 * k1, t + h / 2)
@@ -558,7 +616,10 @@ def log_likelihood_by_flow(x, T, steps=1500):
 
 
 at = torch.linspace(-3.5, 3.5, 57)
-mistakes = {T: (log_likelihood_by_flow(at, T) - log_target(at)).abs().max() for T in (6.0, 10.0, 14.0)}
+mistakes = {
+    T: (log_likelihood_by_flow(at, T) - log_target(at)).abs().max()
+    for T in (6.0, 10.0, 14.0)
+}
 
 # %% tags=["hide-input"]
 claim("families-pf", "largest error of log p by the probability flow, T = 14", mistakes[14.0], 0.0, item="Q0.6", by="the target's log density", atol=1e-3, stable=False, unit="nats")

@@ -70,13 +70,15 @@ def coin(theta):
     return torch.stack([(1 - theta) ** 2, 2 * theta * (1 - theta), theta**2], -1)
 
 
-p = torch.tensor([0.45, 0.15, 0.40])          # the data's law
-theta_star = (p @ torch.arange(3.0)) / 2      # heads per toss under p
+p = torch.tensor([0.45, 0.15, 0.40])  # the data's law
+theta_star = (p @ torch.arange(3.0)) / 2  # heads per toss under p
 
-n = 30                                        # a small sample of it
-counts = torch.bincount(torch.multinomial(p, n, replacement=True, generator=gen), minlength=3)
+n = 30  # a small sample of it
+counts = torch.bincount(
+    torch.multinomial(p, n, replacement=True, generator=gen), minlength=3
+)
 p_hat = counts / n
-theta_hat = (p_hat @ torch.arange(3.0)) / 2   # heads per toss in the sample
+theta_hat = (p_hat @ torch.arange(3.0)) / 2  # heads per toss in the sample
 
 # %% tags=["hide-input"]
 thetas = torch.linspace(1e-4, 1 - 1e-4, 20001)
@@ -228,7 +230,8 @@ claim("finite-data-pythagoras-swapped",
 
 # %%
 def good_turing(outcomes):
-    """Estimated probability of what has not been seen: list of n outcomes -> number"""
+    """Estimated probability of what has not been seen: list of n outcomes ->
+    number"""
     counts = Counter(outcomes)
     return sum(c == 1 for c in counts.values()) / len(outcomes)
 
@@ -295,7 +298,8 @@ claim("finite-data-states", "digits of the number 2^784, and of 2^784 / 10^7 rou
 
 # %%
 def shell(eps, d):
-    """Share of the d-ball's volume within eps of its surface, exact also for tiny eps."""
+    """Share of the d-ball's volume within eps of its surface, exact also for tiny
+    eps."""
     return -math.expm1(d * math.log1p(-eps))
 
 
@@ -407,7 +411,9 @@ def slerp(a, b, t):
     """Spherical interpolation of rows: (n, d), (n, d), number -> (n, d)"""
     cosine = torch.nn.functional.cosine_similarity(a, b, dim=1)
     omega = torch.arccos(cosine)[:, None]
-    return (torch.sin((1 - t) * omega) * a + torch.sin(t * omega) * b) / torch.sin(omega)
+    return (torch.sin((1 - t) * omega) * a + torch.sin(t * omega) * b) / torch.sin(
+        omega
+    )
 
 
 # %% tags=["hide-input"]
@@ -443,15 +449,16 @@ claim("finite-data-slerp", "midpoints in the shell that holds 99 % of draws: str
 
 # %%
 def nearest_ratio(x):
-    """Distance to the nearest other row over the mean distance, for every row: (n, d) -> (n,)"""
+    """Distance to the nearest other row over the mean distance, for every row: (n,
+    d) -> (n,)"""
     away = torch.cdist(x, x)
     mean = away.sum(1) / (len(x) - 1)
     return away.fill_diagonal_(math.inf).min(1).values / mean
 
 
-x = data.train.x                              # (1077, 64)
+x = data.train.x  # (1077, 64)
 order = torch.rand(x.shape, generator=gen).argsort(0)
-shuffled = x.gather(0, order)                 # same histograms, no dependence
+shuffled = x.gather(0, order)  # same histograms, no dependence
 cube = torch.rand(1077, 64, generator=gen)
 
 # %% mystnb={"figure": {"name": "fig-finite-data-neighbours", "caption": "How near is the nearest neighbour? Digits have close neighbours; the same pixel values without dependence have hardly any, and uniform points of the same dimension have none. At one, all points would be equally far."}, "image": {"alt": "Three histograms of nearest over mean distance: digits spread around a third, shuffled digits are narrow around two thirds, uniform points lie still further right."}} tags=["hide-input"]
@@ -536,7 +543,13 @@ def product_kl(theta, theta_hat):
 
 theta = 0.2 + 0.6 * torch.rand(784, generator=gen)
 sizes = [300, 1000, 3000, 10_000, 30_000]
-fits = {m: torch.binomial(torch.full((200, 784), float(m)), theta.expand(200, 784), generator=gen) / m for m in sizes}
+fits = {
+    m: torch.binomial(
+        torch.full((200, 784), float(m)), theta.expand(200, 784), generator=gen
+    )
+    / m
+    for m in sizes
+}
 price = {m: monte_carlo(product_kl(theta, fit)) for m, fit in fits.items()}
 
 
@@ -554,12 +567,15 @@ def table_of(theta):
 
 
 small = theta[:12]
-cells = table_of(small)                                            # (4096,)
+cells = table_of(small)  # (4096,)
 
 
 def table_price(m):
-    """KL to a table of 4096 cells, estimated from m examples (one half added to each count)."""
-    counts = torch.bincount(torch.multinomial(cells, m, replacement=True, generator=gen), minlength=4096)
+    """KL to a table of 4096 cells, estimated from m examples (one half added to
+    each count)."""
+    counts = torch.bincount(
+        torch.multinomial(cells, m, replacement=True, generator=gen), minlength=4096
+    )
     return kl_discrete(cells, (counts + 0.5) / (m + 2048))
 
 

@@ -76,10 +76,14 @@ def by_class(n):
 
 
 models = {
-    "independent pixels": lambda n: train.gather(0, torch.randint(len(train), (n, 64), generator=gen)),
+    "independent pixels": lambda n: train.gather(
+        0, torch.randint(len(train), (n, 64), generator=gen)
+    ),
     "one Gaussian": lambda n: levels(gaussian(train, n)),
     "ten Gaussians": lambda n: levels(by_class(n)),
-    "kernel estimate": lambda n: levels(rows(train, n) + 1.5 * torch.randn(n, 64, generator=gen)),
+    "kernel estimate": lambda n: levels(
+        rows(train, n) + 1.5 * torch.randn(n, 64, generator=gen)
+    ),
     "copies": lambda n: rows(train, n),
 }
 
@@ -87,7 +91,8 @@ models = {
 # %% tags=["hide-input"]
 
 def trials_needed(share, power=0.8, level=0.05):
-    """Fewest answers with which an exact two-sided test finds this share different from 1/2 with that power."""
+    """Fewest answers with which an exact two-sided test finds this share different
+    from 1/2 with that power."""
     for n in range(5, 2000):
         k = n // 2
         while stats.binom.sf(k - 1, n, 0.5) > level / 2:  # smallest significant number of right answers
@@ -184,7 +189,8 @@ claim("human-margin", "answers needed to fix a share to ± 0.05 at 95 %", 1.96**
 
 
 def power(n, share):
-    """Probability that scipy's exact two-sided test rejects guessing at 5 %, summed over all outcomes."""
+    """Probability that scipy's exact two-sided test rejects guessing at 5 %, summed
+    over all outcomes."""
     return sum(stats.binom.pmf(k, n, share) for k in range(n + 1) if stats.binomtest(k, n).pvalue <= 0.05)
 
 
@@ -225,7 +231,8 @@ claim("human-significant", "chance of 14 and of 15 or more right of 20 by guessi
 
 # %%
 def answers(d_prime, criterion, n=200_000):
-    """Simulated single-picture answers: says 'made' if a noisy impression exceeds the criterion."""
+    """Simulated single-picture answers: says 'made' if a noisy impression exceeds
+    the criterion."""
     real = torch.randn(n, generator=gen) - d_prime / 2
     made = torch.randn(n, generator=gen) + d_prime / 2
     return (made > criterion).double(), (real > criterion).double(), real, made
@@ -266,10 +273,15 @@ claim("human-best-single", "best share on single pictures, 1/2 + TV/2", 0.5 + to
 
 # %%
 def study(people, answers_each, p=0.6, rho=0.05, studies=40_000):
-    """Mean share of right answers in many simulated studies with people of different skill."""
-    strength = 1 / rho - 1                                       # Beta(p s, (1-p) s) has correlation ρ
-    skill = torch.distributions.Beta(p * strength, (1 - p) * strength).sample((studies, people))
-    right = torch.binomial(torch.full_like(skill, answers_each), skill, generator=gen)
+    """Mean share of right answers in many simulated studies with people of
+    different skill."""
+    strength = 1 / rho - 1  # Beta(p s, (1-p) s) has correlation ρ
+    skill = torch.distributions.Beta(p * strength, (1 - p) * strength).sample(
+        (studies, people)
+    )
+    right = torch.binomial(
+        torch.full_like(skill, answers_each), skill, generator=gen
+    )
     return right.sum(1) / (people * answers_each)
 
 
@@ -306,11 +318,12 @@ claim("human-more-people", "the same ratio for 100 people × 4 answers", spread,
 
 # %%
 def bradley_terry(wins, iterations=2000):
-    """wins[i, j]: how often i was preferred to j -> strengths (K,), summing to one"""
+    """wins[i, j]: how often i was preferred to j -> strengths (K,), summing to
+    one"""
     meetings = wins + wins.T
     strength = torch.full((len(wins),), 1 / len(wins))
     for _ in range(iterations):
-        expected = meetings / (strength[:, None] + strength)       # n_ij / (π_i + π_j)
+        expected = meetings / (strength[:, None] + strength)  # n_ij / (π_i + π_j)
         strength = wins.sum(1) / expected.sum(1)
         strength = strength / strength.sum()
     return strength
@@ -318,8 +331,10 @@ def bradley_terry(wins, iterations=2000):
 
 true_strength = torch.tensor([0.4, 0.25, 0.2, 0.1, 0.05])
 chance = true_strength[:, None] / (true_strength[:, None] + true_strength)
-upper = torch.triu(torch.binomial(torch.full((5, 5), 60.0), chance, generator=gen), 1)
-wins = upper + torch.tril(60 - upper.T, -1)                        # every pair meets sixty times
+upper = torch.triu(
+    torch.binomial(torch.full((5, 5), 60.0), chance, generator=gen), 1
+)
+wins = upper + torch.tril(60 - upper.T, -1)  # every pair meets sixty times
 strength = bradley_terry(wins)
 
 
@@ -352,7 +367,10 @@ claim("human-bt-circle", "strengths of three models that beat each other in a ci
 # %%
 few = rows(train, 30)
 judged = models | {"thirty copies": lambda n: rows(few, n)}
-machine = {name: c2st(data.test.x, draw(360), generator=gen) for name, draw in judged.items()}
+machine = {
+    name: c2st(data.test.x, draw(360), generator=gen)
+    for name, draw in judged.items()
+}
 
 
 def repeats(pictures):
@@ -360,7 +378,10 @@ def repeats(pictures):
     return len(pictures.unique(dim=0)) < len(pictures)
 
 
-groups = {name: sum(repeats(draw(20)) for _ in range(100)) / 100 for name, draw in judged.items()}
+groups = {
+    name: sum(repeats(draw(20)) for _ in range(100)) / 100
+    for name, draw in judged.items()
+}
 
 # %% mystnb={"figure": {"name": "fig-human-machine", "caption": "Share of right answers of a trained classifier on single pictures it has not seen (bars), against guessing (dashed), and share of sets of twenty in which some picture repeats (dots). Copies of all training digits pass both; thirty copies pass neither, though every one is a real digit."}, "image": {"alt": "Six models on the horizontal axis. Bars are high for independent pixels, fall to about one half for copies, and are high again for thirty copies. Dots are at or near zero for all but thirty copies, where the dot is at one."}} tags=["hide-input", "picture-varies"]
 _, ax = plt.subplots(figsize=(6.8, 2.8))

@@ -56,7 +56,8 @@ torch.set_default_dtype(torch.float64)
 
 # %%
 def descend(rule, grad, theta, steps):
-    """Follow theta <- theta - step; returns all points, start included: (steps + 1, *theta.shape)"""
+    """Follow theta <- theta - step; returns all points, start included: (steps + 1,
+    *theta.shape)"""
     state, path = {}, [theta]
     for t in range(1, steps + 1):
         theta = theta - rule(grad(theta), t, state)
@@ -70,7 +71,7 @@ def gradient_descent(eta):
 
 def momentum(eta, gamma):
     def rule(g, t, state):
-        state["v"] = gamma * state.get("v", 0) + eta * g        # v_t = γ v_{t-1} + η g_t
+        state["v"] = gamma * state.get("v", 0) + eta * g  # v_t = γ v_{t-1} + η g_t
         return state["v"]
 
     return rule
@@ -78,10 +79,14 @@ def momentum(eta, gamma):
 
 def adam(eta, beta1=0.9, beta2=0.999, eps=1e-8):
     def rule(g, t, state):
-        state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g       # mean of the gradient
-        state["s"] = beta2 * state.get("s", 0) + (1 - beta2) * g**2    # mean of its square
-        m_hat = state["m"] / (1 - beta1**t)                            # both start at 0:
-        s_hat = state["s"] / (1 - beta2**t)                            # undo that bias
+        state["m"] = (
+            beta1 * state.get("m", 0) + (1 - beta1) * g
+        )  # mean of the gradient
+        state["s"] = (
+            beta2 * state.get("s", 0) + (1 - beta2) * g**2
+        )  # mean of its square
+        m_hat = state["m"] / (1 - beta1**t)  # both start at 0:
+        s_hat = state["s"] / (1 - beta2**t)  # undo that bias
         return eta * m_hat / (s_hat.sqrt() + eps)
 
     return rule
@@ -155,7 +160,8 @@ claim("optimisation-adam-turned", "Adam's loss after 200 steps, same ravine turn
 
 # %%
 def steps_needed(rule, kappa, tolerance=1e-6):
-    """Steps until the distance to the minimum has shrunk by the tolerance, from (1, 1)."""
+    """Steps until the distance to the minimum has shrunk by the tolerance, from (1,
+    1)."""
     grad = torch.tensor([1.0, kappa])
     path = descend(rule, lambda x: grad * x, torch.ones(2), 8000)
     return int((path.norm(dim=1) <= tolerance * math.sqrt(2)).nonzero()[0])
@@ -175,7 +181,8 @@ claim("optimisation-steps-gd", "steps of gradient descent to a millionth, κ = 1
 
 
 def transient(kappa):
-    """First t with |error| <= 1e-6 in closed form: a double root ρ at λ = μ, -ρ at λ = L."""
+    """First t with |error| <= 1e-6 in closed form: a double root ρ at λ = μ, -ρ at
+    λ = L."""
     root = math.sqrt(kappa)
     rho, eta = (root - 1) / (root + 1), 4 / (root + 1) ** 2
     for t in range(1, 2000):
@@ -350,13 +357,15 @@ claim("optimisation-variance-scale", "variance at η = 0.5 over variance at η =
 # large exactly where the valley is steep. The cell checks it on a logistic regression that draws its own labels.
 
 # %%
-features = torch.randn(40_000, 4, generator=gen) * torch.tensor([3.0, 1.0, 0.5, 0.2])
+features = torch.randn(40_000, 4, generator=gen) * torch.tensor(
+    [3.0, 1.0, 0.5, 0.2]
+)
 weights = torch.tensor([0.5, -1.0, 1.0, 2.0])
 prob = torch.sigmoid(features @ weights)
 labels = torch.bernoulli(prob, generator=gen)
 
-per_example = (prob - labels)[:, None] * features                       # (n, 4) gradients of -log p
-noise = per_example.T @ per_example / len(features)                     # covariance C
+per_example = (prob - labels)[:, None] * features  # (n, 4) gradients of -log p
+noise = per_example.T @ per_example / len(features)  # covariance C
 hessian = (features * (prob * (1 - prob))[:, None]).T @ features / len(features)
 
 # %% tags=["hide-input"]
@@ -403,8 +412,15 @@ def amsgrad(eta, beta1=0.9, beta2=0.999, eps=1e-8):
     def rule(g, t, state):
         state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
         state["s"] = beta2 * state.get("s", 0) + (1 - beta2) * g**2
-        state["max"] = torch.maximum(state.get("max", torch.zeros_like(g)), state["s"])
-        return eta * state["m"] / (1 - beta1**t) / ((state["max"] / (1 - beta2**t)).sqrt() + eps)
+        state["max"] = torch.maximum(
+            state.get("max", torch.zeros_like(g)), state["s"]
+        )
+        return (
+            eta
+            * state["m"]
+            / (1 - beta1**t)
+            / ((state["max"] / (1 - beta2**t)).sqrt() + eps)
+        )
 
     return rule
 
@@ -455,11 +471,12 @@ claim("optimisation-no-hats", "the same without bias correction", raw, torch.ten
 
 # %%
 def reddi(rule, rounds=30_000):
-    """Online rounds with gradients 3, -1, -1, 3, ..., projected to [-1, 1]: all points"""
+    """Online rounds with gradients 3, -1, -1, 3, ..., projected to [-1, 1]: all
+    points"""
     theta, state, path = torch.zeros(()), {}, []
     for t in range(1, rounds + 1):
         g = torch.tensor(3.0 if t % 3 == 1 else -1.0)
-        theta = (theta - rule(g, t, state) / math.sqrt(t)).clamp(-1, 1)   # rate η/√t
+        theta = (theta - rule(g, t, state) / math.sqrt(t)).clamp(-1, 1)  # rate η/√t
         path.append(theta)
     return torch.stack(path)
 
@@ -490,8 +507,11 @@ claim("optimisation-restless", "Adam on the turned ravine with a constant rate: 
       item="E0.16", by="0 if it settled", at_least=0.01, stable=False)
 
 
-def lowered(g, t, state, rule=adam(0.1, beta2=0.99)):
-    return rule(g, t, state) * (1 - t / 6001)
+constant = adam(0.1, beta2=0.99)
+
+
+def lowered(g, t, state):
+    return constant(g, t, state) * (1 - t / 6001)
 
 
 settled = descend(lowered, lambda x: turned @ x, turn @ torch.ones(2), 6000)[-1]
@@ -507,12 +527,17 @@ claim("optimisation-settled", "the same with a rate that falls to zero: final lo
 
 # %%
 data = digits()
-x = torch.cat([data.train.x / 16, torch.ones(len(data.train.x), 1)], 1)       # (1077, 65)
+x = torch.cat(
+    [data.train.x / 16, torch.ones(len(data.train.x), 1)], 1
+)  # (1077, 65)
 one_hot = torch.nn.functional.one_hot(data.train.y, 10).double()
 
 
-def value(w):                                                                 # w (65, 10)
-    return -(one_hot * torch.log_softmax(x @ w, 1)).sum(1).mean() + 0.0005 * w.square().sum()
+def value(w):  # w (65, 10)
+    return (
+        -(one_hot * torch.log_softmax(x @ w, 1)).sum(1).mean()
+        + 0.0005 * w.square().sum()
+    )
 
 
 def gradient(w):
@@ -525,8 +550,12 @@ coordinates = {
     "stretched": torch.diag(10 ** (-2 * torch.rand(65, generator=gen))),
 }
 grids = {
-    "gradient descent": [gradient_descent(r) for r in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)],
-    "momentum, γ = 0.9": [momentum(r, 0.9) for r in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)],
+    "gradient descent": [
+        gradient_descent(r) for r in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+    ],
+    "momentum, γ = 0.9": [
+        momentum(r, 0.9) for r in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+    ],
     "Adam": [adam(r) for r in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)],
 }
 
