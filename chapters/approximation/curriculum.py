@@ -73,7 +73,6 @@ def show_ladders():
     plt.show()
 
 
-# %% tags=["hide-input"]
 show_ladders()
 
 
@@ -935,7 +934,6 @@ def show_runs():
     plt.show()
 
 
-# %% tags=["hide-input"]
 show_runs()
 
 
