@@ -185,7 +185,7 @@ ax.bar(names, measured / apart, color=colors.model, alpha=0.7, label="network")
 ax.plot(names, foretold, "_", ms=40, color=colors.truth, label="1 + W/2λ")
 ax.axhline(1, ls="--", lw=1, color=colors.muted)
 ax.set_ylabel("critic's value / distance")
-ax.legend()
+ax.legend(markerscale=0.4)
 plt.show()
 
 # %% tags=["hide-input"]

@@ -449,8 +449,8 @@ claim("families-learned-samples", "W1 of what the network generates", (diffused.
       by="0 for a perfect network and sampler", at_most=0.15, stable=False)
 
 # %% mystnb={"figure": {"name": "fig-families-four", "caption": "Two hills and what four families make of them. Top: models with two or three parameters; the linear autoencoder and the minimax game cover, the non-saturating game takes one hill, the flow tears a Gaussian in two. Bottom: diffusion with a small network, and the error of its sampler against the number of steps with the exact score."}, "image": {"alt": "Top panel, a density with two hills and four models: two broad bumps over the middle, a narrow one on the right hill, and a two-hilled curve. Bottom left, a histogram of generated values that matches the hills. Bottom right, transport distance falling by orders of magnitude with the number of steps on logarithmic axes."}} tags=["hide-input", "picture-varies"]
-figure = plt.figure(figsize=(7, 5), layout="constrained")
-top, (left, right_ax) = figure.add_subplot(2, 1, 1), (figure.add_subplot(2, 2, 3), figure.add_subplot(2, 2, 4))
+_, axes = plt.subplot_mosaic([["top", "top"], ["left", "right"]], figsize=(7, 5), layout="constrained")
+top, left, right_ax = axes["top"], axes["left"], axes["right"]
 near = grid.abs() < 5
 top.fill_between(grid[near], p[near].exp(), color=colors.muted, alpha=0.4, label="data")
 for name, density, dash in (("autoencoder", vae_density, "-"), ("game, minimax", log_normal(grid, *minimax[:2]), "--"),
@@ -464,6 +464,8 @@ left.set(xlabel="$x$", ylabel="density")
 left.legend(fontsize=8)
 right_ax.loglog(steps, errors, "o-", color=colors.model)
 right_ax.set(xlabel="steps of the sampler", ylabel="$W_1$ to the data")
+right_ax.set_xticks(steps.tolist(), [f"{k:.0f}" for k in steps.tolist()])
+right_ax.minorticks_off()
 plt.show()
 
 # %% [markdown]
