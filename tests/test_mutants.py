@@ -64,6 +64,43 @@ MUTANTS = [
         "rate = (top / theta).log()",
         "representation-rate",
     ),
+    # agreement with genkit: the two directions of the divergence swapped
+    (
+        "approximation/divergences",
+        "log_p.exp() * (log_p - log_q), grid",
+        "log_q.exp() * (log_q - log_p), grid",
+        "divergences-kl-twin",
+    ),
+    # absolute: the variance of a diffusion step back without its denominator
+    (
+        "approximation/families",
+        "posterior = v * beta / after",
+        "posterior = v * beta",
+        "families-sum",
+    ),
+    # array, by enumeration: m draws taken for m times the share
+    ("approximation/critics", "s = kept**m", "s = kept / m", "critics-packing"),
+    # array, by hand: the exponential approximation in place of the shell's volume
+    (
+        "approximation/finite-data",
+        "math.expm1(d * math.log1p(-eps))",
+        "math.expm1(-d * eps)",
+        "finite-data-shell-small-d",
+    ),
+    # array, against torch.optim: Adam without bias correction
+    (
+        "approximation/optimisation",
+        'm_hat = state["m"] / (1 - beta1**t)',
+        'm_hat = state["m"]',
+        "optimisation-torch",
+    ),
+    # array, against scipy: an exact interval off by one
+    (
+        "approximation/human",
+        "tail(k - 1, n, p) - 0.975",
+        "tail(k, n, p) - 0.975",
+        "human-exact",
+    ),
 ]
 
 RUN = """

@@ -311,9 +311,9 @@ claim("divergences-root", "the same for the square roots: detour minus direct wa
 # =\sup_{\lVert f\rVert_{\mathrm{Lip}}\le1}\mathbb E_p[f]-\mathbb E_q[f] .
 # $$ (eq-divergences-w1)
 #
-# The second form is the duality of Kantorovich and Rubinstein. One half is immediate: for any coupling and any $f$ of slope at most one, $\mathbb E_p f-\mathbb E_qf=\mathbb E_\gamma[f(x)-f(y)]\le\mathbb E_\gamma\lVert x-y\rVert$. The other half, that nothing is lost, is a theorem of linear programming {cite:p}`peyre2019`. It is the ground of every critic in {ref}`ch-critics`.
+# The second form is the duality of Kantorovich and Rubinstein. One half is immediate: for any coupling and any $f$ of slope at most one, $\mathbb E_p f-\mathbb E_qf=\mathbb E_\gamma[f(x)-f(y)]$, which is at most $\mathbb E_\gamma\lVert x-y\rVert$. The other half, that nothing is lost, is a theorem of linear programming {cite:p}`peyre2019`. It is the ground of every critic in {ref}`ch-critics`.
 #
-# **On the line** the best plan keeps the order, and $W_1=\int_0^1|F^{-1}(u)-G^{-1}(u)|\,du=\int|F-G|\,dx$. For two samples of equal size: sort both and average the distances. **In general** and for two clouds of $n$ points, the best plan is a permutation, found exactly by the assignment algorithm in $O(n^3)$.
+# **On the line** the best plan keeps the order, and $W_1=\int_0^1|F^{-1}(u)-G^{-1}(u)|\,du$, which equals $\int|F-G|\,dx$. For two samples of equal size: sort both and average the distances. **In general** and for two clouds of $n$ points, the best plan is a permutation, found exactly by the assignment algorithm in $O(n^3)$.
 
 # %%
 def w1_line(x, y):
@@ -340,7 +340,7 @@ def sinkhorn(cost, eps, rounds=2000):
 
 
 # %% [markdown]
-# **Sinkhorn's algorithm** adds $\varepsilon$ times the entropy of the plan and becomes a pair of alternating normalisations, differentiable and parallel {cite:p}`cuturi2013`. Its plan is at most $\varepsilon\log n$ more expensive than the best one: by optimality $\langle P_\varepsilon,C\rangle-\varepsilon H(P_\varepsilon)\le\langle P^*,C\rangle-\varepsilon H(P^*)$, and entropies of plans lie between $\log n$ and $2\log n$.
+# **Sinkhorn's algorithm** adds $\varepsilon$ times the entropy of the plan and becomes a pair of alternating normalisations, differentiable and parallel {cite:p}`cuturi2013`. Its plan is at most $\varepsilon\log n$ more expensive than the best one: by optimality $\langle P_\varepsilon,C\rangle-\varepsilon H(P_\varepsilon)$ is at most $\langle P^*,C\rangle-\varepsilon H(P^*)$, and entropies of plans lie between $\log n$ and $2\log n$.
 
 # %% tags=["hide-input"]
 a, b = torch.randn(200, generator=gen), torch.randn(200, generator=gen) * 2 + 1
