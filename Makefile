@@ -55,7 +55,7 @@ lint: $(INSTALLED)  ## style, types, spelling, pairs in step
 	$(V)/python tools/check_pairs.py
 	$(V)/python tools/exercises.py --check
 
-test: book lint  ## every test: package, tools, site in a browser, notebooks as Colab runs them
+test: lint book  ## every test: package, tools, site in a browser, notebooks as Colab runs them
 	$(V)/python -m pytest tests -n 2 --dist loadfile
 	$(V)/python tools/colab.py
 

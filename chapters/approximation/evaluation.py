@@ -94,7 +94,7 @@ pool_x = torch.cat(
 )  # (720, 64), used by no generator
 pool_y = torch.cat([data.validation.y, data.test.y])
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evaluation-flaws", "caption": "Ten images from each of eight generators. The first is perfect, the others have one flaw each; half of the flaws can't be seen in single images."}, "image": {"alt": "Eight rows of ten small grey digits. Rows named noise, blur and two moments look damaged; the rows named one class lost, wrong balance, memorised and twins look like the first row of real digits."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evaluation-flaws", "caption": "Ten images from each of eight generators. The first is perfect, the others have one flaw each. A lost class, a wrong balance, memorised images and twins leave every single image a real digit."}, "image": {"alt": "Eight rows of ten small grey digits. Rows named noise, blur and two moments look damaged; the rows named one class lost, wrong balance, memorised and twins look like the first row of real digits."}}
 shuffled = torch.randperm(720, generator=gen)[:200]
 shown = generators(pool_x[shuffled], pool_y[shuffled], 120)
 fig, ax = plt.subplots(figsize=(6, 4.6))
@@ -168,8 +168,6 @@ claim("evaluation-bpd-units", "one Gaussian, pixels stored as 0..255 instead of 
       bits_per_dim(nll_255 - nll, 64), math.log2(255), item="E0.18", by="closed form log2 255", atol=1e-9, unit="bits")
 claim("evaluation-bpd-negative", "bits per pixel of the Gaussian on the unit cube, unit left out", bits_per_dim(nll, 64),
       item="E0.18", by="a code length can't be negative", at_most=-0.5, unit="bits")
-claim("evaluation-bpd-cell", "the same with its unit", bits_per_dim(nll, 64, levels=17), bits_per_dim(nll, 64) + math.log2(17),
-      item="S0.29 E0.18", by="closed form: log2 17 more", atol=1e-9, unit="bits")
 claim("evaluation-bpd-floor", "no dequantisation: each factor 1/1024 on the smallest deviation changes the score by",
       floor_bpd(2.0**-40) - floor_bpd(2.0**-30), -10 * constant / 64, item="E0.18",
       by="closed form: -10 bits for each constant pixel, over 64", atol=1e-9, unit="bits")
@@ -178,7 +176,7 @@ claim("evaluation-bpd-floor", "no dequantisation: each factor 1/1024 on the smal
 # %% [markdown]
 # :::{admonition} Erratum E0.18 · Bits per dimension of what?
 # :class: erratum
-# {item}`E0.18` **The notes** write $-\frac1{ND}\sum_i\log_2 p_\theta(x_i)$ and say nothing of the unit. **What is true:** for a density the number moves by $\log_2 255=7.994$ when pixels are
+# {item}`E0.18` **The notes** write $-\frac1{N D}\sum_i\log_2 p_\theta(x_i)$ and say nothing of the unit. **What is true:** for a density the number moves by $\log_2 255=7.994$ when pixels are
 # stored as bytes, it may be negative ({value}`evaluation-bpd-negative:.2f` here), and with {value}`evaluation-bpd-floor:.2f` bits per ten halvings of the narrowest deviation it has no lower end,
 # since some pixels never change. Score integers, or dequantise and add $\log_2$ of the number of levels.
 # :::
@@ -485,8 +483,6 @@ claim("evaluation-birthday-1000", "expected first collision, 1000 equal outcomes
 claim("evaluation-birthday-law", "the same for 1000 and 10 000 outcomes, and the law",
       [uniform_collision(1000), uniform_collision(10_000)], [math.sqrt(math.pi * N / 2) + 2 / 3 for N in (1000, 10_000)], item="X3.10",
       by="sqrt(pi N / 2) + 2/3", atol=5e-3, digits=6)
-claim("evaluation-birthday-off-by-one", "wrong: draws before the collision instead of including it", uniform_collision(1000) - 1
-      - math.sqrt(1000 * math.pi / 2) - 2 / 3, -1.0, item="X3.10", by="one too few", atol=5e-3, digits=3)
 mean, se = monte_carlo(runs.double())
 claim("evaluation-birthday-simulated", "mean of 4000 simulated first collisions, 1000 outcomes", mean, uniform_collision(1000), item="X3.10",
       by="the exact sum", se=se, z=3.5)
@@ -587,8 +583,6 @@ claim("evaluation-plural-scaling", "D_plural times sqrt(M) for M = 100, 1000, 40
       by="Poisson points: 1/(2 sqrt M); the border adds some per cent", rtol=0.12, digits=3)
 claim("evaluation-plural-noise", "real digits with noise over clean ones: D_plural", plural(noisy(data.test.x)) / plural(data.test.x), item="E0.22",
       by="damage is rewarded", at_least=1.15, digits=3)
-claim("evaluation-plural-self", "wrong: the sample itself counts as a neighbour", torch.cdist(twice[:500], twice[:500]).min(1).values.mean().round(decimals=6), 0.0,
-      item="S0.32", by="every distance is zero, whatever the sample")
 claim("evaluation-vendi", "seven distant images, nine copies each: Vendi score", vendi(far, 1.0), 7.0, item="S0.32", by="closed form: 7 equal eigenvalues", atol=1e-9)
 claim("evaluation-vendi-twins", "Vendi score of 500 points with twins over that of the 500 alone", vendi(twice, 0.1) / vendi(twice[:500], 0.1), 1.0, item="S0.32",
       by="copies change no eigenvalue of K/M", atol=1e-6)
@@ -755,7 +749,7 @@ plt.show()
 # %% [markdown]
 # :::{admonition} Erratum E0.23 · Principal components see two moments
 # :class: erratum
-# {item}`E0.23` **The notes** offer PCA for the diagnosis of mode collapse. **What is true:** comparing variances and axes compares covariances. In {numref}`fig-evaluation-pca` all 64 variances and axes agree, and no image of the Gaussian is a digit. The
+# {item}`E0.23` **The notes** offer PCA for the diagnosis of mode collapse. **What is true:** comparing variances and axes compares covariances. In {numref}`fig-evaluation-pca` all 64 variances and axes agree, and yet a classifier tells the images apart (claim `evaluation-pca-c2st`). The
 # four-mode law of {ref}`ch-at-work`, which differs from a Gaussian of equal moments by {value}`evaluation-four-modes:.3f` nats, is another case. It works for collapse that moves the moments.
 # :::
 #
@@ -1033,27 +1027,27 @@ def hit(row, column):
     return table[rows.index(row), scores.index(column)]
 
 claim("evaluation-table-null", "false alarms of the perfect generator, mean of twelve scores", table[0].mean(), item="S0.33", by="2/41 for exchangeable samples",
-      at_most=0.12, digits=2)
+      at_most=0.12, stable=False)
 claim("evaluation-table-column", "scores that notice every flaw in at least half of the splits", float((table[1:] >= 0.5).all(0).sum()), 0.0, item="S0.14 S0.33", by="there is none")
 claim("evaluation-table-copies", "memorised: how often the Fréchet distances, precision, recall, coverage, MMD and C2ST notice",
       max(hit("memorised", c) for c in ("Fréchet, logits", "Fréchet, pixels", "precision", "recall", "coverage", "MMD²", "C2ST, 1 neighbour")),
-      item="S0.14", by="the copies are real digits: hardly more than the false alarms", at_most=0.35, digits=2)
+      item="S0.14", by="the copies are real digits: hardly more than the false alarms", at_most=0.35, stable=False)
 claim("evaluation-table-copy-test", "memorised: nearer to the training set than to the reference", hit("memorised", "nearer to training"), 1.0, item="S0.14", by="copies are at distance zero")
 claim("evaluation-table-copy-is", "memorised: Inception score over that of fresh digits", value[list(cards).index("memorised"), :, 0].mean() / null[:, 0].mean(),
-      item="E0.11", by="the classifier has seen these images too", at_least=1.01, digits=3)
+      item="E0.11", by="the classifier has seen these images too", at_least=1.01, stable=False)
 claim("evaluation-table-moments", "two moments: how often the two Fréchet distances and the label frequencies notice",
-      max(hit("two moments", c) for c in ("Fréchet, logits", "Fréchet, pixels", "label frequencies")), item="E0.23", by="equal moments", at_most=0.3, digits=2)
+      max(hit("two moments", c) for c in ("Fréchet, logits", "Fréchet, pixels", "label frequencies")), item="E0.23", by="equal moments", at_most=0.3, stable=False)
 claim("evaluation-table-moments-precision", "two moments: how often precision and C2ST notice", min(hit("two moments", c) for c in ("precision", "C2ST, 1 neighbour")),
-      item="E0.23", by="always", at_least=0.95, digits=2)
+      item="E0.23", by="always", at_least=0.95, stable=False)
 claim("evaluation-table-twins", "twins: how often near duplicates, nearest neighbour and C2ST notice", min(hit("twins", c) for c in ("near duplicates", "nearest neighbour", "C2ST, 1 neighbour")),
-      item="S0.31 S0.32", by="always", at_least=0.95, digits=2)
+      item="S0.31 S0.32", by="always", at_least=0.95, stable=False)
 claim("evaluation-table-noise", "noise raises the mean nearest-neighbour distance by the factor", value[list(cards).index("noise"), :, 6].mean() / null[:, 6].mean(), item="E0.22",
-      by="damage looks like diversity", at_least=1.1, digits=3)
+      by="damage looks like diversity", at_least=1.1, stable=False)
 claim("evaluation-table-lost", "one class lost: recall notices minus precision notices", hit("one class lost", "recall") - hit("one class lost", "precision"), item="S0.13",
-      by="a gap, no junk", at_least=0.4, digits=2)
-claim("evaluation-table-balance", "wrong balance: how often label frequencies notice", hit("wrong balance", "label frequencies"), item="S0.13", by="always", at_least=0.9, digits=2)
+      by="a gap, no junk", at_least=0.4, stable=False)
+claim("evaluation-table-balance", "wrong balance: how often label frequencies notice", hit("wrong balance", "label frequencies"), item="S0.13", by="always", at_least=0.9, stable=False)
 claim("evaluation-table-balance-recall", "wrong balance: how often precision and recall notice", max(hit("wrong balance", c) for c in ("precision", "recall")), item="S0.13",
-      by="every digit still has its neighbours", at_most=0.4, digits=2)
+      by="every digit still has its neighbours", at_most=0.4, stable=False)
 claim("evaluation-table-c2st", "C2ST of two perfect samples: mean accuracy over the splits", value[0, :, scores.index("C2ST, 1 neighbour")].mean(), 0.5, item="S0.33",
       by="one half", atol=0.03)
 for j, s in enumerate(scores):
