@@ -29,9 +29,9 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown] ex={"id": "adversarial-losses", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 1, "topic": "losses"}
 # #### Three losses from logits
 #
-# The discriminator returns logits $\ell$, $D=\sigma(\ell)$. Write the three losses, each a mean over the batch, each *to be minimised*: the discriminator's, $-V$; the
-# generator's non-saturating one; the generator's saturating one, $V$'s second term. Early in training logits of $-1000$ occur: no loss may overflow, and the non-saturating one
-# must still pass on its full gradient there.
+# The discriminator returns logits $\ell$, $D=\sigma(\ell)$. Write three losses, each *to be minimised* and each made of means over a batch: the discriminator's,
+# $-V$; the generator's non-saturating one; the generator's saturating one, the second term of $V$. Logits of $\pm1000$ occur: no loss may be infinite or undefined
+# there, and the non-saturating one must still pass on its full gradient at $-1000$.
 
 # %% ex={"id": "adversarial-losses", "role": "solution"}
 def discriminator_objective(real_logits, fake_logits):
@@ -64,6 +64,10 @@ def check_losses():
     slow = sum(-math.log(1 / (1 + math.exp(-t))) for t in real.tolist()) / 6
     slow += sum(-math.log(1 - 1 / (1 + math.exp(-t))) for t in fake.tolist()) / 9
     assert abs(loss - slow) < 1e-10, "the discriminator's loss is not -V, term by term"
+    log_D = [math.log(1 / (1 + math.exp(-t))) for t in fake.tolist()]
+    means = -sum(log_D) / 9, sum(a - t for a, t in zip(log_D, fake.tolist(), strict=True)) / 9
+    for objective, mean in zip((non_saturating_objective, saturating_objective), means, strict=True):
+        assert abs(objective(fake) - mean) < 1e-10, f"{objective.__name__} has another value on nine logits, term by term"
     zero = torch.zeros(4)
     assert discriminator_objective(zero + 3, zero - 3) < discriminator_objective(zero, zero), (
         "a discriminator that is right must have the lower loss"
@@ -85,6 +89,8 @@ def check_losses():
         "at a logit of -1000 the non-saturating loss must pass on its full gradient"
     )
     assert torch.isfinite(discriminator_objective(-1000 + zero, 1000 + zero)), "a hopeless discriminator has a finite loss"
+    fooled = saturating_objective(1000 + zero)
+    assert torch.isfinite(fooled), "a logit of 1000 must not give infinity"
 
 
 self_check("adversarial-losses", check_losses)
@@ -101,6 +107,33 @@ def non_saturating_objective(fake_logits):
 
 def saturating_objective(fake_logits):
     return (1 - torch.sigmoid(fake_logits)).log().mean()
+
+
+# %% ex={"id": "adversarial-losses", "role": "wrong", "why": "clamps the probabilities: finite, but no gradient where it is needed most"}
+def discriminator_objective(real_logits, fake_logits):
+    real, fake = (torch.sigmoid(t).clamp(1e-7, 1 - 1e-7) for t in (real_logits, fake_logits))
+    return -real.log().mean() - (1 - fake).log().mean()
+
+
+def non_saturating_objective(fake_logits):
+    return -torch.sigmoid(fake_logits).clamp(1e-7, 1 - 1e-7).log().mean()
+
+
+def saturating_objective(fake_logits):
+    return (1 - torch.sigmoid(fake_logits).clamp(1e-7, 1 - 1e-7)).log().mean()
+
+
+# %% ex={"id": "adversarial-losses", "role": "wrong", "why": "halves the discriminator's loss, as a mean over all examples of both kinds does"}
+def discriminator_objective(real_logits, fake_logits):
+    return torch.cat([softplus(-real_logits), softplus(fake_logits)]).mean()
+
+
+def non_saturating_objective(fake_logits):
+    return softplus(-fake_logits).mean()
+
+
+def saturating_objective(fake_logits):
+    return -softplus(fake_logits).mean()
 
 
 # %% ex={"id": "adversarial-losses", "role": "wrong", "why": "sign of the saturating loss: minimises -log(1-D), which helps the discriminator"}
@@ -145,13 +178,13 @@ def saturating_objective(fake_logits):
 # %% [markdown] ex={"id": "adversarial-below", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "divergence"}
 # #### A divergence from below, honestly
 #
-# Turn a classifier into a lower bound on $\mathrm{JS}(p,q)$. You get samples `real` and `fake`, each $(n,d)$, and a function
-# `train(real, fake)` that returns a discriminator, a function from points $(m,d)$ to logits $(m,)$. Use the first half of each sample for one purpose and the second half for the other. Return the
-# estimate in nats. May it be negative?
+# Turn a classifier into a lower bound on $\mathrm{JS}(p,q)$. You get samples `real` and `fake`, each $(n,d)$ with $n$ even, and a function `train(real, fake)`
+# that returns a discriminator, a function from points $(m,d)$ to logits $(m,)$. Train on the first half of each sample and do not use it again. Return the
+# estimate in nats; its mean, given the discriminator, must be at most $\mathrm{JS}(p,q)$. (It may come out negative. Why must you leave it so?)
 
 # %% ex={"id": "adversarial-below", "role": "solution"}
 def js_from_below(real, fake, train):
-    """Estimate in nats, a scalar, whose mean is at most JS; real and fake (n, d), n even."""
+    """Estimate of JS in nats, from below, a scalar; real and fake (n, d)."""
     ### BEGIN SOLUTION
     half = len(real) // 2
     logits = train(real[:half], fake[:half])
@@ -182,8 +215,11 @@ def check_below():
     same = torch.randn(2000, 1, generator=g), torch.randn(2000, 1, generator=g)
     assert abs(js_from_below(*same, memory)) < 1e-9, "two samples of one law and a discriminator that memorises: the answer is 0"
     seen = []
-    js_from_below(real, fake, lambda a, b: seen.extend([len(a), len(b)]) or (lambda x: 0 * x[:, 0]))
-    assert seen == [2000, 2000], "train on the first half of each sample"
+    js_from_below(real, fake, lambda a, b: seen.extend([a, b]) or (lambda x: 0 * x[:, 0]))
+    halves = len(seen) == 2 and all(torch.equal(a, b[:2000]) for a, b in zip(seen, (real, fake), strict=True))
+    assert halves, "train once, on the first half of each sample"
+    wide = js_from_below(torch.cat([real, fake], 1), torch.cat([fake, real], 1), lambda a, b: lambda x: 2 * x[:, 1] - 2 * x[:, 0])
+    assert wide.ndim == 0 and wide > best, "in two dimensions that both tell the laws apart the estimate must be higher than in one"
 
 
 self_check("adversarial-below", check_below)
@@ -205,6 +241,22 @@ def js_from_below(real, fake, train):
     return value + math.log(4)
 
 
+# %% ex={"id": "adversarial-below", "role": "wrong", "why": "in bits"}
+def js_from_below(real, fake, train):
+    half = len(real) // 2
+    logits = train(real[:half], fake[:half])
+    value = logsigmoid(logits(real[half:])).mean() + logsigmoid(-logits(fake[half:])).mean()
+    return (value / math.log(2) + 2) / 2
+
+
+# %% ex={"id": "adversarial-below", "role": "wrong", "why": "evaluates on all points, those of the training among them"}
+def js_from_below(real, fake, train):
+    half = len(real) // 2
+    logits = train(real[:half], fake[:half])
+    value = logsigmoid(logits(real)).mean() + logsigmoid(-logits(fake)).mean()
+    return (value + math.log(4)) / 2
+
+
 # %% ex={"id": "adversarial-below", "role": "wrong", "why": "cuts the estimate off at zero: no lower bound in the mean any more"}
 def js_from_below(real, fake, train):
     half = len(real) // 2
@@ -216,12 +268,13 @@ def js_from_below(real, fake, train):
 # %% [markdown] ex={"id": "adversarial-r1", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "penalty"}
 # #### The R1 penalty
 #
-# Write $\tfrac\gamma2\cdot\frac1n\sum_i\lVert\nabla_x\ell(x_i)\rVert^2$ for a discriminator that maps points $(n,d)$ to logits $(n,)$ and treats each row by itself. The function gets real and fake
-# points because its caller has both; it must use those that the penalty is about. The result must be differentiable in the parameters of the discriminator.
+# Write $\tfrac\gamma2\cdot\frac1n\sum_i\lVert\nabla_x\ell(x_i)\rVert^2$ for a discriminator that maps points $(n,d)$ to logits $(n,)$ and treats each row by
+# itself. The function gets real and fake points because its caller has both; it must use those that the penalty is about. The result must be differentiable in
+# the parameters of the discriminator, and the caller's tensors stay as they are.
 
 # %% ex={"id": "adversarial-r1", "role": "solution"}
 def r1_penalty(discriminator, real, fake, gamma):
-    """The penalty, a scalar; discriminator: (n, d) -> (n,) logits; real and fake (n, d)."""
+    """The penalty, a scalar; discriminator: (n, d) -> (n,); real, fake (n, d)."""
     ### BEGIN SOLUTION
     real = real.detach().requires_grad_()
     slope = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)[0]  # (n, d)
@@ -236,6 +289,7 @@ def check_r1():
     w = torch.tensor([1.0, -2.0, 0.5], requires_grad=True)
     linear = r1_penalty(lambda x: x @ w + 3, real, fake, 0.8)
     assert linear.ndim == 0, "the penalty is one number"
+    assert not real.requires_grad and not fake.requires_grad, "the caller's points must not start to ask for gradients"
     assert abs(linear.item() - 0.4 * float(w.detach() @ w.detach())) < 1e-10, "for a linear discriminator it is γ/2 |w|²"
     (by_w,) = torch.autograd.grad(linear, w)
     assert torch.allclose(by_w, 0.8 * w.detach()), "the penalty must pass a gradient on to the discriminator's parameters"
@@ -281,6 +335,20 @@ def r1_penalty(discriminator, real, fake, gamma):
     return gamma / 2 * slope.square().sum(1).mean()
 
 
+# %% ex={"id": "adversarial-r1", "role": "wrong", "why": "averages over the coordinates as well: too small by the dimension"}
+def r1_penalty(discriminator, real, fake, gamma):
+    real = real.detach().requires_grad_()
+    slope = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)[0]
+    return gamma / 2 * slope.square().mean()
+
+
+# %% ex={"id": "adversarial-r1", "role": "wrong", "why": "forgets the square: the mean length of the slope"}
+def r1_penalty(discriminator, real, fake, gamma):
+    real = real.detach().requires_grad_()
+    slope = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)[0]
+    return gamma / 2 * slope.norm(dim=1).mean()
+
+
 # %% ex={"id": "adversarial-r1", "role": "wrong", "why": "slope of the probability instead of the logit"}
 def r1_penalty(discriminator, real, fake, gamma):
     real = real.detach().requires_grad_()
@@ -291,12 +359,13 @@ def r1_penalty(discriminator, real, fake, gamma):
 # %% [markdown] ex={"id": "adversarial-round", "role": "statement", "kind": "implement", "points": 5, "minutes": 25, "difficulty": 3, "topic": "algorithm"}
 # #### One round of the game
 #
-# Write one round of alternating play with plain gradient descent and the non-saturating loss: first a step of the discriminator on real points and fakes $G(z_1)$, then a step of the generator on $G(z_2)$
-# against the *new* discriminator. Networks are modules that return a column; change their parameters in place, by $-\eta$ times the gradient. Each player's step changes that player only.
+# Write one round of alternating play with plain gradient descent: first a step of the discriminator, which descends $-V$ on real points and fakes $G(z_1)$; then
+# a step of the generator, which descends the non-saturating loss on $G(z_2)$ against the *new* discriminator. Losses are made of means over the batch. Both
+# networks are modules; change their parameters in place, by $-\eta$ times the gradient (`lr` is $\eta$). Each player's step changes that player only.
 
 # %% ex={"id": "adversarial-round", "role": "solution"}
 def play_round(G, D, real, z1, z2, lr):
-    """One round in place, D first; real (n, d), z1 and z2 (n, k), D returns logits (n, 1). Returns nothing."""
+    """One round in place; real (n, d), z1, z2 (n, k), D(x) logits (n, 1)."""
     ### BEGIN SOLUTION
     loss_D = softplus(-D(real)).mean() + softplus(D(G(z1).detach())).mean()
     step = torch.autograd.grad(loss_D, list(D.parameters()))
@@ -342,7 +411,14 @@ def check_round():
     assert abs(G.theta.item() - new_theta) < 1e-12, (
         "the generator's step is wrong: it descends -log D at G(z2), against the discriminator after its step, and moves once"
     )
+    G, D = Shift(theta), Slope(psi)
+    play_round(G, D, *(torch.full((5, 1), v) for v in (x, a, b)), lr)
+    assert abs(D.psi.item() - new_psi) < 1e-12 and abs(G.theta.item() - new_theta) < 1e-12, (
+        "every point five times: a mean over the batch must not change"
+    )
     # a second round must not remember anything of the first
+    G, D = Shift(theta), Slope(psi)
+    play_round(G, D, *(torch.tensor([[v]]) for v in (x, a, b)), lr)
     old_psi, old_theta = D.psi.item(), G.theta.item()
     play_round(G, D, *(torch.tensor([[v]]) for v in (x, a, b)), lr)
     fresh_G, fresh_D = Shift(old_theta), Slope(old_psi)
@@ -407,6 +483,32 @@ def play_round(G, D, real, z1, z2, lr):
             weight -= lr * gradient
 
 
+# %% ex={"id": "adversarial-round", "role": "wrong", "why": "sums over the batch instead of means"}
+def play_round(G, D, real, z1, z2, lr):
+    loss_D = softplus(-D(real)).sum() + softplus(D(G(z1).detach())).sum()
+    step = torch.autograd.grad(loss_D, list(D.parameters()))
+    with torch.no_grad():
+        for weight, gradient in zip(D.parameters(), step, strict=True):
+            weight -= lr * gradient
+    step = torch.autograd.grad(softplus(-D(G(z2))).sum(), list(G.parameters()))
+    with torch.no_grad():
+        for weight, gradient in zip(G.parameters(), step, strict=True):
+            weight -= lr * gradient
+
+
+# %% ex={"id": "adversarial-round", "role": "wrong", "why": "the generator descends the saturating loss"}
+def play_round(G, D, real, z1, z2, lr):
+    loss_D = softplus(-D(real)).mean() + softplus(D(G(z1).detach())).mean()
+    step = torch.autograd.grad(loss_D, list(D.parameters()))
+    with torch.no_grad():
+        for weight, gradient in zip(D.parameters(), step, strict=True):
+            weight -= lr * gradient
+    step = torch.autograd.grad(-softplus(D(G(z2))).mean(), list(G.parameters()))
+    with torch.no_grad():
+        for weight, gradient in zip(G.parameters(), step, strict=True):
+            weight -= lr * gradient
+
+
 # %% ex={"id": "adversarial-round", "role": "wrong", "why": "the generator descends log D: it helps the discriminator"}
 def play_round(G, D, real, z1, z2, lr):
     loss_D = softplus(-D(real)).mean() + softplus(D(G(z1).detach())).mean()
@@ -423,13 +525,19 @@ def play_round(G, D, real, z1, z2, lr):
 # %% [markdown] ex={"id": "adversarial-modulus", "role": "statement", "kind": "investigate", "points": 5, "minutes": 30, "difficulty": 3, "topic": "convergence"}
 # #### Does it converge? Ask the eigenvalues
 #
-# Near an equilibrium the players follow $\dot u=Ju$. Return the factor by which an error shrinks or grows per step in the long run, the largest modulus of an eigenvalue, for three ways to take a step of length $h$:
-# `"simultaneous"`, $u'=u+hJu$; `"extragradient"`, $u'=u+hJ(u+hJu)$; `"optimistic"`, $u_{t+1}=u_t+2hJu_t-hJu_{t-1}$, which needs one gradient per step only. $J$ is any real square matrix. (The last one remembers; make its state twice as long.)
-# On the pure rotation, up to which $hc$ does each converge?
+# Near an equilibrium the players follow $\dot u=Ju$, with any real square matrix $J$. Return the factor by which an error shrinks or grows per step in the long
+# run, the largest modulus of an eigenvalue, for three ways to take a step of length $h$:
+#
+# - `"simultaneous"`: $u_{t+1}=u_t+hJu_t$;
+# - `"extragradient"`: $u_{t+1}=u_t+hJ(u_t+hJu_t)$;
+# - `"optimistic"`: $u_{t+1}=u_t+2hJu_t-hJu_{t-1}$, which needs one gradient per step. (It remembers; make its state twice as long.)
+#
+# Then return the largest step up to which a rule converges on the rotation by $\begin{pmatrix}0&1\\-1&0\end{pmatrix}$, to three digits, and 0 if it never does.
+# Find it with your first function, by bisection or on a grid.
 
 # %% ex={"id": "adversarial-modulus", "role": "solution"}
 def growth(J, h, rule):
-    """Largest modulus of an eigenvalue of one step, a scalar; J (n, n), rule one of the three names."""
+    """Largest modulus of an eigenvalue of one step, a scalar; J (n, n)."""
     ### BEGIN SOLUTION
     eye = torch.eye(len(J))
     if rule == "simultaneous":
@@ -439,6 +547,21 @@ def growth(J, h, rule):
     else:  # state (u_t, u_{t-1})
         step = torch.cat([torch.cat([eye + 2 * h * J, -h * J], 1), torch.cat([eye, 0 * eye], 1)])
     return torch.linalg.eigvals(step).abs().max()
+    ### END SOLUTION
+
+
+def largest_step(rule):
+    """Largest h up to which the rule converges on the rotation, or 0."""
+    ### BEGIN SOLUTION
+    rotation = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    low, high = 0.0, 3.0
+    while high - low > 1e-5:
+        middle = (low + high) / 2
+        if growth(rotation, middle, rule) < 1:
+            low = middle
+        else:
+            high = middle
+    return low if low > 1e-4 else 0.0
     ### END SOLUTION
 
 
@@ -465,10 +588,20 @@ def check_modulus():
             answer = growth(J, h, rule)
             assert abs(answer - slow) < 2e-3, f"{rule}: 2000 steps of play on a {n} by {n} matrix give another rate"
     turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
-    for h in (0.05, 0.2, 0.4):
-        assert growth(turn, h, "simultaneous") > 1, "on a rotation simultaneous steps grow, whatever h"
-        assert growth(turn, h, "extragradient") < 1, "on a rotation short extragradient steps contract"
-        assert growth(turn, h, "optimistic") < 1, "on a rotation short optimistic steps contract"
+
+    def length(rule, h):  # after 4000 steps of play from length one
+        u = before = torch.tensor([1.0, 0.0])
+        for _ in range(4000):
+            before, u = u, u + h * play[rule](turn, u, before, h)
+        return float(u.norm())
+
+    for rule in play:
+        edge = float(largest_step(rule))
+        if edge == 0:
+            assert length(rule, 0.01) > 1, f"{rule}: there are steps short enough to converge"
+        else:
+            assert length(rule, 0.995 * edge) < 1, f"{rule}: just below your largest step the players still run away"
+            assert length(rule, 1.005 * edge) > 1, f"{rule}: just above your largest step the players still come nearer"
 
 
 self_check("adversarial-modulus", check_modulus)
@@ -486,6 +619,12 @@ def growth(J, h, rule):
     return torch.linalg.eigvals(step).real.max()
 
 
+def largest_step(rule):
+    turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    steps = [h for h in torch.arange(0.001, 3.0, 0.001).tolist() if growth(turn, h, rule) < 1]
+    return max(steps, default=0.0)
+
+
 # %% ex={"id": "adversarial-modulus", "role": "wrong", "why": "half a step ahead, as in the midpoint rule: grows on a rotation"}
 def growth(J, h, rule):
     eye = torch.eye(len(J))
@@ -496,6 +635,12 @@ def growth(J, h, rule):
     else:
         step = torch.cat([torch.cat([eye + 2 * h * J, -h * J], 1), torch.cat([eye, 0 * eye], 1)])
     return torch.linalg.eigvals(step).abs().max()
+
+
+def largest_step(rule):
+    turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    steps = [h for h in torch.arange(0.001, 3.0, 0.001).tolist() if growth(turn, h, rule) < 1]
+    return max(steps, default=0.0)
 
 
 # %% ex={"id": "adversarial-modulus", "role": "wrong", "why": "largest singular value: what one step can do, not what many do"}
@@ -510,6 +655,12 @@ def growth(J, h, rule):
     return torch.linalg.svdvals(step).max()
 
 
+def largest_step(rule):
+    turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    steps = [h for h in torch.arange(0.001, 3.0, 0.001).tolist() if growth(turn, h, rule) < 1]
+    return max(steps, default=0.0)
+
+
 # %% ex={"id": "adversarial-modulus", "role": "wrong", "why": "optimism without memory: treats the last gradient as the current one"}
 def growth(J, h, rule):
     eye = torch.eye(len(J))
@@ -518,3 +669,25 @@ def growth(J, h, rule):
     else:
         step = eye + h * J
     return torch.linalg.eigvals(step).abs().max()
+
+
+def largest_step(rule):
+    turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    steps = [h for h in torch.arange(0.001, 3.0, 0.001).tolist() if growth(turn, h, rule) < 1]
+    return max(steps, default=0.0)
+
+
+# %% ex={"id": "adversarial-modulus", "role": "wrong", "why": "right rates, but takes the bound of extragradient for all rules"}
+def growth(J, h, rule):
+    eye = torch.eye(len(J))
+    if rule == "simultaneous":
+        step = eye + h * J
+    elif rule == "extragradient":
+        step = eye + h * J @ (eye + h * J)
+    else:
+        step = torch.cat([torch.cat([eye + 2 * h * J, -h * J], 1), torch.cat([eye, 0 * eye], 1)])
+    return torch.linalg.eigvals(step).abs().max()
+
+
+def largest_step(rule):
+    return 0.0 if rule == "simultaneous" else 1.0
