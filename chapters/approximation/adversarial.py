@@ -238,9 +238,9 @@ plt.show()
 
 
 # %% [markdown]
-# On fresh draws the network reaches the ceiling, and $D$ is the ratio of the densities ({numref}`fig-adversarial-instrument`). On its own twenty points the
-# over-fitted network reports a value *above* the ceiling, which no discriminator has; on new points it is, in the median of three runs, worse than one that
-# always answers $\tfrac12$. The theorem bounds an expectation. **A divergence read off a discriminator is a lower bound only on data that it was not trained
+# On fresh draws the network comes up to the ceiling, and its $D$ to $p/(p+q)$ ({numref}`fig-adversarial-instrument`). On its own twenty points the over-fitted
+# network reports a value *above* the ceiling, which no discriminator has on average; on new points it is, in the median of three runs, worse than one that always
+# answers $\tfrac12$. The theorem bounds an expectation. **A divergence read off a discriminator is a lower bound only on data that it was not trained
 # on.** A network that separates its own sample perfectly reads $V\approx0$ there, that is $\mathrm{JS}\approx\log2$, whatever the two laws are.
 #
 # (sec-adversarial-gradients)=
@@ -287,8 +287,10 @@ plt.show()
 # gradients by $\theta$ are
 #
 # $$
-# \text{saturating: } \theta\,\mathbb E_{q_\theta}[D^*] \;\le\; \tfrac{\theta}{2}\,e^{-\theta^2/8}, \qquad
-# \text{non-saturating: } \theta\,\big(1-\mathbb E_{q_\theta}[D^*]\big),
+# \begin{aligned}
+# \text{saturating: }&\theta\,\mathbb E_{q_\theta}[D^*] \;\le\; \tfrac{\theta}{2}\,e^{-\theta^2/8},\\
+# \text{non-saturating: }&\theta\,\big(1-\mathbb E_{q_\theta}[D^*]\big),
+# \end{aligned}
 # $$ (eq-adversarial-gauss)
 #
 # where the bound is $\frac{p}{p+q}\le\frac12\sqrt{p/q}$, integrated against $q$. {item}`X0.6` We check {eq}`eq-adversarial-gradients` with the best
@@ -399,11 +401,11 @@ claim("adversarial-more-steps-ns", "the same for the non-saturating gradient", s
       item="E0.14", by="grows towards the limit 5.988/0.256", at_least=5.0, at_most=float(non_saturating[4] / sent[1, 1]))
 
 # %% [markdown]
-# :::{admonition} Erratum E0.14 · Too many discriminator steps: three different stories
+# :::{admonition} Erratum E0.14 · Too many discriminator steps? That depends
 # :class: erratum
 # {item}`E0.14` **The notes say** that updating $D$ too often may lead to local over-fitting. **What is true** depends on the loss and on the data.
 #
-# - *Saturating loss.* The trouble is another one, and it is there with infinite data: far from the data the better $D$ sends the smaller gradient
+# - *Saturating loss.* The trouble is another one, and it is there with infinite data: far from the data a well-trained $D$ sends hardly any gradient
 #   ({numref}`fig-adversarial-gradients`), here {value}`adversarial-more-steps:.2f` of its early value after 3000 steps. The whole way with the best $D$ takes
 #   {value}`adversarial-travel-saturating:.0f` units of time; with the non-saturating loss it takes {value}`adversarial-travel-ns:.1f`.
 # - *Non-saturating loss.* Here more steps enlarge the gradient.
