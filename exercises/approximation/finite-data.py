@@ -63,6 +63,16 @@ def shell_thickness(share, d):
     return 1 - (1 - share) ** (1 / d)
 
 
+# %% ex={"id": "finite-data-shell", "role": "wrong", "why": "loses the digits before expm1 can save them"}
+def shell_thickness(share, d):
+    return -math.expm1(math.log(1 - share) / d)
+
+
+# %% ex={"id": "finite-data-shell", "role": "wrong", "why": "first order in the thickness"}
+def shell_thickness(share, d):
+    return share / d
+
+
 # %% ex={"id": "finite-data-shell", "role": "wrong", "why": "returns the radius of the core"}
 def shell_thickness(share, d):
     return math.exp(math.log1p(-share) / d)
@@ -76,9 +86,9 @@ def shell_thickness(share, d):
 # %% [markdown] ex={"id": "finite-data-unseen", "role": "statement", "kind": "implement", "points": 4, "minutes": 15, "difficulty": 2, "topic": "high dimension"}
 # #### How much is new tomorrow?
 #
-# Good and Turing once more, for the next *two* examples. Given how often each outcome occurred among $n$ draws, estimate without bias the probability $\sum_x p(x)^2(1-p(x))^{n-2}$:
-# that two fresh draws agree, on an outcome that the $n-2$ draws before them did not contain. It is a multiple of $n_2$, the number of outcomes that occur exactly twice; find the factor as in the proof of
-# {prf:ref}`thm-finite-data-good-turing`.
+# Good and Turing once more, for the next *two* examples. Given how often each outcome occurred among $n$ draws, estimate without bias the probability
+# $\sum_x p(x)^2(1-p(x))^{n-2}$: that two fresh draws agree, on an outcome that the $n-2$ draws before them did not contain. It is a multiple of $n_2$, the
+# number of outcomes that occur exactly twice; find the factor as in the proof of {prf:ref}`thm-finite-data-good-turing`.
 
 # %% ex={"id": "finite-data-unseen", "role": "solution"}
 def unseen_twin(counts):
@@ -115,6 +125,17 @@ def unseen_twin(counts):
     return int((counts == 2).sum()) / (n * (n - 1))
 
 
+# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "the share of draws that belong to pairs"}
+def unseen_twin(counts):
+    return 2 * int((counts == 2).sum()) / int(counts.sum())
+
+
+# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "all pairs that agree, also those seen before"}
+def unseen_twin(counts):
+    n = int(counts.sum())
+    return (counts * (counts - 1)).sum().item() / (n * (n - 1))
+
+
 # %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "squares the one-example estimate"}
 def unseen_twin(counts):
     n = int(counts.sum())
@@ -130,8 +151,9 @@ def unseen_twin(counts):
 # %% [markdown] ex={"id": "finite-data-slerp", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 2, "topic": "high dimension"}
 # #### Blending several codes
 #
-# A face generator blends the codes of $k$ people with weights $w_1,\dots,w_k\ge0$, not all zero. The codes are independent draws of $\mathcal N(0,I_d)$. Return a blend that is proportional to $\sum_iw_iz_i$ and is itself a
-# draw of $\mathcal N(0,I_d)$: on the shell for every choice of weights, exactly.
+# A face generator blends the codes of $k$ people with weights $w_1,\dots,w_k\ge0$, not all zero. The codes are independent draws of $\mathcal N(0,I_d)$.
+# Return a blend that is proportional to $\sum_iw_iz_i$ and is itself a draw of $\mathcal N(0,I_d)$, for every choice of weights, exactly. The rows of a batch are
+# separate blends: none depends on another.
 
 # %% ex={"id": "finite-data-slerp", "role": "solution"}
 def blend(codes, weights):
@@ -154,6 +176,7 @@ def check_finite_data_slerp():
         variance = x.var().item()
         assert abs(variance - 1) < 0.04, f"weights {w}: a coordinate has variance {variance:.2f}, not 1"
         assert x.norm(dim=1).std() > 0.5, "lengths of draws vary; these were forced to one value"
+        assert torch.allclose(blend(z[:3], weights), x[:3]), "a row's blend changes with the other rows of its batch"
 
 
 self_check("finite-data-slerp", check_finite_data_slerp)
@@ -174,6 +197,17 @@ def blend(codes, weights):
     return (weights[:, None] * codes).sum(1) / weights.norm() ** 2
 
 
+# %% ex={"id": "finite-data-slerp", "role": "wrong", "why": "roots of the weights: a draw, but of another direction"}
+def blend(codes, weights):
+    return ((weights / weights.sum()).sqrt()[:, None] * codes).sum(1)
+
+
+# %% ex={"id": "finite-data-slerp", "role": "wrong", "why": "divides by the standard deviation of the batch"}
+def blend(codes, weights):
+    total = (weights[:, None] * codes).sum(1)
+    return total / total.std()
+
+
 # %% ex={"id": "finite-data-slerp", "role": "wrong", "why": "forces every length to the root of d"}
 def blend(codes, weights):
     total = (weights[:, None] * codes).sum(1)
@@ -183,8 +217,9 @@ def blend(codes, weights):
 # %% [markdown] ex={"id": "finite-data-price", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "high dimension"}
 # #### The price, in logits
 #
-# Networks output logits, and logits may be large. Let bit $j$ be one with probability $\sigma(a_j)$ under the truth and $\sigma(b_j)$ under the model, with $\sigma(a)=1/(1+e^{-a})$. Return
-# $\mathrm{KL}$ of the truth to the model in nats, for a batch, right for logits as large as $\pm1000$: no `nan`, no `inf`, no clipping.
+# Networks output logits, and logits may be large. Let the bits be independent, bit $j$ one with probability $\sigma(a_j)$ under the truth and
+# $\sigma(b_j)$ under the model, with $\sigma(a)=1/(1+e^{-a})$. Return $\mathrm{KL}$ of the truth to the model in nats, for a batch, right for logits as
+# large as $\pm1000$: no `nan`, no `inf`, no clipping.
 
 # %% ex={"id": "finite-data-price", "role": "solution"}
 def bits_kl(a, b):
@@ -208,11 +243,14 @@ def check_finite_data_price():
     assert got.shape == (), f"one pair of logit vectors gives one number, got shape {tuple(got.shape)}"
     swapped = (log_q.exp() * (log_q - log_p)).sum()
     assert not torch.isclose(got, swapped), "this is the divergence of the model to the truth"
-    assert torch.isclose(got, truth, rtol=1e-10), f"enumeration of all images says {got / truth:.3g} times less"
+    assert torch.isclose(got, truth, rtol=1e-10), f"the enumeration of all images gives {truth / got:.3g} times that"
     assert bits_kl(a.expand(5, 4, 3), b.expand(5, 4, 3)).shape == (5, 4), "leading axes are a batch"
     big = bits_kl(torch.tensor([1000.0, -1000.0]), torch.tensor([-1000.0, 1000.0]))
     assert torch.isclose(big, torch.tensor(2000.0)), f"two surprises of 1000 nats each: got {big.item()}"
     assert bits_kl(torch.tensor([1000.0, -800.0]), torch.tensor([900.0, -1000.0])).abs() < 1e-9, "sure of the same bits: 0"
+    near, far = torch.tensor([-30.0]), torch.tensor([-20.0])  # p = 9e-14: log((1 - p)/(1 - q)) is about q - p
+    small = (-20 * torch.ones(())).exp() - 11 * (-30 * torch.ones(())).exp()
+    assert torch.isclose(bits_kl(near, far), small, rtol=1e-6), "a bit that is almost never one: digits are lost in 1 - p"
 
 
 self_check("finite-data-price", check_finite_data_price)
@@ -222,6 +260,20 @@ self_check("finite-data-price", check_finite_data_price)
 def bits_kl(a, b):
     p, q = torch.sigmoid(a), torch.sigmoid(b)
     return (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).sum(-1)
+
+
+# %% ex={"id": "finite-data-price", "role": "wrong", "why": "both directions added: Jeffreys"}
+def bits_kl(a, b):
+    return ((torch.sigmoid(a) - torch.sigmoid(b)) * (a - b)).sum(-1)
+
+
+# %% ex={"id": "finite-data-price", "role": "wrong", "why": "log of 1 - p instead of the other logarithm"}
+def bits_kl(a, b):
+    log = torch.nn.functional.logsigmoid
+    p, q = torch.sigmoid(a), torch.sigmoid(b)
+    ones = p * (log(a) - log(b))
+    zeros = torch.where(p < 1, (1 - p) * (torch.log1p(-p) - torch.log1p(-q).clamp_min(-1e4)), 0.0)
+    return (ones + zeros).sum(-1)
 
 
 # %% ex={"id": "finite-data-price", "role": "wrong", "why": "swapped"}
