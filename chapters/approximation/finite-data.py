@@ -395,12 +395,12 @@ claim("finite-data-shell-ratio", "(1 - ε)^d / e^(-dε) in d = 784, ε = 0.01 an
       torch.exp(-784 * torch.tensor([0.01, 0.1]).pow(torch.arange(2, 12)[:, None])
                 .div(torch.arange(2, 12)[:, None]).sum(0)),
       item="E0.10", by="exp(-d(ε²/2 + ε³/3 + ...)), ten terms", rtol=1e-6)
-claim("finite-data-shell-absolute", "largest error of the approximate share over all ε, times d, d = 784",
-      784 * max(shell(eps, 784) + math.expm1(-784 * eps) for eps in torch.linspace(1e-5, 0.02, 2000).tolist()),
-      2 * math.exp(-2), item="E0.10", by="maximum of u²e^(-u)/2 at u = dε = 2, up to 1/d", rtol=0.01)
 claim("finite-data-shell-small-d", "exact and approximate share, d = 10, ε = 0.05",
       torch.tensor([shell(0.05, 10), -math.expm1(-0.5)]), torch.tensor([0.4013, 0.3935]),
       item="E0.10 S0.12", by="1 - 0.95^10 and 1 - e^-0.5 by hand", atol=5e-5)
+claim("finite-data-shell-absolute", "largest error of the approximate share over all ε, times d, d = 784",
+      784 * max(shell(eps, 784) + math.expm1(-784 * eps) for eps in torch.linspace(1e-5, 0.02, 2000).tolist()),
+      2 * math.exp(-2), item="E0.10", by="maximum of u²e^(-u)/2 at u = dε = 2, up to 1/d", rtol=0.01)
 length = (data.test.x - data.train.x.mean(0)).norm(dim=1)
 claim("finite-data-digits-shell", "share of test digits in the outer 5 % of the smallest ball around the mean digit that holds them all",
       (length > 0.95 * length.max()).double().mean(), item="E0.10",
