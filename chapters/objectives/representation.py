@@ -15,7 +15,10 @@
 # (ch-representation)=
 # # Representation learning
 #
-# {item}`S1.13` An image of a digit is 64 numbers. To *know* a digit is something shorter: which one it is, how it leans, how thick the pen was. The third objective asks a model to find such a short description by itself, without labels. Every short description leaves something out, and this page is about one question: **who decides what is left out?** Three answers follow. Each is an objective that you will write, train, and hold against what can be proved about it.
+# {item}`S1.13` An image of a digit is 64 numbers. To *know* a digit is something shorter: which one it is, how it leans,
+# how thick the pen was. The third objective asks a model to find such a short description by itself, without labels.
+# Every short description leaves something out, and this page is about one question: **who decides what is left out?**
+# Three answers follow. Each is an objective that you will write, train, and hold against what can be proved about it.
 #
 # After this page you can
 #
@@ -27,7 +30,7 @@
 #
 # Units are nats, pictures are the digits of {ref}`ch-conventions`, and pixels run from 0 (paper) to 1 (full ink).
 
-# %%
+# %% tags=["hide-input"]
 import math
 from itertools import pairwise
 
@@ -53,14 +56,14 @@ style()
 gen = seed_everything(0)
 torch.set_default_dtype(torch.float64)
 
+# %%
 d = digits()
 mean = d.train.x.mean(0) / 16  # (64,) the average training image
-# (n, 64), centred
-x_train, x_val, x_test = (
+x_train, x_val, x_test = (  # (n, 64) each, centred
     part.x / 16 - mean for part in (d.train, d.validation, d.test)
 )
 y_train, y_test = d.train.y, d.test.y
-# (10, 64) one held-out image of every class
+# one held-out image of every class, (10, 64)
 ten = torch.stack([x_test[y_test == c][0] for c in range(10)])
 
 
@@ -71,16 +74,22 @@ ten = torch.stack([x_test[y_test == c][0] for c in range(10)])
 #
 # :::{prf:definition} Encoder, decoder, code
 # :label: def-representation-code
-# An **encoder** is a map $E_\phi : X \to Z$ and a **decoder** a map $D_\theta : Z \to X$. The point $z = E_\phi(x)$ is the **code** (or representation) of $x$, and $k = \dim Z$ is the code size. The **reconstruction** of $x$ is $\hat x = D_\theta(E_\phi(x))$.
+# An **encoder** is a map $E_\phi : X \to Z$ and a **decoder** a map $D_\theta : Z \to X$. The point $z = E_\phi(x)$ is
+# the **code** (or representation) of $x$, and $k = \dim Z$ is the code size. The **reconstruction** of $x$ is
+# $\hat x = D_\theta(E_\phi(x))$.
 # :::
 #
-# Without a further condition the two arrows are worth nothing: with $Z = X$ both can be the identity, the reconstruction is perfect, and nothing has been learned. Something must make the code scarce. The first idea is the plainest, a **bottleneck**: make $k$ small and ask for the least squared error,
+# Without a further condition the two arrows are worth nothing: with $Z = X$ both can be the identity, the reconstruction
+# is perfect, and nothing has been learned. Something must make the code scarce. The first idea is the plainest, a **bottleneck**:
+# make $k$ small and ask for the least squared error,
 #
 # $$
 # L_{\mathrm{AE}}(\theta,\phi) \;=\; \mathbb E\,\lVert x - D_\theta(E_\phi(x))\rVert^2 .
 # $$ (eq-representation-ae)
 #
-# {item}`S1.14` A pair $(E_\phi, D_\theta)$ trained on {eq}`eq-representation-ae` is an **autoencoder**. Here is one with a code of two numbers, small enough to be drawn. It is trained on images alone; the labels only choose the symbol that is printed at each point.
+# {item}`S1.14` A pair $(E_\phi, D_\theta)$ trained on {eq}`eq-representation-ae` is an **autoencoder**. Here is one with
+# a code of two numbers, small enough to be drawn. It is trained on images alone; the labels only choose the symbol that
+# is printed at each point.
 
 # %%
 def mlp(*sizes):
@@ -115,18 +124,18 @@ def train_autoencoder(x, x_held_out, k, *, steps, generator):
     return encoder.requires_grad_(False), decoder.requires_grad_(False)
 
 
+# %%
 encoder_2, decoder_2 = train_autoencoder(
     x_train, x_val, 2, steps=600, generator=gen
 )
 
-# (64, 64) covariance of the training images
-cov = x_train.T @ x_train / len(x_train)
+cov = x_train.T @ x_train / len(x_train)  # (64, 64), of the training images
 lam, u = torch.linalg.eigh(cov)
 # eigenvalues from large to small, eigenvectors in columns
 lam, u = lam.flip(0).clamp(min=0), u.flip(1)
 
 
-# %% tags=["picture-varies"] mystnb={"figure": {"name": "fig-representation-latent", "caption": "Images that no training has seen, and where two encoders put them. Each symbol is one image, drawn as its label; neither encoder knew the labels."}, "image": {"alt": "Three panels. Left, a grid of 64 small handwritten digits. Middle, all held-out digits placed by the first two principal components, where most classes overlap in one cloud. Right, the same digits placed by the autoencoder, where most classes form patches of their own around a crowded middle."}}
+# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-representation-latent", "caption": "Images that no training has seen, and where two encoders put them. Each symbol is one image, drawn as its label; neither encoder knew the labels."}, "image": {"alt": "Three panels. Left, a grid of 64 small handwritten digits. Middle, all held-out digits placed by the first two principal components, where most classes overlap in one cloud. Right, the same digits placed by the autoencoder, where most classes form patches of their own around a crowded middle."}}
 def draw_codes(ax, z, y):
     """Every code z (n, 2) as the digit that it is the code of."""
     for c in range(10):
@@ -152,11 +161,15 @@ plt.show()
 
 
 # %% [markdown]
-# {item}`S1.1` {numref}`fig-representation-latent` is the picture everyone has in mind when they say *latent space*: high-dimensional data go in, clusters that mean something come out. Look longer and it raises the questions of this page. Why do the two encoders, both trained to rebuild the same pixels, show such different worlds? Is the right one *better*, or only prettier? And nobody asked for clusters, so why should a code that saves pixels sort digits at all?
+# {item}`S1.1` {numref}`fig-representation-latent` is the picture everyone has in mind when they say *latent space*:
+# high-dimensional data go in, clusters that mean something come out. Look longer and it raises the questions of this
+# page. Why do the two encoders, both trained to rebuild the same pixels, show such different worlds? Is the right one *better*,
+# or only prettier? And nobody asked for clusters, so why should a code that saves pixels sort digits at all?
 #
 # ## The linear autoencoder is PCA
 #
-# Take the simplest arrows, $E(x) = Ax$ with $A$ of shape $k\times 64$ and $D(z) = Wz$ with $W$ of shape $64\times k$. Then {eq}`eq-representation-ae` depends on the data only through the covariance matrix $S = \mathbb E\,xx^\top$,
+# Take the simplest arrows, $E(x) = Ax$ with $A$ of shape $k\times 64$ and $D(z) = Wz$ with $W$ of shape $64\times k$.
+# Then {eq}`eq-representation-ae` depends on the data only through the covariance matrix $S = \mathbb E\,xx^\top$,
 #
 # $$
 # L_{\mathrm{AE}}(W, A) \;=\; \operatorname{tr}\bigl[(I - WA)\,S\,(I - WA)^\top\bigr],
@@ -170,16 +183,24 @@ plt.show()
 #
 # $$\min_{W, A}\; \mathbb E\,\lVert x - WAx\rVert^2 \;=\; \sum_{j>k}\lambda_j ,$$
 #
-# and if $\lambda_k>\lambda_{k+1}$ it is reached exactly when the columns of $W$ span the first $k$ eigenvectors and $WA$ acts on the data as the orthogonal projection onto them.
+# and if $\lambda_k>\lambda_{k+1}$ it is reached exactly when the columns of $W$ span the first $k$ eigenvectors and $WA$
+# acts on the data as the orthogonal projection onto them.
 # :::
 #
 # :::{prf:proof}
-# Fix $W$ and let $P$ be the orthogonal projection onto its columns. $Px$ is the point of that space nearest to $x$, so $\lVert x - WAx\rVert^2\ge\lVert x - Px\rVert^2$, and $A$ can reach it. What remains is $\mathbb E\lVert x-Px\rVert^2 = \operatorname{tr} S - \operatorname{tr}(PS)$. Write $P=\sum_{i\le k} q_iq_i^\top$ with orthonormal $q_i$; then $\operatorname{tr}(PS)=\sum_j \lambda_j\, c_j$ with weights $c_j=\sum_i (q_i^\top u_j)^2$ between 0 and 1 that sum to at most $k$. Such a sum is at most $\lambda_1+\dots+\lambda_k$, with equality only if the weight lies on the first $k$ eigenvectors (up to ties).
+# Fix $W$ and let $P$ be the orthogonal projection onto its columns. $Px$ is the point of that space nearest to $x$, so
+# $\lVert x - WAx\rVert^2\ge\lVert x - Px\rVert^2$, and $A$ can reach it. What remains is
+# $\mathbb E\lVert x-Px\rVert^2 = \operatorname{tr} S - \operatorname{tr}(PS)$. Write $P=\sum_{i\le k} q_iq_i^\top$ with
+# orthonormal $q_i$; then $\operatorname{tr}(PS)=\sum_j \lambda_j\, c_j$ with weights $c_j=\sum_i (q_i^\top u_j)^2$
+# between 0 and 1 that sum to at most $k$. Such a sum is at most $\lambda_1+\dots+\lambda_k$, with equality only if the
+# weight lies on the first $k$ eigenvectors (up to ties).
 # :::
 #
-# So the error of the best code is the *sum of the discarded eigenvalues*: no training is needed to know it. Training should find it, though, and {prf:ref}`thm-representation-pca` says what to compare with. We minimise {eq}`eq-representation-linear` from a random start; on a 64 × 64 matrix a quasi-Newton method does this without noise.
+# So the error of the best code is the *sum of the discarded eigenvalues*: no training is needed to know it. Training
+# should find it, though, and {prf:ref}`thm-representation-pca` says what to compare with. We minimise
+# {eq}`eq-representation-linear` from a random start; on a 64 × 64 matrix a quasi-Newton method does this without noise.
 
-# %%
+# %% tags=["hide-input"]
 def minimise(loss_fn, parameters, *, steps):
     """L-BFGS, a minimiser without randomness; it changes the parameters."""
     optimiser = torch.optim.LBFGS(
@@ -200,6 +221,7 @@ def minimise(loss_fn, parameters, *, steps):
     optimiser.step(closure)
 
 
+# %%
 def linear_error(w, a, s):
     """Equation's trace: w (d, k), a (k, d), covariance s (d, d) -> scalar."""
     rest = torch.eye(len(s)) - w @ a
@@ -212,6 +234,7 @@ a = (torch.randn(k, 64, generator=gen) / 8).requires_grad_()
 minimise(lambda: linear_error(w, a, cov), [w, a], steps=1000)
 w, a = w.detach(), a.detach()
 
+# %% tags=["hide-input"]
 claim("representation-linear-minimum",
       "squared error of the trained linear autoencoder, 8 codes",
       linear_error(w, a, cov), lam[k:].sum(), item="S1.14",
@@ -223,21 +246,19 @@ claim("representation-principal-angles",
       item="S1.14", by="same space", atol=1e-4)
 
 # %% [markdown]
-# The space is found; the axes are not. If $(A, W)$ is a solution, so is $(TA, WT^{-1})$ for every invertible $T$: the code may be turned, stretched and sheared, and the loss can't tell. A representation that one loss calls perfect is thus a whole family of representations, and whoever clusters the code or measures distances in it uses something that the loss never fixed. (The same happens for likelihoods: see erratum E1.10 in {ref}`ch-generation`{item}`E1.10`.)
+# The space is found; the axes are not. If $(A, W)$ is a solution, so is $(TA, WT^{-1})$ for every invertible $T$: the
+# code may be turned, stretched and sheared, and the loss can't tell. A representation that one loss calls perfect is thus
+# a whole family of representations, and whoever clusters the code or measures distances in it uses something that the
+# loss never fixed. (The same happens for likelihoods: see erratum E1.10 in {ref}`ch-generation`{item}`E1.10`.)
 
 # %%
-# (k, k) invertible
-t = (
-    torch.diag(torch.logspace(0, 2, k))
-    @ torch.linalg.qr(torch.randn(k, k, generator=gen)).Q
-)
+# (k, k) invertible: turn, then stretch by factors from 1 to 100
+turn = torch.linalg.qr(torch.randn(k, k, generator=gen)).Q
+t = torch.diag(torch.logspace(0, 2, k)) @ turn
 other = linear_error(w @ torch.linalg.inv(t), t @ a, cov)
-claim("representation-invertible-code",
-      "change of the loss when the code is turned and stretched 100-fold",
-      (other - linear_error(w, a, cov)).abs().round(decimals=10), 0.0,
-      item="E1.10", by="WT⁻¹TA = WA", atol=1e-9)
 
 
+# %% tags=["hide-input"]
 def clustering_score(z_fit, z_new, y_new):
     """Adjusted Rand index of labels and 10-means found on z_fit (1: perfect)."""
     means = KMeans(10, n_init=5, random_state=0).fit(z_fit.numpy())
@@ -247,20 +268,30 @@ def clustering_score(z_fit, z_new, y_new):
 z_train, z_test = x_train @ u[:, :k], x_test @ u[:, :k]
 upright = clustering_score(z_train, z_test, y_test)
 stretched = clustering_score(z_train @ t.T, z_test @ t.T, y_test)
+
+claim("representation-invertible-code",
+      "change of the loss when the code is turned and stretched 100-fold",
+      (other - linear_error(w, a, cov)).abs().round(decimals=10), 0.0,
+      item="E1.10", by="WT⁻¹TA = WA", atol=1e-9)
 claim("representation-stretched-clusters",
       "agreement of 10-means with the labels: PCA's axes minus stretched code",
       upright - stretched, item="E1.10", by="same loss, other distances",
-      at_least=0.1, stable=False)
+      at_least=0.25, stable=False)
 
 # %% [markdown]
 # :::{warning}
-# The mean matters. A linear map without bias, fitted to raw pixels, spends part of its code on the average image. With $\nu_j$ the eigenvalues of $\mathbb E\,xx^\top$ of the *uncentred* data, its error is $\sum_{j>k}\nu_j$, and because $\mu\mu^\top$ adds one direction, interlacing gives $\sum_{j>k}\lambda_j\le\sum_{j>k}\nu_j\le\sum_{j>k-1}\lambda_j$: forgetting to centre can cost up to one code number, and never gains anything.
+# The mean matters. A linear map without bias, fitted to raw pixels, spends part of its code on the average image. With
+# $\nu_j$ the eigenvalues of $\mathbb E\,xx^\top$ of the *uncentred* data, its error is $\sum_{j>k}\nu_j$, and because
+# $\mu\mu^\top$ adds one direction, interlacing gives $\sum_{j>k}\lambda_j\le\sum_{j>k}\nu_j\le\sum_{j>k-1}\lambda_j$:
+# forgetting to centre can cost up to one code number, and never gains anything.
 # :::
 
 # %%
 raw = x_train + mean  # what one gets without centring
 # best rank-8 fit of the raw pixels
 raw_error = (torch.linalg.svdvals(raw)[k:] ** 2).sum() / len(raw)
+
+# %% tags=["hide-input"]
 claim("representation-uncentred",
       "best 8-number linear code of uncentred pixels: squared error",
       raw_error, item="S1.14",
@@ -270,7 +301,9 @@ claim("representation-uncentred",
 # %% [markdown]
 # ## A curved autoencoder
 #
-# With ReLU layers on either side of the code the reconstructions may lie on a bent $k$-dimensional surface instead of a flat one. Is the bend worth anything? The comparison has to be fair: same code size, images that neither method saw, and PCA, the best of all flat codes, as the named baseline.
+# With ReLU layers on either side of the code the reconstructions may lie on a bent $k$-dimensional surface instead of a
+# flat one. Is the bend worth anything? The comparison has to be fair: same code size, images that neither method saw, and
+# PCA, the best of all flat codes, as the named baseline.
 
 # %%
 sizes = [2, 8, 16]
@@ -279,6 +312,7 @@ for k in sizes[1:]:
     curved[k] = train_autoencoder(x_train, x_val, k, steps=600, generator=gen)
 
 
+# %% tags=["hide-input"]
 def pca_error(x, k):
     """Mean squared error of the k-number PCA of the training images, on x."""
     return squared_error(x, x @ u[:, :k] @ u[:, :k].T).mean()
@@ -297,7 +331,7 @@ curved_training = torch.stack([curved_error(x_train, k) for k in sizes])
 claim("representation-pca-held-out",
       "PCA's error, held-out over training images, k = 2, 8, 16",
       pca_held_out / torch.stack([lam[k:].sum() for k in sizes]), item="S1.14",
-      by="a linear code hardly over-fits", at_least=0.9, at_most=1.3)
+      by="a linear code hardly over-fits", at_least=0.95, at_most=1.15)
 claim("representation-curved-gain",
       "held-out error, non-linear autoencoder over PCA, k = 2, 8, 16",
       curved_held_out / pca_held_out, item="S1.14",
@@ -352,13 +386,22 @@ plt.show()
 
 
 # %% [markdown]
-# On these digits the bend pays at every size ({numref}`fig-representation-curved`), and the hollow squares show the price. The flat code hardly over-fits, the curved one does: that is why its stopping step was chosen on validation images and its merit read off test images. A smaller pixel error is, however, all that {eq}`eq-representation-ae` promises. It does not say that the code is smooth, that the space between two codes means anything, or that a random $z$ decodes to a digit: $L_{\mathrm{AE}}$ never looks anywhere but at the codes of the data.
+# On these digits the bend pays at every size ({numref}`fig-representation-curved`), and the hollow squares show the
+# price. The flat code hardly over-fits, the curved one does: that is why its stopping step was chosen on validation
+# images and its merit read off test images. A smaller pixel error is, however, all that {eq}`eq-representation-ae`
+# promises. It does not say that the code is smooth, that the space between two codes means anything, or that a random $z$
+# decodes to a digit: $L_{\mathrm{AE}}$ never looks anywhere but at the codes of the data.
 #
 # ## The variational autoencoder: a code with a price
 #
-# An autoencoder counts the *numbers* in its code. One real number, though, can hold an arbitrary amount of information, so the honest count is in nats. A variational autoencoder {cite:p}`kingma2014,rezende2014` makes the code random and pays for it in nats.
+# An autoencoder counts the *numbers* in its code. One real number, though, can hold an arbitrary amount of information,
+# so the honest count is in nats. A variational autoencoder {cite:p}`kingma2014,rezende2014` makes the code random and
+# pays for it in nats.
 #
-# Let the code have a prior $p(z)=\mathcal N(0,I)$ and let the decoder define a distribution, $p_\theta(x\mid z)=\mathcal N(D_\theta(z),\sigma^2I)$. The model's density is $p_\theta(x)=\int p_\theta(x\mid z)\,p(z)\,dz$, an integral that nobody can do for a network. The encoder now returns a distribution too, $q_\phi(z\mid x)=\mathcal N\bigl(m_\phi(x),\operatorname{diag} s_\phi(x)\bigr)$. For *any* $q_\phi$,
+# Let the code have a prior $p(z)=\mathcal N(0,I)$ and let the decoder define a distribution,
+# $p_\theta(x\mid z)=\mathcal N(D_\theta(z),\sigma^2I)$. The model's density is
+# $p_\theta(x)=\int p_\theta(x\mid z)\,p(z)\,dz$, an integral that nobody can do for a network. The encoder now returns a
+# distribution too, $q_\phi(z\mid x)=\mathcal N\bigl(m_\phi(x),\operatorname{diag} s_\phi(x)\bigr)$. For *any* $q_\phi$,
 #
 # $$
 # \begin{aligned}
@@ -370,13 +413,16 @@ plt.show()
 # \end{aligned}
 # $$ (eq-representation-elbo)
 #
-# The last term is not negative, so $\mathrm{ELBO}\le\log p_\theta(x)$: a lower bound, which is to be **maximised**, on average over the data. For two Gaussians the divergence to the prior is elementary,
+# The last term is not negative, so $\mathrm{ELBO}\le\log p_\theta(x)$: a lower bound, which is to be **maximised**, on
+# average over the data. For two Gaussians the divergence to the prior is elementary,
 #
 # $$
 # \mathrm{KL}\bigl(\mathcal N(m,\operatorname{diag}s)\,\Vert\,\mathcal N(0,I)\bigr)=\tfrac12\sum_{j=1}^k\bigl(m_j^2+s_j-1-\log s_j\bigr).
 # $$ (eq-representation-kl)
 #
-# Identities are there to be tested. If the decoder is linear, $D_\theta(z)=Wz$, then everything in {eq}`eq-representation-elbo` is Gaussian and can be computed by another road: $\log p_\theta(x)$ from the covariance $WW^\top+\sigma^2I$, the true posterior from Bayes' rule. We take a random decoder and a deliberately poor encoder.
+# Identities are there to be tested. If the decoder is linear, $D_\theta(z)=Wz$, then everything in
+# {eq}`eq-representation-elbo` is Gaussian and can be computed by another road: $\log p_\theta(x)$ from the covariance
+# $WW^\top+\sigma^2I$, the true posterior from Bayes' rule. We take a random decoder and a deliberately poor encoder.
 
 # %%
 def kl_to_prior(m, s):
@@ -392,11 +438,11 @@ def expected_log_likelihood(x, m, s, w, sigma2):
     return -0.5 * (error / sigma2 + log_volume)
 
 
+# %% tags=["hide-input"]
 k, sigma2 = 3, 0.1
 w = torch.randn(64, k, generator=gen) / 8
 x = x_train[:50]
-# (50, 3) means of a poor encoder
-m = x @ torch.randn(64, k, generator=gen) / 4
+m = x @ torch.randn(64, k, generator=gen) / 4  # (50, 3) a poor encoder's means
 s = torch.rand(50, k, generator=gen) + 0.1  # (50, 3) its variances
 elbo = expected_log_likelihood(x, m, s, w, sigma2) - kl_to_prior(m, s)
 
@@ -422,20 +468,18 @@ claim("representation-elbo-identity",
       "largest |log p(x) − ELBO − KL(q‖posterior)| over 50 images",
       (log_px - elbo - gap).abs().max().round(decimals=9), 0.0, item="S1.14",
       by="linear Gaussian model in closed form", atol=1e-8, unit="nats")
-claim("representation-elbo-below",
-      "smallest gap log p(x) − ELBO over the 50 images", (log_px - elbo).min(),
-      item="S1.14", by="a divergence is not negative", at_least=0.0,
-      unit="nats")
 
 # %% [markdown]
-# What if the sign of the divergence is wrong, as in many a first program? Then at the *exact* posterior the supposed lower bound lies above $\log p_\theta(x)$ by twice the divergence to the prior.
+# What if the sign of the divergence is wrong, as in many a first program? Then at the *exact* posterior the supposed
+# lower bound lies above $\log p_\theta(x)$ by twice the divergence to the prior.
 
-# %%
+# %% tags=["hide-input"]
 kl_post = torch.stack(
     [kl_gaussian(c, post_cov, torch.zeros(k), torch.eye(k)) for c in post_mean]
 )
 error = squared_error(x, post_mean @ w.T) + torch.trace(w @ post_cov @ w.T)
 fit_term = -error / (2 * sigma2) - 32 * math.log(2 * math.pi * sigma2)
+
 claim("representation-elbo-wrong-sign",
       "wrong sign: (fit + KL − log p(x)) / KL, mean over images",
       ((fit_term + kl_post - log_px) / kl_post).mean(), 2.0, item="E1.2",
@@ -447,10 +491,16 @@ claim("representation-elbo-wrong-sign",
 #
 # :::{admonition} Erratum E1.2 · The VAE's "loss" is a bound to be maximised
 # :class: erratum
-# {item}`E1.2` **The notes say** that an autoencoder minimises $L=\mathbb E\lVert x-D(E(x))\rVert^2$ and that a VAE adds a divergence to it, $L=\mathbb E_q[\log p_\theta(x\mid z)]-\mathrm{KL}(q_\phi\Vert p)$, under the same name $L$. **What is true:** the second $L$ is the ELBO of {eq}`eq-representation-elbo`. The first $L$ goes down, this one goes up; the loss is $-\mathrm{ELBO}$, and it needs the outer average over the data that the notes leave out. Whoever hands the printed formula to a minimiser has no minimum to find: the cell below follows both signs from the same start, and one of them falls without end ({numref}`fig-representation-sign`).
+# {item}`E1.2` **The notes say** that an autoencoder minimises $L=\mathbb E\lVert x-D(E(x))\rVert^2$ and that a VAE adds a
+# divergence to it, $L=\mathbb E_q[\log p_\theta(x\mid z)]-\mathrm{KL}(q_\phi\Vert p)$, under the same name $L$. **What is
+# true:** the second $L$ is the ELBO of {eq}`eq-representation-elbo`. The first $L$ goes down, this one goes up; the loss
+# is $-\mathrm{ELBO}$, and it needs the outer average over the data that the notes leave out. Whoever hands the printed
+# formula to a minimiser has no minimum to find: the gradient descent below follows both signs from the same start, and
+# one of them falls without end ({numref}`fig-representation-sign`).
 # :::
 #
-# For the linear VAE the average over the data can again be done once and for all. With encoder means $Ax$, encoder variances $s$ and decoder $W$, two numbers say everything: the **distortion** $\Delta$ and the **rate** $R$,
+# For the linear VAE the average over the data can again be done once and for all. With encoder means $Ax$, encoder
+# variances $s$ and decoder $W$, two numbers say everything: the **distortion** $\Delta$ and the **rate** $R$,
 #
 # $$
 # \begin{aligned}
@@ -483,6 +533,7 @@ def negative_elbo(parameters, cov, sigma2):
     return weighted_loss(parameters, cov, sigma2) + len(cov) / 2 * log_volume
 
 
+# %%
 def start(k, generator, dims=64):
     """Small random parameters w (d, k), a (k, d), log_s (k,)."""
     w = torch.randn(dims, k, generator=generator) / 8
@@ -504,10 +555,18 @@ for sign, name in ((1, "−ELBO"), (-1, "the notes' L = ELBO")):
             for p, g in zip(parameters, grads, strict=True):
                 p -= 0.01 * g  # plain gradient descent
 
+# %% tags=["hide-input"]
+used, unused = lam[:2], lam[2:]  # λ > σ² holds for more directions than codes
+lowest = 0.5 * (1 + (used / sigma2).log()).sum() + unused.sum() / (2 * sigma2)
 claim("representation-descent",
+      "where 2000 steps of gradient descent on −ELBO end, 2 codes",
+      runs["−ELBO"][-1], lowest + 32 * math.log(2 * math.pi * sigma2),
+      item="E1.2", by="its minimum, by water-filling, proved below", atol=0.005,
+      unit="nats", digits=2)
+claim("representation-runaway",
       "steps until gradient descent on the notes' L is below −10⁹",
       len(runs["the notes' L = ELBO"]), item="E1.2", by="it has no minimum",
-      at_most=300, stable=False)
+      at_most=10, stable=False)
 c = 1000.0  # a path down: encoder = prior (rate 0), decoder scaled by c
 w = torch.randn(64, 2, generator=gen)
 blown_up = -negative_elbo(
@@ -516,7 +575,7 @@ blown_up = -negative_elbo(
 claim("representation-no-minimum",
       "the notes' L for a decoder cW, c = 1000, over −c²‖W‖²/(2σ²)",
       blown_up / (-(c**2) * (w**2).sum() / (2 * sigma2)), 1.0, item="E1.2",
-      by="leading term", atol=1e-4)
+      by="leading term; the rest is of order 1/c²", atol=1e-6)
 
 # %% mystnb={"figure": {"name": "fig-representation-sign", "caption": "Gradient descent from one start on the two signs of the ELBO. Only one of them is a loss."}, "image": {"alt": "Two curves against the step of gradient descent, on a symmetric logarithmic axis. One decreases and levels off. The other plunges below minus ten to the ninth within about ten steps and ends there."}} tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(5.4, 2.6))
@@ -544,7 +603,10 @@ plt.show()
 # %% [markdown]
 # ### The noise level that you chose without knowing
 #
-# The first "VAE" that most people write has the loss $\lVert x-\hat x\rVert^2+\mathrm{KL}$. Nothing in it is called $\sigma$. But {eq}`eq-representation-rd` says that $\Delta$ is weighted by $1/(2\sigma^2)$; weight one *means* $\sigma^2=\tfrac12$. And $\sigma^2$ decides which directions of the data the code will carry, by a rule that can be proved.
+# The first "VAE" that most people write has the loss $\lVert x-\hat x\rVert^2+\mathrm{KL}$. Nothing in it is called
+# $\sigma$. But {eq}`eq-representation-rd` says that $\Delta$ is weighted by $1/(2\sigma^2)$; weight one *means*
+# $\sigma^2=\tfrac12$. And $\sigma^2$ decides which directions of the data the code will carry, by a rule that can be
+# proved.
 #
 # :::{prf:theorem} Water-filling
 # :label: thm-representation-water
@@ -559,12 +621,25 @@ plt.show()
 # :::
 #
 # :::{prf:proof}
-# *Reached.* Let code number $i$ read eigen-direction $i$. If $\lambda_i>\theta$, take decoder weight $w_i=\sqrt{\lambda_i-\theta}$, encoder weight $a_i=w_i/\lambda_i$ and variance $s_i=\theta/\lambda_i$; else all zero and $s_i=1$. Then $a_i^2\lambda_i+s_i=1$, so the direction costs the rate $-\tfrac12\log s_i=\tfrac12\log(\lambda_i/\theta)$ and leaves the error $(1-w_ia_i)^2\lambda_i+s_iw_i^2=\theta^2/\lambda_i+\theta(\lambda_i-\theta)/\lambda_i=\theta$.
+# *Reached.* Let code number $i$ read eigen-direction $i$. If $\lambda_i>\theta$, take decoder weight
+# $w_i=\sqrt{\lambda_i-\theta}$, encoder weight $a_i=w_i/\lambda_i$ and variance $s_i=\theta/\lambda_i$; else all zero and
+# $s_i=1$. Then $a_i^2\lambda_i+s_i=1$, so the direction costs the rate $-\tfrac12\log s_i=\tfrac12\log(\lambda_i/\theta)$
+# and leaves the error $(1-w_ia_i)^2\lambda_i+s_iw_i^2=\theta^2/\lambda_i+\theta(\lambda_i-\theta)/\lambda_i=\theta$.
 #
-# *Not beaten.* $\Delta$ and $R$ depend on the data through $S$ only, so pretend that $x$ is Gaussian. Let $P$ project onto the columns of $W$ and let $\mu_1\ge\dots\ge\mu_k$ be the eigenvalues of $S$ within that space. The error outside it is $\operatorname{tr}S-\sum_i\mu_i$. Inside it, $R\ge I(x;z)\ge I(Px;Wz)$, which for a Gaussian with variances $\mu_i$ is at least the classical rate–distortion function {cite:p}`cover2006`: error plus $2\theta R$ is at least $\sum_i\bigl[\min(\mu_i,\theta)+\theta[\log(\mu_i/\theta)]_+\bigr]$. Together $\Delta+2\theta R\ge\operatorname{tr}S-\sum_{i\le k}g(\mu_i)$ with $g(\mu)=\mu-\theta-\theta\log(\mu/\theta)$ for $\mu>\theta$, else 0. $g$ increases, and $\mu_i\le\lambda_i$ (interlacing), so the best space is that of the first $k$ eigenvectors, where the construction above reaches the bound.
+# *Not beaten.* $\Delta$ and $R$ depend on the data through $S$ only, so pretend that $x$ is Gaussian. Let $P$ project
+# onto the columns of $W$ and let $\mu_1\ge\dots\ge\mu_k$ be the eigenvalues of $S$ within that space. The error outside
+# it is $\operatorname{tr}S-\sum_i\mu_i$. Inside it, $R\ge I(x;z)\ge I(Px;Wz)$, which for a Gaussian with variances
+# $\mu_i$ is at least the classical rate–distortion function {cite:p}`cover2006`: error plus $2\theta R$ is at least
+# $\sum_i\bigl[\min(\mu_i,\theta)+\theta[\log(\mu_i/\theta)]_+\bigr]$. Together
+# $\Delta+2\theta R\ge\operatorname{tr}S-\sum_{i\le k}g(\mu_i)$ with $g(\mu)=\mu-\theta-\theta\log(\mu/\theta)$ for
+# $\mu>\theta$, else 0. $g$ increases, and $\mu_i\le\lambda_i$ (interlacing), so the best space is that of the first $k$
+# eigenvectors, where the construction above reaches the bound.
 # :::
 #
-# For the plain VAE, $-\mathrm{ELBO}$ is $\Delta+2\sigma^2R$ up to a factor and a constant, so $\theta=\sigma^2$: **a large enough linear code has $\#\{i:\lambda_i>\sigma^2\}$ active dimensions** {cite:p}`lucas2019`. That turns innocent conventions into design decisions. All of the following programs "minimise reconstruction plus KL" on the same digits; {numref}`fig-representation-water` shows what is left of their codes.
+# For the plain VAE, $-\mathrm{ELBO}$ is $\Delta+2\sigma^2R$ up to a factor and a constant, so $\theta=\sigma^2$: **a
+# large enough linear code has $\#\{i:\lambda_i>\sigma^2\}$ active dimensions** {cite:p}`lucas2019`. That turns innocent
+# conventions into design decisions. All of the following programs "minimise reconstruction plus KL" on the same digits;
+# {numref}`fig-representation-water` shows what is left of their codes.
 
 # %%
 def water_filling(theta, lam, k=None):
@@ -581,6 +656,7 @@ def optimum(theta, lam, u):
     return w, (w / lam.clamp(min=1e-300)).T, (theta / lam.clamp(min=theta)).log()
 
 
+# %%
 # name: (factor on pixels in [0, 1], implied sigma2 in squares of those units)
 conventions = {
     "sum of squares": (1, 1 / 2),
@@ -589,14 +665,17 @@ conventions = {
     "grey levels 0–16, sum": (16, 1 / 2),
     "grey levels 0–16, mean": (16, 64 / 2),
 }
-active, slope = [], []
+active = []
 for name, (factor, s2) in conventions.items():
-    best = [p.requires_grad_() for p in optimum(s2, factor**2 * lam, u)]
-    grads = torch.autograd.grad(negative_elbo(best, factor**2 * cov, s2), best)
-    slope.append(max(g.abs().max() for g in grads))  # 0 at a stationary point
     active.append(water_filling(s2, factor**2 * lam)[2])
     print(f"{name:24} σ² = {s2 / factor**2:#.3g}, {active[-1]:2} active")
 
+# %% tags=["hide-input"]
+slope = []
+for factor, s2 in conventions.values():
+    best = [p.requires_grad_() for p in optimum(s2, factor**2 * lam, u)]
+    grads = torch.autograd.grad(negative_elbo(best, factor**2 * cov, s2), best)
+    slope.append(max(g.abs().max() for g in grads))  # 0 at a stationary point
 claim("representation-stationary",
       "largest slope of −ELBO at the theorem's parameters, five conventions",
       torch.stack(slope).max().round(decimals=9), 0.0, item="E1.8",
@@ -638,10 +717,17 @@ plt.show()
 # %% [markdown]
 # :::{admonition} Erratum E1.8 · The weight of the squared error is a noise level
 # :class: erratum
-# {item}`E1.8` **The notes say** that a VAE adds a KL term to the autoencoder's squared error. **What is true:** with weight one that fixes $\sigma^2=\tfrac12$, whatever the data. On digits with pixels in $[0,1]$ the linear VAE's code then carries {value}`representation-active:.0f` directions for the sum, the half sum and the mean of squares in turn: averaging over pixels, a common default, switches *everything* off, and it decodes the mean image for every input. The remedy is one more parameter: let the data choose $\sigma^2$ (claim `representation-learned-noise`).
+# {item}`E1.8` **The notes say** that a VAE adds a KL term to the autoencoder's squared error. **What is true:** with
+# weight one that fixes $\sigma^2=\tfrac12$, whatever the data. On digits with pixels in $[0,1]$ the linear VAE's code
+# then carries {value}`representation-active:.0f` directions for the sum, the half sum and the mean of squares in turn:
+# averaging over pixels, a common default, switches *everything* off, and it decodes the mean image for every input. The
+# remedy is one more parameter: let the data choose $\sigma^2$ (claim `representation-learned-noise`).
 # :::
 #
-# The likelihood has an opinion on $\sigma^2$. Setting the derivative of $-\mathrm{ELBO}$ to zero gives $\sigma^2=\Delta/d$, and with a code of $k$ numbers the optimum is the mean of the discarded eigenvalues, the maximum-likelihood solution of probabilistic PCA {cite:p}`tipping1999`. There the bound is tight: the best linear ELBO *is* the best log-likelihood of a Gaussian with covariance $WW^\top+\sigma^2I$.
+# The likelihood has an opinion on $\sigma^2$. Setting the derivative of $-\mathrm{ELBO}$ to zero gives
+# $\sigma^2=\Delta/d$, and with a code of $k$ numbers the optimum is the mean of the discarded eigenvalues, the
+# maximum-likelihood solution of probabilistic PCA {cite:p}`tipping1999`. There the bound is tight: the best linear ELBO *is*
+# the best log-likelihood of a Gaussian with covariance $WW^\top+\sigma^2I$.
 
 # %%
 k = 20
@@ -664,6 +750,7 @@ def ppca_log_likelihood(x, k):
     return model.log_prob(x).mean()
 
 
+# %% tags=["hide-input"]
 claim("representation-learned-noise",
       "σ² that the trained linear VAE with 20 codes learns", log_noise.exp(),
       lam[k:].mean(), item="E1.8 Q1.5", by="mean of the discarded eigenvalues",
@@ -684,7 +771,11 @@ claim("representation-tight",
 # L_\beta(\theta,\phi)=\frac{\Delta}{2\sigma^2}+\beta R ,
 # $$ (eq-representation-beta)
 #
-# and {prf:ref}`thm-representation-water` answers at once what it does: minimising $L_\beta$ is minimising $\Delta+2\theta R$ with $\theta=\beta\sigma^2$. Only the product matters. A β-VAE with a fixed decoder noise is an ordinary VAE with another noise, and turning β is moving a point along the curve $(R(\theta),\Delta(\theta))$: the **rate–distortion curve** {cite:p}`alemi2018`. It is the least error that a *linear* code of so many nats can leave, and for Gaussian data with $k=d$ the least of any code at all; digits are not Gaussian, so a curved code may do better. {item}`X1.5`
+# and {prf:ref}`thm-representation-water` answers at once what it does: minimising $L_\beta$ is minimising
+# $\Delta+2\theta R$ with $\theta=\beta\sigma^2$. Only the product matters. A β-VAE with a fixed decoder noise is an
+# ordinary VAE with another noise, and turning β is moving a point along the curve $(R(\theta),\Delta(\theta))$: the **rate–distortion
+# curve** {cite:p}`alemi2018`. It is the least error that a *linear* code of so many nats can leave, and for Gaussian data
+# with $k=d$ the least of any code at all; digits are not Gaussian, so a curved code may do better. {item}`X1.5`
 #
 # Fifteen values of β, each trained from where the last one stopped, are held against the closed form ({numref}`fig-representation-rate`).
 
@@ -700,13 +791,12 @@ for beta in betas:
     )
     models[beta] = [p.detach().clone() for p in parameters]
     learned.append(torch.stack(distortion_and_rate(*models[beta], cov)))
-# (15, 2) distortion and rate of the trained models
-learned = torch.stack(learned)
-# (15, 2) closed form
-exact = torch.tensor(
+learned = torch.stack(learned)  # (15, 2) distortion and rate as trained
+exact = torch.tensor(  # (15, 2) the same in closed form
     [water_filling(beta * sigma2, lam, k)[:2] for beta in betas]
 )
 
+# %% tags=["hide-input"]
 five = [betas.index(beta) for beta in (0.1, 0.3, 1, 3, 6)]
 claim("representation-rate",
       "rate of the trained linear β-VAE, β = 0.1, 0.3, 1, 3, 6",
@@ -715,6 +805,11 @@ claim("representation-rate",
 claim("representation-distortion", "its distortion (squared error), same β",
       learned[five, 0], exact[five, 0], item="X1.5 Q1.5",
       by="reverse water-filling at θ = βσ²", rtol=0.02, digits=2)
+off = (learned - exact).abs()
+claim("representation-slider-frames",
+      "trained models, of 15, on the closed form (rate 1 %, error 2 %)",
+      int((off <= exact * torch.tensor([0.02, 0.01]) + 1e-3).all(1).sum()),
+      len(betas), item="X1.5", by="reverse water-filling")
 
 # %% mystnb={"figure": {"name": "fig-representation-rate", "caption": "Left: the rate\u2013distortion curve of linear codes of the digits with the trained \u03b2-VAEs on it. Right: what a rate buys: ten held-out digits decoded at four values of \u03b2."}, "image": {"alt": "Left, a convex curve of squared error against rate falling from 4.7 at zero nats to 0.6 at 34 nats, with fifteen trained models lying on it. Right, a grid of digits: as beta grows from the top row down, strokes blur until every picture is close to the same average blob."}} tags=["hide-input"]
 fig, (ax, grid) = plt.subplots(1, 2, figsize=(7, 2.9), width_ratios=[1, 1.25])
@@ -757,7 +852,9 @@ grid.set_yticks(
 plt.show()
 
 # %% [markdown]
-# Move β yourself in the figure below, where the point is the closed form. It is often said that β trades reconstruction against regularity, as if both faded smoothly. The code does not fade: each eigen-direction has its own switching point on the curve, and β passes them one at a time.
+# Move β yourself in the figure below, where the point is the closed form. It is often said that β trades reconstruction
+# against regularity, as if both faded smoothly. The code does not fade: each eigen-direction has its own switching point
+# on the curve, and β passes them one at a time.
 
 # %% tags=["hide-input"]
 # where each one goes on
@@ -808,11 +905,6 @@ for beta, (distortion, rate) in zip(betas, exact.tolist(), strict=True):
         }
     )
 
-off = (learned - exact).abs()
-claim("representation-slider-frames",
-      "trained models, of 15, on the closed form (rate 1 %, error 2 %)",
-      int((off <= exact * torch.tensor([0.02, 0.01]) + 1e-3).all(1).sum()),
-      len(betas), item="X1.5", by="reverse water-filling")
 slider_figure(
     "representation-beta",
     frames,
@@ -831,7 +923,9 @@ slider_figure(
 # %% [markdown]
 # ## A variational autoencoder on digits
 #
-# With networks for $D_\theta$, $m_\phi$ and $s_\phi$ no closed form is left, and the average over $q_\phi$ must be sampled. Writing $z=m_\phi(x)+\sqrt{s_\phi(x)}\,\varepsilon$ with $\varepsilon\sim\mathcal N(0,I)$ keeps the sample differentiable in $\phi$; that is the whole trick. And $\sigma^2$ is learned.
+# With networks for $D_\theta$, $m_\phi$ and $s_\phi$ no closed form is left, and the average over $q_\phi$ must be
+# sampled. Writing $z=m_\phi(x)+\sqrt{s_\phi(x)}\,\varepsilon$ with $\varepsilon\sim\mathcal N(0,I)$ keeps the sample
+# differentiable in $\phi$; that is the whole trick. And $\sigma^2$ is learned.
 #
 # :::{prf:algorithm} Variational autoencoder
 # :label: alg-representation-vae
@@ -866,6 +960,7 @@ def vae_elbo(x, generator):
     return log_likelihood(x, z) - kl.sum(-1), kl
 
 
+# %%
 def importance_weighted(x, draws, generator):
     """log of the mean of `draws` weights p(x, z)/q(z | x), per image (n,)."""
     m, log_s = vae_encoder(x).chunk(2, -1)
@@ -876,6 +971,7 @@ def importance_weighted(x, draws, generator):
     return log_w.logsumexp(0) - math.log(draws)
 
 
+# %%
 def loss(x):
     return -vae_elbo(x, gen)[0].mean()
 
@@ -896,36 +992,40 @@ with torch.no_grad():
     used = kl_test.mean(0) > 0.05
 
 # %% [markdown]
-# What may be said of such a run without running it again? Bounds. By Jensen's inequality the importance-weighted estimate {cite:p}`burda2016` is, on average, a lower bound on $\log p_\theta(x)$ as well, and a tighter one: $\mathbb E\,\mathrm{ELBO}\le\mathbb E\,\mathrm{IW}_{100}\le\mathbb E\log p_\theta(x)$. The named baseline is probabilistic PCA with as many code numbers as the VAE turns out to use; its log-likelihood is exact, and the VAE has to beat it with no more than its *bound*.
+# What may be said of such a run without running it again? Bounds. By Jensen's inequality the importance-weighted estimate
+# {cite:p}`burda2016` is, on average, a lower bound on $\log p_\theta(x)$ as well, and a tighter one:
+# $\mathbb E\,\mathrm{ELBO}\le\mathbb E\,\mathrm{IW}_{100}\le\mathbb E\log p_\theta(x)$. The named baseline is
+# probabilistic PCA with as many code numbers as the VAE turns out to use; its log-likelihood is exact, and the VAE has to
+# beat it with no more than its *bound*.
 
-# %%
-gain, se = monte_carlo(iw_test - elbo_test)
+# %% tags=["hide-input"]
 claim("representation-vae-bound",
-      "importance-weighted estimate minus ELBO, held-out images", gain,
-      item="S1.14", by="Jensen: tighter lower bound; and what it adds is small",
-      at_least=0.0, at_most=4.0, se=se, unit="nats", stable=False)
+      "importance-weighted estimate minus ELBO, held-out images",
+      (iw_test - elbo_test).mean(),
+      item="S1.14", by="Jensen: a tighter lower bound, here by a nat at least",
+      at_least=1.0, at_most=4.0, unit="nats", stable=False)
 
 claim("representation-vae-active",
       "code dimensions, of 16, that carry more than 0.05 nats",
       int(used.sum()), item="S1.14",
-      by="a dimension that returns the prior is free", at_least=3, at_most=13,
+      by="a dimension that returns the prior is free", at_least=4, at_most=11,
       stable=False)
 claim("representation-vae-against-ppca",
       "held-out ELBO minus log-likelihood of PCA with as many codes",
       elbo_test.mean() - ppca_log_likelihood(x_test, int(used.sum())),
-      item="S1.14", by="the baseline's exact log-likelihood", at_least=3.0,
+      item="S1.14", by="the baseline's exact log-likelihood", at_least=6.0,
       unit="nats", stable=False)
 claim("representation-ppca-overtakes",
       "log-likelihood of PCA with 40 codes minus the VAE's IW estimate",
       ppca_log_likelihood(x_test, 40) - iw_test.mean(), item="S1.14",
-      by="a density may be better with a duller code", at_least=6.0,
+      by="a density may be better with a duller code", at_least=8.0,
       unit="nats", stable=False)
 claim("representation-vae-over-fit",
       "its ELBO on training images minus that on held-out images",
       elbo_train.mean() - elbo_test.mean(), item="S1.14",
-      by="0 without over-fitting", at_least=2.0, unit="nats", stable=False)
+      by="0 without over-fitting", at_least=2.5, unit="nats", stable=False)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-representation-vae", "caption": "The trained VAE: nats per code dimension, largest first; held-out digits above their reconstructions; and images decoded from random codes."}, "image": {"alt": "Three panels. A bar chart where fewer than half of the sixteen code dimensions carry about one to two nats each and the others none. Ten digits above reconstructions that keep the shape but smooth the pen stroke. Twenty digit-like images decoded from prior samples, some of them ambiguous."}}
+# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-representation-vae", "caption": "The trained VAE: nats per code dimension, largest first; held-out digits above their reconstructions; and images decoded from random codes."}, "image": {"alt": "Three panels. A bar chart where fewer than half of the sixteen code dimensions carry about one to two nats each and the others none. Ten digits above reconstructions that keep the shape but smooth the pen stroke. Twenty digit-like images decoded from prior samples, some of them ambiguous."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.3), width_ratios=[1, 1, 1])
 axes[0].bar(
     range(1, k + 1),
@@ -945,13 +1045,24 @@ plt.show()
 
 
 # %% [markdown]
-# With the same number of codes the bent decoder beats the flat one by its bound alone, and it uses only part of what it was given ({numref}`fig-representation-vae`): dimensions that don't earn their nats return the prior, as the linear theory leads one to expect. Keep the sense of proportion, though: as a *density*, forty principal components overtake this VAE by far more than the importance weights added to its bound. Part of that is cheap, since a small $\sigma^2$ is rewarded for knowing that some pixels are almost always blank; but a good density and a good code are two different purchases. (Log densities of scaled grey levels may be compared with each other only; {ref}`ch-density` turns such numbers into bits.) Notice also what the objective never asked for. Nothing in {eq}`eq-representation-elbo` mentions classes, style or meaning, and a decoder that could model the pixels without $z$ would leave all 16 bars at zero, at no loss.
+# With the same number of codes the bent decoder beats the flat one by its bound alone, and it uses only part of what it
+# was given ({numref}`fig-representation-vae`): dimensions that don't earn their nats return the prior, as the linear
+# theory leads one to expect. Keep the sense of proportion, though: as a *density*, forty principal components overtake
+# this VAE by far more than the importance weights added to its bound. A good density and a good code are two different
+# purchases. (Log densities of scaled grey levels may be compared with each other only; {ref}`ch-density` turns such
+# numbers into bits.) Notice also what the objective never asked for. Nothing in {eq}`eq-representation-elbo` mentions
+# classes, style or meaning, and a decoder that could model the pixels without $z$ would leave all 16 bars at zero, at no
+# loss.
 #
 # ## Contrastive learning: keep what two views share
 #
-# The first two objectives keep what costs *pixels*. The third asks for something else. Show the encoder two **views** $x,x'$ of one thing, say a photograph cropped twice, and ask only that the code of one can pick out the code of the other among many. There is no decoder.
+# The first two objectives keep what costs *pixels*. The third asks for something else. Show the encoder two **views**
+# $x,x'$ of one thing, say a photograph cropped twice, and ask only that the code of one can pick out the code of the
+# other among many. There is no decoder.
 #
-# Take $n$ images with two views each and number the $2n$ codes $z_1,\dots,z_{2n}$, so that $j(i)$ is the other view of $i$. With the cosine $\mathrm{sim}(u,v)=u^\top v/(\lVert u\rVert\lVert v\rVert)$ and a temperature $\tau>0$, the **NT-Xent** loss {cite:p}`chen2020` is
+# Take $n$ images with two views each and number the $2n$ codes $z_1,\dots,z_{2n}$, so that $j(i)$ is the other view of
+# $i$. With the cosine $\mathrm{sim}(u,v)=u^\top v/(\lVert u\rVert\lVert v\rVert)$ and a temperature $\tau>0$, the **NT-Xent**
+# loss {cite:p}`chen2020` is
 #
 # $$
 # L_{\mathrm{NT}}=\frac1{2n}\sum_{i=1}^{2n}-\log\frac{\exp\bigl(\mathrm{sim}(z_i,z_{j(i)})/\tau\bigr)}{\sum_{m\ne i}\exp\bigl(\mathrm{sim}(z_i,z_m)/\tau\bigr)} .
@@ -972,6 +1083,7 @@ def nt_xent(z1, z2, tau):
     return others.logsumexp(1) - positive
 
 
+# %% tags=["hide-input"]
 z1, z2 = torch.randn(2, 6, 4, generator=gen)
 z = torch.cat([z1, z2])
 slow = []  # the equation, term by term
@@ -1007,10 +1119,17 @@ claim("representation-ntxent-self",
 #
 # :::{admonition} Erratum E1.9 · Similarity alone is not an objective
 # :class: erratum
-# {item}`E1.9` **The notes say** that contrastive learning "maximises the similarity between representations of augmented views", and print the fraction without saying what $k$ runs over. **What is true:** similarity alone is maximised by the constant encoder, which keeps nothing. The negatives in the denominator are half of the method: they push codes apart and make them spread over the sphere {cite:p}`wang2020`. How many there are bounds what the loss can measure (claim `representation-infonce-cap`), and since there is neither decoder nor density, the result is no generative model.
+# {item}`E1.9` **The notes say** that contrastive learning "maximises the similarity between representations of augmented
+# views", and print a fraction whose denominator runs over "$k\ne i$", without saying over which codes or how many. **What
+# is true:** similarity alone is maximised by the constant encoder, which keeps nothing. The negatives in the denominator
+# are half of the method: they push codes apart and make them spread over the sphere {cite:p}`wang2020`. How many there
+# are bounds what the loss can measure (claim `representation-infonce-cap`), and since there is neither decoder nor
+# density, the result is no generative model.
 # :::
 #
-# To see it, train an encoder on $-\mathrm{sim}(z,z')$ alone. As views we use small random distortions of the kind a hand makes: up to 11 degrees of rotation, a little shear, a tenth of a change in size, a shift by up to half a pixel or so, and some noise. (Their sizes were chosen on validation images.)
+# To see it, train an encoder on $-\mathrm{sim}(z,z')$ alone. As views we use small random distortions of the kind a hand
+# makes: up to 11 degrees of rotation, a little shear, a tenth of a change in size, a shift by up to half a pixel or so,
+# and some noise. (Their sizes were chosen on validation images.)
 
 # %%
 def handwriting_view(x, generator):
@@ -1028,11 +1147,7 @@ def handwriting_view(x, generator):
     return moved - mean + 0.15 * torch.randn(n, 64, generator=generator)
 
 
-def noise_view(x, generator):
-    """Add independent noise to every pixel."""
-    return x + 0.2 * torch.randn(x.shape, generator=generator)
-
-
+# %%
 def train_contrastive(loss_of_views, view, *, steps, generator, seed=0):
     """An encoder 64 → 128 → 128 → 16 trained on two views of each image."""
     torch.manual_seed(seed)
@@ -1047,12 +1162,6 @@ def train_contrastive(loss_of_views, view, *, steps, generator, seed=0):
     return encoder.requires_grad_(False)
 
 
-def spread(encoder):
-    """Mean cosine of the codes of different images: 1 if all are the same."""
-    z = F.normalize(encoder(x_test), dim=1)
-    return ((z @ z.T).sum() - len(z)) / (len(z) * (len(z) - 1))
-
-
 def similarity_only(z1, z2):
     return -F.cosine_similarity(z1, z2).mean()
 
@@ -1065,13 +1174,22 @@ collapsed = train_contrastive(similarity_only, handwriting_view,
                               steps=200, generator=gen)
 handwriting = train_contrastive(with_negatives, handwriting_view,
                                 steps=600, generator=gen)
+
+
+# %% tags=["hide-input"]
+def spread(encoder):
+    """Mean cosine of the codes of different images: 1 if all are the same."""
+    z = F.normalize(encoder(x_test), dim=1)
+    return ((z @ z.T).sum() - len(z)) / (len(z) * (len(z) - 1))
+
+
 claim("representation-collapse",
       "mean cosine of different images' codes, trained without negatives",
-      spread(collapsed), item="E1.9", by="1 is total collapse", at_least=0.98,
+      spread(collapsed), item="E1.9", by="1 is total collapse", at_least=0.99,
       stable=False)
 claim("representation-no-collapse", "the same with negatives",
       spread(handwriting), item="E1.9", by="0 is a uniform spread",
-      at_most=0.3, stable=False)
+      at_most=0.1, stable=False)
 same = torch.ones(8, 16), torch.ones(8, 16)  # a constant encoder's codes
 claim("representation-constant",
       "constant encoder, 8 images: loss without negatives, and NT-Xent",
@@ -1083,22 +1201,30 @@ claim("representation-constant",
 # %% [markdown]
 # ### What the loss can measure
 #
-# Behind {eq}`eq-representation-ntxent` stands a statement about information {cite:p}`oord2018,poole2019`. Draw a pair $(x,y)$ from $p(x,y)$, hide $y$ among $K-1$ independent draws from $p(y)$, and let a **critic** $f(x,y)$ score all $K$ candidates.
+# Behind {eq}`eq-representation-ntxent` stands a statement about information {cite:p}`oord2018,poole2019`. Draw a pair
+# $(x,y)$ from $p(x,y)$, hide $y$ among $K-1$ independent draws from $p(y)$, and let a **critic** $f(x,y)$ score all $K$
+# candidates.
 #
 # :::{prf:theorem} InfoNCE
 # :label: thm-representation-infonce
-# Let $C$, uniform on $1,\dots,K$, be the position of the true partner and $L=-\mathbb E\log\dfrac{e^{f(x,y_C)}}{\sum_{j=1}^K e^{f(x,y_j)}}$. Then for every critic
+# Let $C$, uniform on $1,\dots,K$, be the position of the true partner and
+# $L=-\mathbb E\log\dfrac{e^{f(x,y_C)}}{\sum_{j=1}^K e^{f(x,y_j)}}$. Then for every critic
 #
 # $$\log K-L\;\le\;\min\bigl(I(X;Y),\,\log K\bigr).$$
 # :::
 #
 # :::{prf:proof}
-# $L$ is minus the mean logarithm of a probability, so $L\ge0$: that is the second bound. It is also a cross-entropy for guessing $C$, so $L\ge H(C\mid x,y_{1:K})=\log K-I(C;x,y_{1:K})$. The candidates alone say nothing about $C$, hence $I(C;x,y_{1:K})=I(C;x\mid y_{1:K})\le I(C,y_{1:K};x)$. And $x$ depends on $(C,y_{1:K})$ only through $y_C$, so the last term is $I(Y;X)$.
+# $L$ is minus the mean logarithm of a probability, so $L\ge0$: that is the second bound. It is also a cross-entropy for
+# guessing $C$, so $L\ge H(C\mid x,y_{1:K})=\log K-I(C;x,y_{1:K})$. The candidates alone say nothing about $C$, hence
+# $I(C;x,y_{1:K})=I(C;x\mid y_{1:K})\le I(C,y_{1:K};x)$. And $x$ depends on $(C,y_{1:K})$ only through $y_C$, so the last
+# term is $I(Y;X)$.
 # :::
 #
 # (NT-Xent's negatives come in pairs, two views of each other image, so the theorem is about its idealisation with independent ones.)
 #
-# The best critic is $f=\log p(y\mid x)-\log p(y)$. Two correlated Gaussian vectors with correlation $\rho$ in each of $m$ coordinates have it in closed form, with $I=-\tfrac m2\log(1-\rho^2)$, so that no training can blur the picture. {item}`X1.6`
+# The best critic is $f=\log p(y\mid x)-\log p(y)$. Two correlated Gaussian vectors with correlation $\rho$ in each of $m$
+# coordinates have it in closed form, with $I=-\tfrac m2\log(1-\rho^2)$, so that no training can blur the picture.
+# {item}`X1.6`
 
 # %%
 def critic(x, y, rho):
@@ -1116,6 +1242,12 @@ def infonce(scores):
     return math.log(scores.shape[-1]) - loss
 
 
+# %% [markdown]
+# The sum must contain the true partner. Leave it out, and what is left is no lower bound: with the best critic
+# $\mathbb E\,f(x,y_C)=I$, and the mean of $e^{f(x,y_j)}$ over the $K-1$ negatives, whose expectation is 1, has by
+# Jensen's inequality a logarithm of at most 0 on average, so that $\log(K-1)-L\ge I$ for every $K$.
+
+# %%
 def infonce_without_positive(scores):
     """The same with the true partner left out of the sum (wrong)."""
     positive = scores.diagonal(dim1=1, dim2=2)
@@ -1125,6 +1257,7 @@ def infonce_without_positive(scores):
     return math.log(scores.shape[-1] - 1) - loss
 
 
+# %%
 counts, cases = [2, 8, 64, 512], [(4, 0.9), (10, 0.95)]
 estimate, error, wrong, wrong_error = torch.zeros(4, 2, 4)
 info = torch.tensor([-m / 2 * math.log(1 - rho**2) for m, rho in cases])  # nats
@@ -1137,6 +1270,7 @@ for i, (m, rho) in enumerate(cases):
         mutant = infonce_without_positive(scores)
         wrong[i, j], wrong_error[i, j] = monte_carlo(mutant)
 
+# %% tags=["hide-input"]
 ceiling = torch.minimum(info[:, None], torch.tensor(counts).log())  # (2, 4)
 claim("representation-infonce-cap",
       "best critic: estimate minus min(I, log K), both I, K = 2, 8, 64, 512",
@@ -1148,7 +1282,7 @@ claim("representation-infonce-blind",
       by="log K: the loss sees no further", atol=0.05, digits=3, unit="nats")
 claim("representation-infonce-no-positive",
       "wrong: positive left out of the sum; estimate minus I, both I, all K",
-      wrong - info[:, None], item="X1.6", by="never below I: no lower bound",
+      wrong - info[:, None], item="X1.6", by="never below I (Jensen): no lower bound",
       at_least=0.0, se=wrong_error, digits=3, unit="nats")
 
 # %% mystnb={"figure": {"name": "fig-representation-infonce", "caption": "InfoNCE with the best possible critic (dots) under its two ceilings: the mutual information (dashed) and log K (line)."}, "image": {"alt": "Estimates against the number of candidates K from 2 to 512. For mutual information 3.3 nats the dots rise and bend below the dashed level; for nearly 12 nats they lie on the line log K and end at about half of the dashed level."}} tags=["hide-input"]
@@ -1169,13 +1303,20 @@ ax.legend(loc="center left", bbox_to_anchor=(0, 0.68))
 plt.show()
 
 # %% [markdown]
-# A critic that knows everything about the pair still reports no more than $\log K$ ({numref}`fig-representation-infonce`). That is one reason why contrastive methods want large batches, and why a loss at its floor does not say how much the code knows.
+# A critic that knows everything about the pair still reports no more than $\log K$
+# ({numref}`fig-representation-infonce`). That is one reason why contrastive methods want large batches, and why a loss at
+# its floor does not say how much the code knows.
 #
 # ### The views decide
 #
-# {item}`X1.7` Now the experiment that the three objectives were waiting for. Add to every digit a nuisance: a random pattern from a fixed 16-dimensional space, drawn anew for each picture, with 31 times the variance of the digits. Think of lighting, or of the hum in a recording. The pictures below contain the digits, but no eye will find them.
+# {item}`X1.7` Now the experiment that the three objectives were waiting for. Add to every digit a nuisance: a random
+# pattern from a fixed 16-dimensional space, drawn anew for each picture, with 31 times the variance of the digits. Think
+# of lighting, or of the hum in a recording. The pictures below contain the digits, but no eye will find them.
 #
-# Four encoders with 16 numbers each look at these pictures, and one reader, logistic regression with 5 or 20 labelled images per class, judges what they kept. Three of the encoders are *linear*: the principal components, a contrastive encoder whose two views of a digit carry **different nuisances**, and one with the views chosen the other way round, **same nuisance, different digit**. They have the same form and the same size. Only the objective differs.
+# Four encoders with 16 numbers each look at these pictures, and one reader, logistic regression with 5 or 20 labelled
+# images per class, judges what they kept. Three of the encoders are *linear*: the principal components, a contrastive
+# encoder whose two views of a digit carry **different nuisances**, and one with the views chosen the other way round, **same
+# nuisance, different digit**. They have the same form and the same size. Only the objective differs.
 
 # %%
 basis = torch.linalg.qr(torch.randn(64, 16, generator=gen)).Q  # orthonormal
@@ -1200,6 +1341,7 @@ def wrong_views(x, generator):
     return x + pattern, other + pattern
 
 
+# %%
 def train_linear_contrastive(views, *, steps=300):
     """z = xW with W (64, 16), trained with NT-Xent."""
     weight = (torch.randn(64, 16, generator=gen) / 20).requires_grad_()
@@ -1213,6 +1355,7 @@ def train_linear_contrastive(views, *, steps=300):
     return weight.detach()
 
 
+# %%
 noisy_train, noisy_test = with_nuisance(x_train, gen), with_nuisance(x_test, gen)
 many = with_nuisance(x_train.repeat(4, 1), gen)  # for those who rebuild pixels
 w_right = train_linear_contrastive(right_views)
@@ -1224,6 +1367,7 @@ ae_encoder, _ = train_autoencoder(
 clean = torch.eye(64) - basis @ basis.T  # for somebody who knows the nuisance
 
 
+# %% tags=["hide-input"]
 def few_labels(per_class, seed):
     """Indices of `per_class` training images of every class, at random."""
     generator = torch.Generator().manual_seed(seed)
@@ -1258,19 +1402,21 @@ names = "PCA", "non-linear autoencoder"
 claim("representation-views-gap",
       "5 labels per class: contrastive minus PCA, and minus autoencoder",
       right[0] - torch.tensor([score[n][0] for n in names]), item="X1.7 Q1.6",
-      by="same code size, same probe", at_least=0.3, stable=False)
+      by="same code size, same probe", at_least=0.5, stable=False)
 claim("representation-views-pixels",
       "5 labels per class: contrastive minus all pixels",
       right[0] - score["all 64 pixels"][0], item="X1.7 Q1.6", by="same probe",
-      at_least=0.3, stable=False)
+      at_least=0.45, stable=False)
 claim("representation-views-wrong",
       "accuracy with the wrong views, 5 and 20 labels per class",
       torch.tensor(score["contrastive, wrong views"]), item="X1.7",
-      by="chance is 1/10", at_most=0.17, stable=False)
+      by="chance is 1/10", at_most=0.14, stable=False)
 
 
 # %% [markdown]
-# Because the encoders are linear one can also look inside. The share of an encoder's weight that lies in the nuisance's space, $\lVert B^\top W\rVert^2/\lVert W\rVert^2$ with $B$ the basis of that space, is $16/64=1/4$ for weights without a preference.
+# Because the encoders are linear one can also look inside. The share of an encoder's weight that lies in the nuisance's
+# space, $\lVert B^\top W\rVert^2/\lVert W\rVert^2$ with $B$ the basis of that space, is $16/64=1/4$ for weights without a
+# preference.
 
 # %%
 def nuisance_share(weight):
@@ -1278,22 +1424,23 @@ def nuisance_share(weight):
     return ((basis.T @ weight) ** 2).sum() / (weight**2).sum()
 
 
+# %% tags=["hide-input"]
 claim("representation-share-none",
       "share of random weights in the nuisance's space",
       nuisance_share(torch.randn(64, 4000, generator=gen)), 16 / 64,
       item="X1.7", by="dimensions: 16 of 64", atol=0.01, digits=2)
 claim("representation-share-pca", "share of PCA's weights in it",
       nuisance_share(w_pca), item="X1.7", by="PCA follows variance",
-      at_least=0.98, stable=False)
+      at_least=0.995, stable=False)
 claim("representation-share-right",
       "share of the contrastive weights in it, right views",
       nuisance_share(w_right), item="X1.7",
-      by="the views differ there, so nothing may be kept", at_most=0.01,
+      by="the views differ there, so nothing may be kept", at_most=0.001,
       stable=False)
 claim("representation-share-wrong",
       "share of the contrastive weights in it, wrong views",
       nuisance_share(w_wrong), item="X1.7", by="more than without preference",
-      at_least=0.4, stable=False)
+      at_least=0.45, stable=False)
 
 # %% mystnb={"figure": {"name": "fig-representation-views", "caption": "Left: six digits and two views of each. Right: what a reader with 5 (light) or 20 (dark) labels per class finds in the codes; the dotted line is chance."}, "image": {"alt": "Left, a row of clean digits above two rows of pictures that look like pure noise. Right, horizontal bars: the contrastive code with right views comes close to the pictures whose nuisance was removed by hand; all pixels do far worse at 5 labels, and the autoencoder, PCA and the wrong views stay near chance."}} tags=["hide-input"]
 fig, (grid, ax) = plt.subplots(1, 2, figsize=(7, 2.9), width_ratios=[1, 0.9])
@@ -1326,15 +1473,21 @@ plt.show()
 
 
 # %% [markdown]
-# PCA and the autoencoder ({numref}`fig-representation-views`) did their job faultlessly: they kept what costs pixels, and the nuisance costs the most. The contrastive encoder threw the same directions away because the two views *disagree* there; with the views exchanged, it threw the digits away instead. Nobody gave any of them a label. The choice of views was the supervision: who decides what is left out is **whoever chooses what counts as the same**.
+# PCA and the autoencoder ({numref}`fig-representation-views`) did what they were asked: keep what costs pixels, and the
+# nuisance costs the most. The contrastive encoder threw the same directions away because the two views *disagree* there;
+# with the views exchanged, it threw the digits away instead. Nobody gave any of them a label. The choice of views was the
+# supervision: who decides what is left out is **whoever chooses what counts as the same**.
 #
 # ## What a code is for
 #
 # {item}`S1.15` A representation is good *for* something. Three uses, each with a held-out score and a named baseline.
 #
-# **Looking.** Two numbers per image, drawn as in {numref}`fig-representation-latent`. How much of the data survives in the drawing can be scored: with labels, by how often the 5 nearest training codes name a held-out image's class; without them, by *trustworthiness*, which falls when images become neighbours in the drawing that were none in pixels (1 is perfect). The baseline is the drawing that everybody makes first, two principal components.
+# **Looking.** Two numbers per image, drawn as in {numref}`fig-representation-latent`. How much of the data survives in
+# the drawing can be scored: with labels, by how often the 5 nearest training codes name a held-out image's class; without
+# them, by *trustworthiness*, which falls when images become neighbours in the drawing that were none in pixels (1 is
+# perfect). The baseline is the drawing that everybody makes first, two principal components.
 
-# %%
+# %% tags=["hide-input"]
 def neighbour_accuracy(z_fit, z_new):
     """Accuracy of 5 nearest neighbours."""
     reader = KNeighborsClassifier(5).fit(z_fit.numpy(), y_train.numpy())
@@ -1343,22 +1496,28 @@ def neighbour_accuracy(z_fit, z_new):
 
 flat = (x_train @ u[:, :2], x_test @ u[:, :2])
 bent = (encoder_2(x_train), encoder_2(x_test))
+
 claim("representation-look-labels",
       "5 neighbours in the plane: autoencoder minus principal components",
       neighbour_accuracy(*bent) - neighbour_accuracy(*flat), item="S1.15",
-      by="held-out digits, same size", at_least=0.1, stable=False)
+      by="held-out digits, same size", at_least=0.12, stable=False)
 trust = [trustworthiness(x_test.numpy(), z[1].numpy()) for z in (flat, bent)]
 claim("representation-look-trust",
       "trustworthiness: autoencoder minus principal components",
       trust[1] - trust[0], item="S1.15", by="held-out digits, same size",
-      at_least=0.03, stable=False)
+      at_least=0.06, stable=False)
 
 # %% [markdown]
-# **Grouping.** Let 10-means find clusters in the training codes and ask how far the clusters of held-out images agree with their labels (adjusted Rand index: 0 chance, 1 perfect). Baseline: the same algorithm on pixels. Saving pixels is not sorting, so don't expect much of the autoencoder's 8 numbers; the code trained to recognise a digit under small distortions is another matter.
+# **Grouping.** Let 10-means find clusters in the training codes and ask how far the clusters of held-out images agree
+# with their labels (adjusted Rand index: 0 chance, 1 perfect). Baseline: the same algorithm on pixels. Saving pixels is
+# not sorting, so don't expect much of the autoencoder's 8 numbers; the code trained to recognise a digit under small
+# distortions is another matter.
 #
-# **Transferring.** A code learned from all 1077 images without labels, a classifier from 5 labels per class. Baseline: the pixels with those labels. Here too it depends on the code ({numref}`fig-representation-uses`). (The full story, with other ways to use the unlabelled images, is told in {ref}`ch-transfer`.)
+# **Transferring.** A code learned from all 1077 images without labels, a classifier from 5 labels per class. Baseline:
+# the pixels with those labels. Here too it depends on the code ({numref}`fig-representation-uses`). (The full story, with
+# other ways to use the unlabelled images, is told in {ref}`ch-transfer`.)
 
-# %%
+# %% tags=["hide-input"]
 encoders = [handwriting] + [
     train_contrastive(with_negatives, handwriting_view, steps=600,
                       generator=gen, seed=seed)
@@ -1377,18 +1536,19 @@ transfer = {
     "autoencoder": few_label_accuracy(*ae_codes, 5),
     "contrastive": np.mean([few_label_accuracy(*z, 5) for z in spheres]),
 }
+
 claim("representation-group-contrastive",
       "10-means, adjusted Rand index: contrastive code minus pixels",
       grouping["contrastive"] - grouping["pixels"], item="S1.15",
-      by="10-means on pixels", at_least=0.08, stable=False)
+      by="10-means on pixels", at_least=0.15, stable=False)
 claim("representation-group-autoencoder",
       "10-means, adjusted Rand index: contrastive minus autoencoder",
       grouping["contrastive"] - grouping["autoencoder"], item="S1.15",
-      by="10-means on the autoencoder's code", at_least=0.05, stable=False)
+      by="10-means on the autoencoder's code", at_least=0.12, stable=False)
 claim("representation-transfer",
       "accuracy with 5 labels per class: contrastive code minus pixels",
       transfer["contrastive"] - transfer["pixels"], item="S1.15",
-      by="linear probe on pixels", at_least=0.03, stable=False)
+      by="linear probe on pixels", at_least=0.05, stable=False)
 
 # %% mystnb={"figure": {"name": "fig-representation-uses", "caption": "Two uses of three descriptions of the same held-out digits. Light: grouping by 10-means (adjusted Rand index). Dark: transfer from 5 labels per class (accuracy)."}, "image": {"alt": "Grouped bars for pixels, the autoencoder with eight numbers and the contrastive code. The contrastive code is clearly highest in grouping and also highest in accuracy; the autoencoder is no better than pixels at transfer."}} tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 2.3))
@@ -1409,7 +1569,8 @@ plt.show()
 # %% [markdown]
 # ## Questions from the notes
 #
-# {item}`S1.16` The notes close this objective with two questions. (Of the advanced ones, 1.7 is answered in {ref}`ch-generation`, 1.8 and 1.9 in {ref}`ch-transfer`.)
+# {item}`S1.16` The notes close this objective with two questions. (Of the advanced ones, 1.7 is answered in
+# {ref}`ch-generation`, 1.8 and 1.9 in {ref}`ch-transfer`.)
 #
 # :::{exercise-start} Q1.5 · Reconstruction against regularisation
 # :label: q1-5
@@ -1423,7 +1584,11 @@ plt.show()
 # :label: q1-5-solution
 # :class: dropdown
 # :::
-# **It is a position on one curve.** By {eq}`eq-representation-rd`, $-\mathrm{ELBO}=\Delta/(2\sigma^2)+R$ up to a constant, and a weight $\beta$ on the rate only changes $\theta=\beta\sigma^2$. At the optimum the curve $\Delta(R)$ has slope $-2\theta$: one more nat of code buys $2\beta\sigma^2$ of squared error, and the model buys until the price is that. Along the curve, directions leave one by one, smallest variance first ({numref}`fig-representation-rate`): low $\theta$ keeps fine strokes, high $\theta$ only the coarse shape, and above $\lambda_1$ the code is empty.
+# **It is a position on one curve.** By {eq}`eq-representation-rd`, $-\mathrm{ELBO}=\Delta/(2\sigma^2)+R$ up to a
+# constant, and a weight $\beta$ on the rate only changes $\theta=\beta\sigma^2$. At the optimum the curve $\Delta(R)$ has
+# slope $-2\theta$: one more nat of code buys $2\beta\sigma^2$ of squared error, and the model buys until the price is
+# that. Along the curve, directions leave one by one, smallest variance first ({numref}`fig-representation-rate`): low
+# $\theta$ keeps fine strokes, high $\theta$ only the coarse shape, and above $\lambda_1$ the code is empty.
 #
 # **What "regularisation" regularises.** Averaged over the data the rate splits exactly {cite:p}`hoffman2016`,
 #
@@ -1431,11 +1596,19 @@ plt.show()
 # R=I_q(x;z)+\mathrm{KL}\bigl(q(z)\,\Vert\, p(z)\bigr),\qquad q(z)=\mathbb E\,q(z\mid x):
 # $$ (eq-representation-surgery)
 #
-# information about the image, plus the mismatch between the codes that occur and the prior that one samples from. Only the second is a defect (holes: prior samples that no image uses). Pressing on $R$ presses on both.
+# information about the image, plus the mismatch between the codes that occur and the prior that one samples from. Only
+# the second is a defect (holes: prior samples that no image uses). Pressing on $R$ presses on both.
 #
-# **It need not be tuned by taste.** With $\beta=1$ and a *learned* $\sigma^2$, the likelihood itself chooses the point (claim `representation-learned-noise`). And β does not disentangle by itself: the linear optimum picks the eigenvectors because a diagonal $q$ rewards aligned axes, not because β is large {cite:p}`lucas2019,locatello2019`.
+# **It need not be tuned by taste.** With $\beta=1$ and a *learned* $\sigma^2$, the likelihood itself chooses the point
+# (claim `representation-learned-noise`). And β does not disentangle by itself: the linear optimum picks the eigenvectors
+# because a diagonal $q$ rewards aligned axes (where eigenvalues differ), not because β is large
+# {cite:p}`lucas2019,locatello2019`.
 #
-# The cell checks the slope between neighbouring trained models, and the split on a linear encoder far from optimal. For the split it takes Gaussian data with the digits' covariance, where all three terms are formulas: the rate depends on the data through the covariance only, its two parts do not. With such data the best linear VAE has no holes; the digits, not being Gaussian, leave it some.
+# The cells check the slope between neighbouring trained models, and the split on a linear encoder far from optimal. For
+# the split it takes Gaussian data with the digits' covariance, where all three terms are formulas: the rate depends on
+# the data through the covariance only, its two parts do not. With such data the best linear VAE has no holes. On the
+# digits themselves it has some: $q(z)$ is then a finite mixture of Gaussians that are narrower than the prior, and no
+# such mixture is $\mathcal N(0,I)$.
 
 # %%
 neighbours = []
@@ -1445,11 +1618,14 @@ for nudge in (0.97, 1.03):  # β a little below and a little above 1
              near, steps=300)
     neighbours.append(torch.stack(distortion_and_rate(*near, cov)).detach())
 rise, run = neighbours[1] - neighbours[0]
+
+# %% tags=["hide-input"]
 claim("representation-slope",
       "price of a nat at β = 1, −dΔ/dR over βσ², from trained neighbours",
       -rise / run / sigma2, 2.0, item="Q1.5",
       by="slope −2βσ² (a forgotten factor would give 1)", rtol=0.02, digits=2)
 
+# %%
 a = torch.randn(5, 64, generator=gen)  # any encoder, far from optimal
 log_s = torch.randn(5, generator=gen)
 s = torch.diag(log_s.exp())
@@ -1457,6 +1633,8 @@ agg = a @ cov @ a.T + s  # covariance of q(z)
 information = 0.5 * (torch.logdet(agg) - log_s.sum())  # I(x; z)
 mismatch = kl_gaussian(torch.zeros(5), agg, torch.zeros(5), torch.eye(5))
 rate = distortion_and_rate(torch.zeros(64, 5), a, log_s, cov)[1]
+
+# %% tags=["hide-input"]
 claim("representation-split",
       "Gaussian data, random linear encoder: rate, and information + mismatch",
       rate, information + mismatch, item="Q1.5", by="Gaussian closed forms",
@@ -1466,8 +1644,9 @@ agg = a @ cov @ a.T + torch.diag(log_s.exp())
 claim("representation-no-holes",
       "Gaussian data: mismatch KL(q(z)‖p(z)) at the trained optimum, β = 1",
       kl_gaussian(torch.zeros(20), agg, torch.zeros(20), torch.eye(20)),
-      item="Q1.5", by="0: a² λ + s = 1 in every direction", at_most=0.02,
+      item="Q1.5", by="0: a² λ + s = 1 in every direction", at_most=0.005,
       unit="nats", stable=False)
+
 
 # %% [markdown]
 # :::{solution-end}
@@ -1485,13 +1664,28 @@ claim("representation-no-holes",
 # :label: q1-6-solution
 # :class: dropdown
 # :::
-# **For.** An autoencoder spends its code where the pixels vary, nuisances included ({prf:ref}`thm-representation-pca`). A contrastive code keeps what two views share and drops the rest, so that its invariances are *chosen*; it needs no decoder, hence no model of every pixel; what it keeps tends to be easy to read off linearly; and a loss of its kind bounds an information ({prf:ref}`thm-representation-infonce`). The nuisance experiment ({numref}`fig-representation-views`) is the clean case: same architecture, same code size, from useless to useful.
+# **For.** An autoencoder spends its code where the pixels vary, nuisances included ({prf:ref}`thm-representation-pca`). A
+# contrastive code keeps what two views share and drops the rest, so that its invariances are *chosen*; it needs no
+# decoder, hence no model of every pixel; what it keeps tends to be easy to read off linearly; and a loss of its kind
+# bounds an information ({prf:ref}`thm-representation-infonce`). The nuisance experiment
+# ({numref}`fig-representation-views`) is the clean case: same architecture, same code size, from useless to useful.
 #
-# **Against.** The views are supervision by other means: with the wrong ones the digits disappear. The bound stops at $\log K$, so that seeing much takes large batches. Shortcuts and collapse lurk. There is no density and nothing can be generated. And invariance may delete what the next task needs: an encoder taught to ignore rotation can't tell a 6 from a 9.
+# **Against.** The views are supervision by other means: with the wrong ones the digits disappear. The bound stops at
+# $\log K$, so that seeing much takes large batches. Without negatives the code collapses. There is no density and nothing
+# can be generated. And invariance may delete what the next task needs: an encoder taught to ignore rotation can't tell a
+# 6 from a 9.
 #
-# **Without a nuisance the advantage is in the views alone.** On *clean* digits, views made by adding pixel noise bring nothing over the pixels themselves; views that imitate handwriting do. Is that merely data augmentation? The fair baseline gets the same knowledge: a linear classifier on pixels whose 50 labelled images are each distorted 20 times. The cell compares all of them.
+# **Without a nuisance the advantage is in the views alone.** On *clean* digits, views made by adding pixel noise bring
+# nothing over the pixels themselves; views that imitate handwriting do. Is that merely data augmentation? The fair
+# baseline gets the same knowledge: a linear classifier on pixels whose 50 labelled images are each distorted 20 times.
+# The cell compares all of these.
 
-# %%
+# %% tags=["hide-input"]
+def noise_view(x, generator):
+    """Add independent noise to every pixel."""
+    return x + 0.2 * torch.randn(x.shape, generator=generator)
+
+
 noise_only = train_contrastive(with_negatives, noise_view,
                                steps=500, generator=gen)
 noise_codes = [F.normalize(noise_only(x), dim=1) for x in (x_train, x_test)]
@@ -1504,11 +1698,11 @@ for seed in range(3):
 claim("representation-clean-noise",
       "clean digits, 5 labels: noise views minus pixels (no gain)",
       few_label_accuracy(*noise_codes, 5) - transfer["pixels"], item="Q1.6",
-      by="linear probe on pixels", at_most=0.03, stable=False)
+      by="linear probe on pixels", at_most=0.01, stable=False)
 claim("representation-clean-augmented",
       "clean digits, 5 labels: handwriting views minus augmented pixels",
       transfer["contrastive"] - sum(augmented) / 3, item="Q1.6",
-      by="linear probe on pixels with the same distortions", at_least=0.02,
+      by="linear probe on pixels with the same distortions", at_least=0.03,
       stable=False)
 
 
@@ -1522,7 +1716,10 @@ claim("representation-clean-augmented",
 # :::{exercise} The best linear code, without training
 # :label: ex-representation-best-linear
 #
-# Write `best_linear_code(x, k)` for data `x` of shape `(n, d)` that is *not* centred. Return `(mean, basis)` with `mean` of shape `(d,)` and `basis` of shape `(d, k)` with orthonormal columns, such that $\hat x=\text{mean}+\text{basis}\,\text{basis}^\top(x-\text{mean})$ has the least mean squared error of all affine codes of size $k$. No training, no library PCA: one eigendecomposition.
+# Write `best_linear_code(x, k)` for data `x` of shape `(n, d)` that is *not* centred. Return `(mean, basis)` with `mean`
+# of shape `(d,)` and `basis` of shape `(d, k)` with orthonormal columns, such that
+# $\hat x=\text{mean}+\text{basis}\,\text{basis}^\top(x-\text{mean})$ has the least mean squared error of all affine codes
+# of size $k$. No training, no library PCA: one eigendecomposition.
 #
 # *Implement · about 20 minutes · 3 points*
 # :::
@@ -1552,7 +1749,9 @@ def check_best_linear_code():
         error = (rest**2).sum(1).mean()
         # Independent road: singular values of the centred data beyond the k-th.
         least = (torch.linalg.svdvals(x - x.mean(0))[k:] ** 2).sum() / len(x)
-        assert error >= least - 1e-8
+        assert error >= least - 1e-8, (
+            "no code is better than the best: are the columns orthonormal?"
+        )
         assert error <= least * (1 + 1e-8), (
             f"for k = {k} some other code has a smaller error"
         )
@@ -1570,7 +1769,10 @@ _ = self_check("representation-best-linear", check_best_linear_code)
 # :::{exercise} An ELBO that stays below the evidence
 # :label: ex-representation-elbo
 #
-# For a linear decoder $p(x\mid z)=\mathcal N(Wz,\sigma^2I)$, prior $\mathcal N(0,I)$ and encoder $q(z\mid x)=\mathcal N(m,\operatorname{diag}(e^{\ell}))$ write `linear_elbo(x, m, log_s, w, sigma2)`: the ELBO of every example, in nats, in closed form (no sampling), constants included. Shapes: `x` is `(n, d)`, `m` and `log_s` are `(n, k)`, `w` is `(d, k)`; the result is `(n,)`.
+# For a linear decoder $p(x\mid z)=\mathcal N(Wz,\sigma^2I)$, prior $\mathcal N(0,I)$ and encoder
+# $q(z\mid x)=\mathcal N(m,\operatorname{diag}(e^{\ell}))$, with `log_s` for $\ell$, write
+# `linear_elbo(x, m, log_s, w, sigma2)`: the ELBO of every example, in nats, in closed form (no sampling), constants
+# included. Shapes: `x` is `(n, d)`, `m` and `log_s` are `(n, k)`, `w` is `(d, k)`; the result is `(n,)`.
 #
 # *Implement · about 25 minutes · 4 points*
 # :::
@@ -1635,7 +1837,12 @@ _ = self_check("representation-elbo", check_linear_elbo)
 # :::{exercise} Which noise did this program choose?
 # :label: ex-representation-implied-noise
 #
-# A program minimises `weight * reduce(‖x − x̂‖²) + beta * KL`, where `reduce` is `"sum"` or `"mean"` over the `d` pixels of an image and the pixels have been multiplied by `scale` beforehand; KL is summed over the code, per image, in nats. Write `implied_noise(weight, reduction, dims, scale, beta)`: the variance $\sigma^2$, *in the units of the unscaled pixels*, of the ordinary VAE ($\beta=1$, weight $1/(2\sigma^2)$) with the same minimiser. Then write `active_directions(lam, sigma2)`: how many directions its linear version uses if the unscaled data have the eigenvalues `lam` (and the code is large enough).
+# A program minimises `weight * reduce(‖x − x̂‖²) + beta * KL`, where `reduce` is `"sum"` or `"mean"` over the `d` pixels
+# of an image and the pixels have been multiplied by `scale` beforehand; KL is summed over the code, per image, in nats.
+# Write `implied_noise(weight, reduction, dims, scale, beta)`: the variance $\sigma^2$, *in the units of the unscaled
+# pixels*, of the ordinary VAE ($\beta=1$, weight $1/(2\sigma^2)$) with the same minimiser. Then write
+# `active_directions(lam, sigma2)`: how many directions its linear version uses if the unscaled data have the eigenvalues
+# `lam` (and the code is large enough).
 #
 # *Investigate · about 15 minutes · 3 points*
 # :::
@@ -1673,7 +1880,7 @@ def check_implied_noise():
         (1.0, "sum", 5, 0.5, 0.01),
     ):
         sigma2 = implied_noise(weight, reduction, dims, scale, beta)
-        assert sigma2 > 0
+        assert sigma2 > 0, "a variance is positive"
         # A direction pays if its variance exceeds sigma2: try all decoders.
         for factor, pays in ((1.05, True), (0.95, False)):
             values = [
@@ -1713,7 +1920,10 @@ _ = self_check("representation-implied-noise", check_implied_noise)
 # :::{exercise} The rate that a given error needs
 # :label: ex-representation-rate-distortion
 #
-# On the page the water level $\theta$ was given and error and rate followed. In practice the error is given. Write `rate_for(distortion, lam)`: the least rate, in nats, with which a Gaussian vector with variances `lam` (shape `(d,)`, any order, all positive) can be described with total squared error at most `distortion`. Find the water level yourself; for a distortion of at least $\sum_i\lambda_i$ the rate is 0.
+# On the page the water level $\theta$ was given and error and rate followed. In practice the error is given. Write
+# `rate_for(distortion, lam)`: the least rate, in nats, with which a Gaussian vector with variances `lam` (shape `(d,)`,
+# any order, all positive) can be described with total squared error at most `distortion`. Find the water level yourself;
+# for a distortion of at least $\sum_i\lambda_i$ the rate is 0.
 #
 # *Implement · about 25 minutes · 4 points*
 # :::
@@ -1758,8 +1968,12 @@ def check_rate_for():
         assert mine <= min(float(needed[fair].min()), float(best)) + 1e-9, (
             "a random division needs fewer nats"
         )
-        assert mine >= float(best) - 0.1, (
-            "no division of the error comes near so few nats"
+    # The other way round, as on the page: a water level gives error and rate.
+    for level in (0.01, 0.2, 0.35, 0.5, 1.5):
+        error = sum(min(v, level) for v in lam.tolist())
+        nats = sum(math.log(v / level) for v in lam.tolist() if v > level) / 2
+        assert abs(float(rate_for(error, lam)) - nats) < 1e-6, (
+            "the rate differs from that of the water level with this error"
         )
 
 
@@ -1770,7 +1984,11 @@ _ = self_check("representation-rate-distortion", check_rate_for)
 # :::{exercise} NT-Xent for more than two views
 # :label: ex-representation-nt-xent
 #
-# Some methods draw $v$ views of every image. Write `many_view_loss(z, tau)` for codes `z` of shape `(v, n, k)`, where `z[a, i]` is view `a` of image `i`: for every *ordered pair of different views of the same image* the loss is $-\log$ of $\exp(\mathrm{sim}/\tau)$ of that pair over the sum of $\exp(\mathrm{sim}/\tau)$ of the anchor with that positive and with **all views of all other images** (other views of the same image are neither positive nor negative in that term). Return the mean over all pairs. For $v=2$ this is NT-Xent.
+# Some methods draw $v$ views of every image. Write `many_view_loss(z, tau)` for codes `z` of shape `(v, n, k)`, where
+# `z[a, i]` is view `a` of image `i`: for every *ordered pair of different views of the same image* the loss is $-\log$ of
+# $\exp(\mathrm{sim}/\tau)$ of that pair over the sum of $\exp(\mathrm{sim}/\tau)$ of the anchor with that positive and
+# with **all views of all other images** (other views of the same image are neither positive nor negative in that term).
+# Return the mean over all pairs. For $v=2$ this is NT-Xent.
 #
 # *Implement · about 25 minutes · 4 points*
 # :::
@@ -1838,8 +2056,14 @@ _ = self_check("representation-nt-xent", check_many_view_loss)
 # %% [markdown]
 # ## What to read next
 #
-# - That linear autoencoders are PCA is {cite:t}`bourlard1988` and {cite:t}`baldi1989`; the second also shows that the loss has no bad local minima. Deep ones that work begin with {cite:t}`hinton2006`. {cite:t}`bengio2013` asks what a good representation is in the first place.
-# - {cite:t}`kingma2014` and {cite:t}`rezende2014` are the two sources of the variational autoencoder; {cite:t}`tipping1999` is its linear case, solved, and {cite:t}`lucas2019` shows that the linear case already collapses. {cite:t}`alemi2018` draws the rate–distortion plane for deep models and says where the ELBO is blind.
-# - {cite:t}`oord2018` introduces InfoNCE, {cite:t}`chen2020` the loss and the views that made it work on photographs, {cite:t}`wang2020` splits it into alignment and uniformity, {cite:t}`poole2019` compares bounds on information, and {cite:t}`tschannen2020` argues that information is not what makes the codes good.
+# - That linear autoencoders are PCA is {cite:t}`bourlard1988` and {cite:t}`baldi1989`; the second also shows that the
+#   loss has no bad local minima. Deep ones that work begin with {cite:t}`hinton2006`. {cite:t}`bengio2013` asks what a
+#   good representation is in the first place.
+# - {cite:t}`kingma2014` and {cite:t}`rezende2014` are the two sources of the variational autoencoder;
+#   {cite:t}`tipping1999` is its linear case, solved, and {cite:t}`lucas2019` shows that the linear case already
+#   collapses. {cite:t}`alemi2018` draws the rate–distortion plane for deep models and says where the ELBO is blind.
+# - {cite:t}`oord2018` introduces InfoNCE, {cite:t}`chen2020` the loss and the views that made it work on photographs,
+#   {cite:t}`wang2020` splits it into alignment and uniformity, {cite:t}`poole2019` compares bounds on information, and
+#   {cite:t}`tschannen2020` argues that information is not what makes the codes good.
 # - {cite:t}`locatello2019` proves that nothing in the data alone names the axes of a code.
 # - On to {ref}`ch-at-work`, where the objectives are judged, and {ref}`ch-transfer`, where one model has to serve all three.

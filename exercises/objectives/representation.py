@@ -28,7 +28,10 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown] ex={"id": "representation-best-linear", "role": "statement", "kind": "implement", "points": 3, "minutes": 20, "difficulty": 2, "topic": "representation"}
 # #### The best linear code, without training
 #
-# Write `best_linear_code(x, k)` for data `x` of shape `(n, d)` that is *not* centred. Return `(mean, basis)` with `mean` of shape `(d,)` and `basis` of shape `(d, k)` with orthonormal columns, such that $\hat x=\text{mean}+\text{basis}\,\text{basis}^\top(x-\text{mean})$ has the least mean squared error of all affine codes of size $k$. No training, no library PCA: one eigendecomposition.
+# Write `best_linear_code(x, k)` for data `x` of shape `(n, d)` that is *not* centred. Return `(mean, basis)` with `mean`
+# of shape `(d,)` and `basis` of shape `(d, k)` with orthonormal columns, such that
+# $\hat x=\text{mean}+\text{basis}\,\text{basis}^\top(x-\text{mean})$ has the least mean squared error of all affine codes
+# of size $k$. No training, no library PCA: one eigendecomposition.
 
 # %% ex={"id": "representation-best-linear", "role": "solution"}
 def best_linear_code(x, k):
@@ -61,7 +64,9 @@ def check_best_linear_code():
         error = (rest**2).sum(1).mean()
         # Independent road: singular values of the centred data beyond the k-th.
         least = (torch.linalg.svdvals(x - x.mean(0))[k:] ** 2).sum() / len(x)
-        assert error >= least - 1e-8
+        assert error >= least - 1e-8, (
+            "no code is better than the best: are the columns orthonormal?"
+        )
         assert error <= least * (1 + 1e-8), (
             f"for k = {k} some other code has a smaller error"
         )
@@ -100,7 +105,10 @@ def best_linear_code(x, k):
 # %% [markdown] ex={"id": "representation-elbo", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 2, "topic": "representation"}
 # #### An ELBO that stays below the evidence
 #
-# For a linear decoder $p(x\mid z)=\mathcal N(Wz,\sigma^2I)$, prior $\mathcal N(0,I)$ and encoder $q(z\mid x)=\mathcal N(m,\operatorname{diag}(e^{\ell}))$ write `linear_elbo(x, m, log_s, w, sigma2)`: the ELBO of every example, in nats, in closed form (no sampling), constants included. Shapes: `x` is `(n, d)`, `m` and `log_s` are `(n, k)`, `w` is `(d, k)`; the result is `(n,)`.
+# For a linear decoder $p(x\mid z)=\mathcal N(Wz,\sigma^2I)$, prior $\mathcal N(0,I)$ and encoder
+# $q(z\mid x)=\mathcal N(m,\operatorname{diag}(e^{\ell}))$, with `log_s` for $\ell$, write
+# `linear_elbo(x, m, log_s, w, sigma2)`: the ELBO of every example, in nats, in closed form (no sampling), constants
+# included. Shapes: `x` is `(n, d)`, `m` and `log_s` are `(n, k)`, `w` is `(d, k)`; the result is `(n,)`.
 
 # %% ex={"id": "representation-elbo", "role": "solution"}
 def linear_elbo(x, m, log_s, w, sigma2):
@@ -199,7 +207,12 @@ def linear_elbo(x, m, log_s, w, sigma2):
 # %% [markdown] ex={"id": "representation-implied-noise", "role": "statement", "kind": "investigate", "points": 3, "minutes": 15, "difficulty": 2, "topic": "representation"}
 # #### Which noise did this program choose?
 #
-# A program minimises `weight * reduce(‖x − x̂‖²) + beta * KL`, where `reduce` is `"sum"` or `"mean"` over the `d` pixels of an image and the pixels have been multiplied by `scale` beforehand; KL is summed over the code, per image, in nats. Write `implied_noise(weight, reduction, dims, scale, beta)`: the variance $\sigma^2$, *in the units of the unscaled pixels*, of the ordinary VAE ($\beta=1$, weight $1/(2\sigma^2)$) with the same minimiser. Then write `active_directions(lam, sigma2)`: how many directions its linear version uses if the unscaled data have the eigenvalues `lam` (and the code is large enough).
+# A program minimises `weight * reduce(‖x − x̂‖²) + beta * KL`, where `reduce` is `"sum"` or `"mean"` over the `d` pixels
+# of an image and the pixels have been multiplied by `scale` beforehand; KL is summed over the code, per image, in nats.
+# Write `implied_noise(weight, reduction, dims, scale, beta)`: the variance $\sigma^2$, *in the units of the unscaled
+# pixels*, of the ordinary VAE ($\beta=1$, weight $1/(2\sigma^2)$) with the same minimiser. Then write
+# `active_directions(lam, sigma2)`: how many directions its linear version uses if the unscaled data have the eigenvalues
+# `lam` (and the code is large enough).
 
 # %% ex={"id": "representation-implied-noise", "role": "solution"}
 def implied_noise(weight, reduction, dims, scale, beta):
@@ -240,7 +253,7 @@ def check_implied_noise():
         (1.0, "sum", 5, 0.5, 0.01),
     ):
         sigma2 = implied_noise(weight, reduction, dims, scale, beta)
-        assert sigma2 > 0
+        assert sigma2 > 0, "a variance is positive"
         # A direction pays if its variance exceeds sigma2: try all decoders.
         for factor, pays in ((1.05, True), (0.95, False)):
             values = [
@@ -319,7 +332,10 @@ def active_directions(lam, sigma2):
 # %% [markdown] ex={"id": "representation-rate-distortion", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 3, "topic": "representation"}
 # #### The rate that a given error needs
 #
-# On the page the water level $\theta$ was given and error and rate followed. In practice the error is given. Write `rate_for(distortion, lam)`: the least rate, in nats, with which a Gaussian vector with variances `lam` (shape `(d,)`, any order, all positive) can be described with total squared error at most `distortion`. Find the water level yourself; for a distortion of at least $\sum_i\lambda_i$ the rate is 0.
+# On the page the water level $\theta$ was given and error and rate followed. In practice the error is given. Write
+# `rate_for(distortion, lam)`: the least rate, in nats, with which a Gaussian vector with variances `lam` (shape `(d,)`,
+# any order, all positive) can be described with total squared error at most `distortion`. Find the water level yourself;
+# for a distortion of at least $\sum_i\lambda_i$ the rate is 0.
 
 # %% ex={"id": "representation-rate-distortion", "role": "solution"}
 def rate_for(distortion, lam):
@@ -376,8 +392,12 @@ def check_rate_for():
         assert mine <= min(float(needed[fair].min()), float(best)) + 1e-9, (
             "a random division needs fewer nats"
         )
-        assert mine >= float(best) - 0.1, (
-            "no division of the error comes near so few nats"
+    # The other way round, as on the page: a water level gives error and rate.
+    for level in (0.01, 0.2, 0.35, 0.5, 1.5):
+        error = sum(min(v, level) for v in lam.tolist())
+        nats = sum(math.log(v / level) for v in lam.tolist() if v > level) / 2
+        assert abs(float(rate_for(error, lam)) - nats) < 1e-6, (
+            "the rate differs from that of the water level with this error"
         )
 
 
@@ -388,6 +408,15 @@ self_check("representation-rate-distortion", check_rate_for)
 def rate_for(distortion, lam):
     theta = distortion / len(lam)
     return 0.5 * (lam / theta).log().clamp(min=0).sum()
+
+
+# %% ex={"id": "representation-rate-distortion", "role": "wrong", "why": "drops the directions below the mean error once and does not look again"}
+def rate_for(distortion, lam):
+    if distortion >= lam.sum():
+        return torch.zeros(())
+    kept = lam[lam > distortion / len(lam)]
+    theta = (distortion - (lam.sum() - kept.sum())) / len(kept)
+    return 0.5 * (kept / theta).log().clamp(min=0).sum()
 
 
 # %% ex={"id": "representation-rate-distortion", "role": "wrong", "why": "forgets the factor one half"}
@@ -412,7 +441,11 @@ def rate_for(distortion, lam):
 # %% [markdown] ex={"id": "representation-nt-xent", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 3, "topic": "representation"}
 # #### NT-Xent for more than two views
 #
-# Some methods draw $v$ views of every image. Write `many_view_loss(z, tau)` for codes `z` of shape `(v, n, k)`, where `z[a, i]` is view `a` of image `i`: for every *ordered pair of different views of the same image* the loss is $-\log$ of $\exp(\mathrm{sim}/\tau)$ of that pair over the sum of $\exp(\mathrm{sim}/\tau)$ of the anchor with that positive and with **all views of all other images** (other views of the same image are neither positive nor negative in that term). Return the mean over all pairs. For $v=2$ this is NT-Xent.
+# Some methods draw $v$ views of every image. Write `many_view_loss(z, tau)` for codes `z` of shape `(v, n, k)`, where
+# `z[a, i]` is view `a` of image `i`: for every *ordered pair of different views of the same image* the loss is $-\log$ of
+# $\exp(\mathrm{sim}/\tau)$ of that pair over the sum of $\exp(\mathrm{sim}/\tau)$ of the anchor with that positive and
+# with **all views of all other images** (other views of the same image are neither positive nor negative in that term).
+# Return the mean over all pairs. For $v=2$ this is NT-Xent.
 
 # %% ex={"id": "representation-nt-xent", "role": "solution"}
 def many_view_loss(z, tau):
