@@ -28,7 +28,8 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown] ex={"id": "critics-penalty", "role": "statement", "kind": "implement", "points": 5, "minutes": 25, "difficulty": 2, "topic": "adversarial"}
 # #### The whole critic's loss
 #
-# Return what a Wasserstein critic *minimises*, {eq}`eq-critics-penalty`, for one batch: real and generated points, a mixing weight $u\in[0,1]$ for each pair, $\hat x=u\,x_{\text{real}}+(1-u)\,x_{\text{fake}}$. It must be differentiable in the critic's parameters.
+# Return what a Wasserstein critic *minimises*, {eq}`eq-critics-penalty`, for one batch: real and generated points, a mixing weight $u\in[0,1]$ for each pair,
+# $\hat x=u\,x_{\text{real}}+(1-u)\,x_{\text{fake}}$. It must be differentiable in the critic's parameters.
 
 # %% ex={"id": "critics-penalty", "role": "solution"}
 def critic_loss(critic, real, fake, u, lam):
@@ -101,6 +102,27 @@ def critic_loss(critic, real, fake, u, lam):
     return critic(fake).mean() - critic(real).mean() + lam * ((slope.norm(dim=1) - 1) ** 2).mean()
 
 
+# %% ex={"id": "critics-penalty", "role": "wrong", "why": "u taken for the share of the generated point"}
+def critic_loss(critic, real, fake, u, lam):
+    mixed = (u[:, None] * fake + (1 - u[:, None]) * real).detach().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
+    return critic(fake).mean() - critic(real).mean() + lam * ((slope.norm(dim=1) - 1) ** 2).mean()
+
+
+# %% ex={"id": "critics-penalty", "role": "wrong", "why": "punishes only slopes above one"}
+def critic_loss(critic, real, fake, u, lam):
+    mixed = (u[:, None] * real + (1 - u[:, None]) * fake).detach().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
+    return critic(fake).mean() - critic(real).mean() + lam * ((slope.norm(dim=1) - 1).clamp_min(0) ** 2).mean()
+
+
+# %% ex={"id": "critics-penalty", "role": "wrong", "why": "slope of the mean: every gradient divided by n"}
+def critic_loss(critic, real, fake, u, lam):
+    mixed = (u[:, None] * real + (1 - u[:, None]) * fake).detach().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(mixed).mean(), mixed, create_graph=True)
+    return critic(fake).mean() - critic(real).mean() + lam * ((slope.norm(dim=1) - 1) ** 2).mean()
+
+
 # %% ex={"id": "critics-penalty", "role": "wrong", "why": "maximises: the value's sign"}
 def critic_loss(critic, real, fake, u, lam):
     mixed = (u[:, None] * real + (1 - u[:, None]) * fake).detach().requires_grad_()
@@ -118,7 +140,8 @@ def critic_loss(critic, real, fake, u, lam):
 # %% [markdown] ex={"id": "critics-power", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "adversarial"}
 # #### The norm of a map you only have as a function
 #
-# Find the largest singular value of a linear map that is given as a function, by power iteration. The transpose is free: $W^\top u$ is the gradient of $u\cdot Wx$ with respect to $x$. Start from the given vector.
+# Find the largest singular value of a linear map that is given as a function, by power iteration. The transpose is free: $W^\top u$ is the gradient of
+# $u\cdot Wx$ with respect to $x$. Start from the given vector.
 
 # %% ex={"id": "critics-power", "role": "solution"}
 def map_norm(linear, x, rounds=300):
@@ -198,7 +221,9 @@ def map_norm(linear, x, rounds=300):
 # %% [markdown] ex={"id": "critics-packing", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "adversarial"}
 # #### Packing an unbalanced model
 #
-# {eq}`eq-critics-packing` treats a model that drops modes. Now let it have all of them with the wrong weights: laws $p$ and $q$ on $K$ modes. Return the total variation between $m$ draws of each. It depends on an outcome only through how often each mode occurs, so sum over *counts*, with multinomial coefficients in logarithms: $K^m$ outcomes are far too many for $K=3$, $m=60$.
+# {eq}`eq-critics-packing` treats a model that drops modes. Now let it have all of them with the wrong weights: laws $p$ and $q$ on $K$ modes. Return the
+# total variation between $m$ draws of each. It depends on an outcome only through how often each mode occurs, so sum over *counts*, with multinomial
+# coefficients in logarithms: $K^m$ outcomes are far too many for $K=3$, $m=60$.
 
 # %% ex={"id": "critics-packing", "role": "solution"}
 def packed_variation(p, q, m):
@@ -230,8 +255,13 @@ def check_critics_packing():
             got = float(packed_variation(a.clone(), b.clone(), m))
             assert math.isclose(got, truth, rel_tol=1e-9), f"{m} draws of {len(a)} modes: all outcomes enumerated give {truth:.5f}, got {got:.5f}"
     assert abs(float(packed_variation(p, p.clone(), 6))) < 1e-12, "a law and itself: 0"
+    # p and q swap two modes: a set of draws tells them apart by n1 - n3 alone, which is a walk with steps +1, 0, -1
+    walk = torch.ones(1)
+    for _ in range(60):
+        walk = torch.nn.functional.conv1d(walk.view(1, 1, -1), torch.tensor([[[0.5, 0.3, 0.2]]]), padding=2).flatten()
+    truth = (walk - walk.flip(0)).abs().sum().item() / 2
     many = float(packed_variation(p, q, 60))
-    assert 0.99 < many <= 1.0 + 1e-12, f"sixty draws tell these two apart almost surely; got {many:.4f}"
+    assert math.isclose(many, truth, rel_tol=1e-9), f"sixty draws: a walk of the difference of two counts gives {truth:.5f}, got {many:.5f}"
 
 
 self_check("critics-packing", check_critics_packing)
@@ -253,6 +283,15 @@ def packed_variation(p, q, m):
     return sum(abs(math.prod(float(p[i]) for i in o) - math.prod(float(q[i]) for i in o)) for o in seen) / 2
 
 
+# %% ex={"id": "critics-packing", "role": "wrong", "why": "the count of the first mode alone"}
+def packed_variation(p, q, m):
+    total = 0.0
+    for k in range(m + 1):
+        one, other = (math.comb(m, k) * float(w[0]) ** k * float(1 - w[0]) ** (m - k) for w in (p, q))
+        total += abs(one - other) / 2
+    return total
+
+
 # %% ex={"id": "critics-packing", "role": "wrong", "why": "forgets the half"}
 def packed_variation(p, q, m):
     import itertools as it
@@ -268,7 +307,16 @@ def packed_variation(p, q, m):
 # %% [markdown] ex={"id": "critics-r1", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "adversarial"}
 # #### The logistic discriminator, leashed
 #
-# Return what a logistic discriminator *minimises* with the zero-centred penalty: $-\mathbb E[\log\sigma(\ell(x_{\text{real}}))]-\mathbb E[\log(1-\sigma(\ell(x_{\text{fake}})))]+\tfrac\gamma2\,\mathbb E\lVert\nabla\ell(x_{\text{real}})\rVert^2$, for a network of logits $\ell$, differentiable in its parameters and right for logits of $\pm1000$.
+# Return what a logistic discriminator *minimises* with the zero-centred penalty:
+#
+# $$
+# \begin{aligned}
+# &-\mathbb E[\log\sigma(\ell(x_{\text{real}}))]-\mathbb E[\log(1-\sigma(\ell(x_{\text{fake}})))]\\
+# &\qquad+\tfrac\gamma2\,\mathbb E\lVert\nabla\ell(x_{\text{real}})\rVert^2,
+# \end{aligned}
+# $$
+#
+# for a network of logits $\ell$, differentiable in its parameters and right for logits of $\pm1000$.
 
 # %% ex={"id": "critics-r1", "role": "solution"}
 def leashed_loss(logits, real, fake, gamma):
@@ -314,6 +362,22 @@ def leashed_loss(logits, real, fake, gamma):
     softplus = torch.nn.functional.softplus
     at = fake.detach().requires_grad_()
     (slope,) = torch.autograd.grad(logits(at).sum(), at, create_graph=True)
+    return softplus(-logits(real)).mean() + softplus(logits(fake)).mean() + 0.5 * gamma * (slope**2).sum(1).mean()
+
+
+# %% ex={"id": "critics-r1", "role": "wrong", "why": "mean over coordinates as well: divided by d"}
+def leashed_loss(logits, real, fake, gamma):
+    softplus = torch.nn.functional.softplus
+    at = real.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(logits(at).sum(), at, create_graph=True)
+    return softplus(-logits(real)).mean() + softplus(logits(fake)).mean() + 0.5 * gamma * (slope**2).mean()
+
+
+# %% ex={"id": "critics-r1", "role": "wrong", "why": "a penalty without a graph"}
+def leashed_loss(logits, real, fake, gamma):
+    softplus = torch.nn.functional.softplus
+    at = real.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(logits(at).sum(), at)
     return softplus(-logits(real)).mean() + softplus(logits(fake)).mean() + 0.5 * gamma * (slope**2).sum(1).mean()
 
 
