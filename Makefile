@@ -50,7 +50,7 @@ sync: $(INSTALLED)  ## write the exercises into the pages, and the .py pairs fro
 lint: $(INSTALLED)  ## style, types, spelling, pairs in step
 	$(V)/ruff check .
 	$(V)/ruff format --check .
-	$(V)/mypy genkit
+	$(V)/mypy genkit classroom
 	$(V)/codespell
 	$(V)/python tools/check_pairs.py
 	$(V)/python tools/exercises.py --check

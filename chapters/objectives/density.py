@@ -2116,6 +2116,18 @@ def check_density_posterior():
 
 _ = self_check("density-posterior", check_density_posterior)
 
+# %% [markdown] ex={"id": "density-explain-floor", "role": "statement"}
+# :::{exercise} A score that only goes up
+# :label: ex-density-explain-floor
+#
+# A classmate fits a Gaussian with a free covariance to images of handwritten digits, and each time the smallest eigenvalue that is
+# allowed is lowered, the log density of the *test* images goes up, without end. "So the model keeps getting better at digits", is the
+# conclusion. In at most ten sentences: say what is going on, why test data do not catch it, and name one change of the score or of the data that
+# makes such scores comparable again.
+#
+# *Explain · about 20 minutes · 6 points*
+# :::
+
 # %% [markdown]
 # ## What to read next
 #

@@ -2394,6 +2394,17 @@ def check_bridge_budget():
 
 _ = self_check("generation-bridge-budget", check_bridge_budget)
 
+# %% [markdown] ex={"id": "generation-explain-three", "role": "statement"}
+# :::{exercise} One number for three jobs
+# :label: ex-generation-explain-three
+#
+# A colleague wants a single score with which to rank generative models for three uses: drawing new images, telling unusual images from usual ones,
+# and providing features for a classifier with few labels. Give, for two *different* pairs of these uses, a model that is excellent at
+# one and useless at the other, and say why no monotone function of the test log-likelihood can be that single score.
+#
+# *Explain · about 20 minutes · 6 points*
+# :::
+
 # %% [markdown]
 # ## What to read next
 #

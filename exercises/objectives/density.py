@@ -95,6 +95,21 @@ def check_density_kde():
 self_check("density-kde", check_density_kde)
 
 
+# %% ex={"id": "density-kde", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    h = torch.rand(3, generator=g) + 0.2
+    x, centres = torch.randn(40, 3, generator=g), torch.randn(11, 3, generator=g)
+    return kde_axes_log_density(x, centres, h)
+
+
+# %% ex={"id": "density-kde", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    far = 200 + 100 * torch.rand(5, 2, generator=g)
+    return kde_axes_log_density(far, torch.randn(6, 2, generator=g), torch.rand(2, generator=g) + 0.5)
+
+
 # %% ex={"id": "density-kde", "role": "wrong", "why": "divides by the mean bandwidth once, not by the product over the axes"}
 def kde_axes_log_density(x, centres, h):
     scaled = (x[:, None] - centres) / h
@@ -199,6 +214,19 @@ def check_density_loo():
 self_check("density-loo", check_density_loo)
 
 
+# %% ex={"id": "density-loo", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(30, 3, generator=g)
+    return [leave_one_out(x, h) for h in (0.3, 0.8, 2.0)]
+
+
+# %% ex={"id": "density-loo", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    return leave_one_out(torch.randn(12, 2, generator=g), 0.01)
+
+
 # %% ex={"id": "density-loo", "role": "wrong", "why": "keeps the diagonal, so that every example sits on its own bump"}
 def leave_one_out(x, h):
     n, d = x.shape
@@ -298,6 +326,14 @@ def check_density_logit():
 self_check("density-logit", check_density_logit)
 
 
+# %% ex={"id": "density-logit", "role": "probe", "points": 4}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    x, b = torch.rand(20, 4, generator=g), torch.randn(4, generator=g)
+    a = (torch.rand(4, generator=g) + 0.3) * torch.tensor([1.0, -1.0, 1.0, -1.0])
+    return logit_normal_log_density(x, a, b)
+
+
 # %% ex={"id": "density-logit", "role": "wrong", "why": "adds the log determinant of f instead of that of its inverse"}
 def logit_normal_log_density(x, a, b):
     z = (torch.logit(x) - b) / a
@@ -387,6 +423,25 @@ def check_density_rans():
     assert rans_encode([], [2, 3]) == 1, "nothing to say is the integer 1"
 
 self_check("density-rans", check_density_rans)
+
+
+# %% ex={"id": "density-rans", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    counts = (torch.randint(1, 9, (4,), generator=g)).tolist()
+    symbols = torch.randint(4, (60,), generator=g).tolist()
+    s = int(rans_encode(symbols, counts))
+    return [s.bit_length(), *(s >> shift & 0xFFFF for shift in range(0, 240, 16))]
+
+
+# %% ex={"id": "density-rans", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    counts = (torch.randint(1, 9, (5,), generator=g)).tolist()
+    message = 0
+    for word in torch.randint(2**31, (6,), generator=g).tolist():
+        message = message << 31 | word
+    return torch.tensor(rans_decode(message, 40, counts))
 
 
 # %% ex={"id": "density-rans", "role": "wrong", "why": "pushes the first symbol first, so that it comes out last"}
@@ -521,6 +576,22 @@ def check_density_rate():
 self_check("density-rate", check_density_rate)
 
 
+# %% ex={"id": "density-rate", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    P = torch.rand(5, 5, generator=g) ** 3
+    return entropy_rate(P / P.sum(1, keepdim=True))
+
+
+# %% ex={"id": "density-rate", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    P = torch.zeros(5, 5)  # states 0 and 1 lead to 2, 3, 4 and back: a chain of period two
+    P[:2, 2:] = torch.rand(2, 3, generator=g)
+    P[2:, :2] = torch.rand(3, 2, generator=g)
+    return entropy_rate(P / P.sum(1, keepdim=True))
+
+
 # %% ex={"id": "density-rate", "role": "wrong", "why": "gives every state the same weight"}
 def entropy_rate(P):
     return -torch.special.xlogy(P, P).sum(1).mean()
@@ -644,6 +715,21 @@ def check_density_posterior():
 self_check("density-posterior", check_density_posterior)
 
 
+# %% ex={"id": "density-posterior", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    root, A = torch.randn(6, 6, generator=g), torch.randn(4, 6, generator=g)
+    return [expected_error(root @ root.T, A, sigma) for sigma in (0.3, 1.7)]
+
+
+# %% ex={"id": "density-posterior", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    root = torch.randn(12, 4, generator=g)
+    S = root @ root.T + torch.diag(torch.rand(12, generator=g))
+    return torch.tensor(best_pixels(S, 0.4, 8))
+
+
 # %% ex={"id": "density-posterior", "role": "wrong", "why": "adds sigma instead of sigma squared"}
 def expected_error(S, A, sigma):
     C = A @ S @ A.T + sigma * torch.eye(len(A))
@@ -699,3 +785,24 @@ def best_pixels(S, sigma, k):
     return sorted(
         range(len(S)), key=lambda j: float(expected_error(S, eye[[j]], sigma))
     )[:k]
+
+# %% [markdown] ex={"id": "density-explain-floor", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 3, "topic": "density"}
+# #### A score that only goes up
+#
+# A classmate fits a Gaussian with a free covariance to images of handwritten digits, and each time the smallest eigenvalue that is
+# allowed is lowered, the log density of the *test* images goes up, without end. "So the model keeps getting better at digits", is the
+# conclusion. In at most ten sentences: say what is going on, why test data do not catch it, and name one change of the score or of the data that
+# makes such scores comparable again.
+
+# %% [markdown] ex={"id": "density-explain-floor", "role": "solution"}
+# Some pixels are constant in all images, test images included. Along such a direction the data have no density with respect to Lebesgue
+# measure: all mass sits on a hyperplane. A Gaussian that becomes narrower there by a factor $c$ gains $\log(1/c)$ nats for *every* image,
+# test or training, and there is no smallest width, so the score has no upper end. The test set does not catch it since this is not
+# overfitting: the constant pixels of new images are just as constant. Nothing is learnt about the pixels that do vary. Remedies: score
+# integers (a probability, which is at most one), or add uniform noise of one grey level before scoring, after which no density can beat
+# $-\log$ of one level's width per pixel; or drop the constant pixels and say so.
+
+# %% [markdown] ex={"id": "density-explain-floor", "role": "rubric"}
+# - 2: says that constant or deterministic pixels (a hyperplane) let a density rise without bound, by log of the narrowing
+# - 2: explains that test images share those pixels, so the gain is no overfitting and a held-out set can't reveal it
+# - 2: names a valid remedy (dequantise, score integers, drop constant directions) and why it gives the score an upper end

@@ -63,6 +63,15 @@ def check_mixture_log():
 self_check("generation-mixture-log", check_mixture_log)
 
 
+# %% ex={"id": "generation-mixture-log", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    double = {"generator": g, "dtype": torch.float64}
+    weights = torch.rand(4, **double)
+    weights[seed % 4] = 0.0
+    return mixture_log_prob(300 * torch.randn(9, 4, **double) - 5000, weights / weights.sum())
+
+
 # %% ex={"id": "generation-mixture-log", "role": "wrong", "why": "forms the exponentials, which underflow"}
 def mixture_log_prob(log_components, weights):
     return (log_components.exp() @ weights).log()
@@ -123,6 +132,14 @@ def check_ppca_fill():
 
 
 self_check("generation-ppca-fill", check_ppca_fill)
+
+
+# %% ex={"id": "generation-ppca-fill", "role": "probe", "points": 4}
+def probe(seed):
+    double = {"generator": torch.Generator().manual_seed(seed), "dtype": torch.float64}
+    x, mu, W = torch.randn(5, 9, **double), torch.randn(9, **double), torch.randn(9, 3, **double)
+    seen = torch.rand(9, **double) < 0.6
+    return fill_in(x, seen, mu, W, torch.rand((), **double) + 0.1)
 
 
 # %% ex={"id": "generation-ppca-fill", "role": "wrong", "why": "uses the posterior's matrix M of all pixels instead of the visible ones"}
@@ -208,6 +225,13 @@ def check_ppca_em():
 self_check("generation-ppca-em", check_ppca_em)
 
 
+# %% ex={"id": "generation-ppca-em", "role": "probe", "points": 6}
+def probe(seed):
+    double = {"generator": torch.Generator().manual_seed(seed), "dtype": torch.float64}
+    x = torch.randn(40, 5, **double) @ torch.randn(5, 5, **double) + 2.0
+    return em_step(x, torch.randn(5, 2, **double), torch.rand((), **double) + 0.2)
+
+
 # %% ex={"id": "generation-ppca-em", "role": "wrong", "why": "leaves the posterior covariance out of the second moment"}
 def em_step(x, W, sigma2):
     n, d = x.shape
@@ -284,6 +308,14 @@ def check_tweedie():
 
 
 self_check("generation-tweedie", check_tweedie)
+
+
+# %% ex={"id": "generation-tweedie", "role": "probe", "points": 5}
+def probe(seed):
+    double = {"generator": torch.Generator().manual_seed(seed), "dtype": torch.float64}
+    weight, mean, root = torch.rand(3, **double), torch.randn(3, 4, **double), torch.randn(3, 4, 4, **double)
+    x, s = 2 * torch.randn(7, 4, **double), 0.3 + torch.rand((), **double).item()
+    return expected_clean(x, s, weight / weight.sum(), mean, root @ root.mT + 0.1 * torch.eye(4, dtype=torch.float64))
 
 
 # %% ex={"id": "generation-tweedie", "role": "wrong", "why": "believes the classes by their prior weights, not given x"}
@@ -370,6 +402,13 @@ def check_copy_test():
 self_check("generation-copy-test", check_copy_test)
 
 
+# %% ex={"id": "generation-copy-test", "role": "probe", "points": 4}
+def probe(seed):
+    double = {"generator": torch.Generator().manual_seed(seed), "dtype": torch.float64}
+    train, fresh, own = ((2 * torch.randn(n, 2, **double)).round() for n in (20, 30, 17))
+    return copy_test(torch.cat([own, train[:6]]), fresh, train)
+
+
 # %% ex={"id": "generation-copy-test", "role": "wrong", "why": "measures distances between generated and fresh points, not to the training set"}
 def copy_test(generated, fresh, train):
     near = torch.cdist(generated, fresh).amin(1)
@@ -445,6 +484,12 @@ def check_bridge_budget():
 self_check("generation-bridge-budget", check_bridge_budget)
 
 
+# %% ex={"id": "generation-bridge-budget", "role": "probe", "points": 3}
+def probe(seed):
+    double = {"generator": torch.Generator().manual_seed(seed), "dtype": torch.float64}
+    return smallest_lipschitz(5 * torch.rand(6, **double) + 0.1, 0.5 * torch.rand(6, **double) + 0.001)
+
+
 # %% ex={"id": "generation-bridge-budget", "role": "wrong", "why": "takes the whole bridge on one side: forgets that it is symmetric"}
 def smallest_lipschitz(distance, bridge):
     return distance / (2 * standard.icdf(0.5 + bridge))
@@ -458,3 +503,24 @@ def smallest_lipschitz(distance, bridge):
 # %% ex={"id": "generation-bridge-budget", "role": "wrong", "why": "confuses the mass of a mode with the mass of the bridge"}
 def smallest_lipschitz(distance, bridge):
     return distance / (2 * standard.icdf(1 - bridge / 2))
+
+# %% [markdown] ex={"id": "generation-explain-three", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 2, "topic": "objectives"}
+# #### One number for three jobs
+#
+# A colleague wants a single score with which to rank generative models for three uses: drawing new images, telling unusual images from usual ones,
+# and providing features for a classifier with few labels. Give, for two *different* pairs of these uses, a model that is excellent at
+# one and useless at the other, and say why no monotone function of the test log-likelihood can be that single score.
+
+# %% [markdown] ex={"id": "generation-explain-three", "role": "solution"}
+# Drawing against scoring: a sampler that shows stored training images draws perfect images and assigns probability zero to every new one.
+# Conversely a mixture with one per cent of a good density and 99 per cent noise loses only $\log 100 = 4.6$ nats per image, a fraction
+# of a per cent of the score of an image, and nearly all its samples are noise. Scoring against features: an autoregressive model without latent variables
+# can have the best density and offers no code at all; and a model whose latent variable is ignored (posterior equal to prior) keeps its
+# likelihood while its code says nothing. Since models with nearly equal likelihood can be at both ends of the other two uses, and a
+# model with likelihood zero can be at the top, any monotone function of the likelihood must rank some pair wrongly for at least
+# one use.
+
+# %% [markdown] ex={"id": "generation-explain-three", "role": "rubric"}
+# - 2: a valid pair with a concrete model for drawing against scoring (copies, or the mixture with noise), with the reason
+# - 2: a valid pair that involves features (no code, or a code that is ignored), with the reason
+# - 2: concludes from nearly equal likelihoods with opposite quality (or zero likelihood with good samples) that no monotone function serves

@@ -172,7 +172,7 @@ def page_cells(root: Path) -> list[tuple[str, str]]:
 
 # ---------- the bank of the book ----------
 
-BANK = [(m, e) for m in exercises.read_bank() for e in m.exercises]
+BANK = [(m, e) for m in exercises.read_bank(exercises.ROOT / "exercises") for e in m.exercises]
 
 
 @pytest.mark.parametrize(("master", "exercise"), BANK, ids=[e.id for _, e in BANK])
@@ -185,7 +185,7 @@ def test_pages_show_what_the_masters_say():
 
 
 def test_every_master_has_four_exercises():
-    assert [m.page for m in exercises.read_bank() if len(m.exercises) < 4] == []
+    assert [m.page for m in exercises.read_bank(exercises.ROOT / "exercises") if len(m.exercises) < 4] == []
 
 
 # ---------- the tool ----------

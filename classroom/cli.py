@@ -1,0 +1,337 @@
+"""The command `genkit-book`: choose exercises, hand them out, grade what comes back.
+
+Exit status: 0 done; 1 the bank has a fault; 2 the command or a file given to it is wrong; 3 there is no
+sandbox; 130 stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from classroom import assign, grade, report
+from classroom.bank import BankError, Exercise, Master, read_bank
+from classroom.sandbox import Limits, Sandbox, SandboxError
+from classroom.submissions import RosterError, match, read_table
+
+
+class Usage(Exception):
+    """The command was given something that it can't use; the message says what."""
+
+
+def book() -> Path:
+    """The folder of the book: the one we are in or below, or the one that this package lies in."""
+    here = Path.cwd()
+    for folder in (here, *here.parents, Path(__file__).resolve().parents[1]):
+        if (folder / "_config.yml").exists() and (folder / "exercises").is_dir():
+            return folder
+    raise Usage("run it inside a clone of the book, where the exercises and the setup cell's address are")
+
+
+def bank(args: argparse.Namespace) -> list[Master]:
+    folder = args.bank or book() / "exercises"
+    if not folder.is_dir():
+        raise Usage(f"--bank: {folder} is not a folder")
+    masters = read_bank(folder)
+    if not masters:
+        raise Usage(f"--bank: {folder} holds no exercises (*.md)")
+    return masters
+
+
+def chosen(args: argparse.Namespace) -> list[tuple[Master, Exercise]]:
+    """The exercises that the filters of `list` let through."""
+    return [
+        (master, e)
+        for master in bank(args)
+        for e in master.exercises
+        if (not args.part or args.part in master.page)
+        and (not args.topic or args.topic in e.meta["topic"])
+        and (not args.kind or e.meta["kind"] == args.kind)
+        and (not args.no_written or not e.written)
+        and e.points <= args.max_points
+        and e.meta["minutes"] <= args.max_minutes
+    ]
+
+
+def list_command(args: argparse.Namespace) -> int:
+    found = chosen(args)
+    if args.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["id", "page", "kind", "points", "minutes", "difficulty", "topic", "title"])
+        for m, e in found:
+            writer.writerow(
+                [
+                    e.id,
+                    m.page,
+                    *(e.meta[k] for k in ("kind", "points", "minutes", "difficulty", "topic")),
+                    e.title,
+                ]
+            )
+        return 0
+    page = ""
+    for m, e in found:
+        if m.page != page:
+            page = m.page
+            print(f"\n{page}")
+        facts = (
+            f"{e.meta['kind']:<11} {e.points:>2} p {e.meta['minutes']:>3} min {'●' * e.meta['difficulty']:<5}"
+        )
+        print(f"  {e.id:<28} {facts} {e.title}{'  [variants]' if e.choices else ''}")
+    points, minutes = sum(e.points for _, e in found), sum(e.meta["minutes"] for _, e in found)
+    print(f"\n{len(found)} exercises, {points} points, about {minutes} minutes")
+    return 0
+
+
+def check_command(args: argparse.Namespace) -> int:
+    """The form of every master, then each solution, stub and wrong answer through the hidden probes."""
+    masters = bank(args)
+    known = {e.id for m in masters for e in m.exercises}
+    if unknown := set(args.ids) - known:
+        raise Usage(f"the bank has no exercise {', '.join(sorted(unknown))}")
+    box, faults, written = Sandbox(args.python), 0, 0
+    for master in masters:
+        wanted = [e for e in master.exercises if not args.ids or e.id in args.ids]
+        written += sum(e.written for e in wanted)
+        for id, said in grade.trial(box, master, [e for e in wanted if not e.written]).items():
+            faults += bool(said)
+            print(f"{'✗' if said else '✓'} {id}", flush=True)
+            for line in said:
+                print(f"{master.page}: exercise {id!r}: {line}", file=sys.stderr)
+    found = f"{faults} with a fault" if faults else "no faults"
+    print(f"{len(args.ids) or len(known)} exercises, {written} of them written: {found}")
+    return 1 if faults else 0
+
+
+def assign_command(args: argparse.Namespace) -> int:
+    plan: dict[str, Any] = {"name": "homework", "exercises": args.what}
+    if len(args.what) == 1 and args.what[0].endswith((".yml", ".yaml")):
+        plan = assign.read_plan(Path(args.what[0]))
+    if args.name:
+        plan["name"] = args.name
+    masters = bank(args)
+    given = assign.choose(
+        masters, plan["exercises"], str(plan["name"]), str(plan.get("title", "")), str(plan.get("intro", ""))
+    )
+    setup = assign.setup_source(yaml.safe_load((book() / "_config.yml").read_text(encoding="utf-8")))
+    name = given.name + (f"-{args.variant}" if args.variant else "")
+    numbers = {"": assign.numbers_for(given, args.variant)}
+    if args.roster:
+        if not args.variant:
+            raise Usage("--roster gives every student other numbers: say --variant SEED with it")
+        students = [row["student"] for row in read_table(args.roster, "student") if row["student"]]
+        numbers |= {student: assign.numbers_for(given, args.variant, student) for student in students}
+    if args.variant and not any(numbers[""].values()):
+        raise Usage("none of these exercises has numbers to vary (genkit-book list marks those that have)")
+    out: Path = args.out
+    written = []
+    for student, own in numbers.items():
+        notebook = assign.student_notebook(given, own, setup, masters)
+        path = out / (f"students/{name}-{student}.ipynb" if student else f"{name}.ipynb")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(assign.dumps(notebook), encoding="utf-8")
+        written.append(path)
+    key = {**assign.key(given, numbers, args.variant), "colab": setup}
+    secret = out / "instructor" / f"{name}.key.json"
+    assign.write_private(secret, assign.json.dumps(key, ensure_ascii=False, indent=1) + "\n")
+    print("running the solutions for the answer key", file=sys.stderr)
+    answers = assign.executed(assign.answer_notebook(given, numbers[""], setup))
+    assign.write_private(out / "instructor" / f"{name}-answers.ipynb", assign.dumps(answers))
+    print(f"{len(given.chosen)} exercises, {given.points} points")
+    print(
+        f"hand out     {written[0]}"
+        + (f", or to each student the file in {out / 'students'}" if len(written) > 1 else "")
+    )
+    print(f"keep secret  {secret}")
+    print(f"             {out / 'instructor' / (name + '-answers.ipynb')}")
+    return 0
+
+
+def grade_command(args: argparse.Namespace) -> int:
+    key = grade.read_key(args.key)
+    if not args.submissions.exists():
+        raise Usage(f"{args.submissions} does not exist")
+    submissions = grade.collect(args.submissions)
+    if not submissions:
+        raise Usage(f"{args.submissions} holds no notebooks (*.ipynb) and no zip files")
+    roster = read_table(args.roster, "student") if args.roster else []
+    late = {r["student"]: float(r["days"] or 0) for r in read_table(args.late, "days")} if args.late else {}
+    known = match(submissions, roster)
+    students = {name: row["student"] for name, row in known.items()}
+    limits = Limits(
+        args.timeout, min(args.cell_timeout, args.timeout), min(args.cell_timeout, args.timeout), args.memory
+    )
+    grading = grade.Grading(key, args.out, limits)
+    if args.regrade is not None:
+        for one in submissions:
+            if not args.regrade or any(word in one.name for word in args.regrade):
+                grading.path(one).unlink(missing_ok=True)
+    states = grading.run(submissions, students, lambda: Sandbox(args.python), args.jobs)
+    assign.write_private(args.out / "state/options.json", assign.json.dumps(
+        {"key": str(args.key.resolve()), "order": [s["slug"] for s in states], "roster": roster, "late": late,
+         "penalty": args.penalty}))  # fmt: skip
+    table = report.write_results(key, states, args.out, roster, late, args.penalty)
+    return _told(table, args.out)
+
+
+def _told(table: list[report.Row], out: Path) -> int:
+    bad = sum(not str(row["status"]).startswith("ok") for row in table)
+    print(f"{len(table)} rows in {out / 'grades.csv'}" + (f"; {bad} with a status to look at" if bad else ""))
+    if (out / "written.csv").exists() and any(
+        row["status"].endswith("written answers to mark") for row in table
+    ):
+        print(f"mark the answers of written.md in {out / 'written.csv'}, then: genkit-book marks {out}")
+    return 0
+
+
+def marks_command(args: argparse.Namespace) -> int:
+    try:
+        options = assign.json.loads((args.results / "state/options.json").read_text())
+        states = [
+            assign.json.loads((args.results / f"state/{slug}.json").read_text()) for slug in options["order"]
+        ]
+    except (OSError, ValueError):
+        raise Usage(f"{args.results} is not a folder that genkit-book grade wrote") from None
+    key = grade.read_key(Path(options["key"]))
+    return _told(
+        report.write_results(
+            key, states, args.results, options["roster"], options["late"], options["penalty"]
+        ),
+        args.results,
+    )
+
+
+def export_command(args: argparse.Namespace) -> int:
+    table = read_table(args.results / "grades.csv", "submission")
+    roster = read_table(args.roster, "student") if args.roster else []
+    sys.stdout.write(report.export(table, roster, args.columns))
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="genkit-book", description=__doc__.split("\n")[0], epilog=__doc__.split("\n\n")[1]
+    )
+    sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Any, help: str, banked: bool = False) -> argparse.ArgumentParser:
+        one = sub.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+        one.set_defaults(run=run)
+        if banked:
+            one.add_argument(
+                "--bank",
+                type=Path,
+                metavar="PATH",
+                help="a bank of your own (default: the book's exercises/)",
+            )
+        return one
+
+    def boxed(one: argparse.ArgumentParser) -> None:
+        one.add_argument(
+            "--python", metavar="FILE", help="interpreter to use in the sandbox (default: found)"
+        )
+
+    one = add("list", list_command, "list the exercises", banked=True)
+    one.add_argument(
+        "--part", metavar="WORD", help="only pages whose path contains this, such as objectives/density"
+    )
+    one.add_argument("--topic", metavar="WORD", help="only topics that contain this")
+    one.add_argument("--kind", choices=["implement", "investigate", "explain"], help="only this kind")
+    one.add_argument("--no-written", action="store_true", help="without those that a person must mark")
+    one.add_argument("--max-points", type=int, default=99, metavar="N", help="worth at most N points")
+    one.add_argument("--max-minutes", type=int, default=999, metavar="N", help="at most N minutes")
+    one.add_argument("--csv", action="store_true", help="as a table for a spreadsheet")
+    one = add(
+        "check",
+        check_command,
+        "check the bank: form, and what solutions, stubs and wrong answers score",
+        banked=True,
+    )
+    one.add_argument("ids", nargs="*", metavar="ID", help="only these exercises")
+    boxed(one)
+    one = add(
+        "assign", assign_command, "make a student's notebook, its secret key and an answer key", banked=True
+    )
+    one.add_argument("what", nargs="+", metavar="PLAN.yml | ID", help="a plan, or ids of exercises")
+    one.add_argument(
+        "-o", "--out", type=Path, default=Path("."), metavar="FOLDER", help="where to write (default: here)"
+    )
+    one.add_argument("--name", help="name of the files (default: the plan's, or 'homework')")
+    one.add_argument("--variant", metavar="SEED", help="draw the numbers that may vary with this seed")
+    one.add_argument(
+        "--roster", type=Path, metavar="CSV", help="other numbers for each student (column: student)"
+    )
+    one = add("grade", grade_command, "grade a folder or zip of submissions into a table, in a sandbox")
+    one.add_argument("key", type=Path, metavar="KEY", help="the key that assign wrote")
+    one.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="a folder or a zip file")
+    one.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        metavar="RESULTS",
+        help="folder of results; taken up again if it exists",
+    )
+    one.add_argument(
+        "--roster",
+        type=Path,
+        metavar="CSV",
+        help="columns: student, and where needed submission (a file or folder)",
+    )
+    one.add_argument("--late", type=Path, metavar="CSV", help="columns: student, days")
+    one.add_argument(
+        "--penalty",
+        type=float,
+        default=10.0,
+        metavar="PERCENT",
+        help="what a day costs, in per cent of the total (default 10)",
+    )
+    one.add_argument(
+        "--regrade", nargs="*", metavar="WORD", help="grade again: all, or those whose name contains a word"
+    )
+    one.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="submissions at once (default 2)")
+    one.add_argument(
+        "--timeout", type=float, default=120.0, metavar="S", help="seconds for a submission (default 120)"
+    )
+    one.add_argument(
+        "--cell-timeout",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="seconds for a cell or probe (default 30)",
+    )
+    one.add_argument(
+        "--memory", type=float, default=4.0, metavar="GIB", help="memory for a submission (default 4)"
+    )
+    boxed(one)
+    one = add("marks", marks_command, "take the points of written.csv into grades.csv and the feedback")
+    one.add_argument("results", type=Path, metavar="RESULTS", help="folder that grade wrote")
+    one = add("export", export_command, "print the grades as a learning platform wants them")
+    one.add_argument("results", type=Path, metavar="RESULTS", help="folder that grade wrote")
+    one.add_argument(
+        "columns", nargs="+", metavar="HEADER=FIELD", help="columns to print, of grades.csv or the roster"
+    )
+    one.add_argument(
+        "--roster", type=Path, metavar="CSV", help="a table with the platform's own columns for each student"
+    )
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except (BankError, SandboxError, Usage, assign.AssignError, grade.KeyFileError, RosterError) as error:
+        print(f"genkit-book {args.command}: {error}", file=sys.stderr)
+        return {BankError: 1, SandboxError: 3}.get(type(error), 2)
+    except KeyboardInterrupt:
+        print(f"genkit-book {args.command}: stopped; say the same again to go on", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""What an instructor opens after grading: the table, feedback for each student, and the answers left to mark.
+
+All that a student wrote is shown as text: it can't become a formula in a spreadsheet, a heading or a mark in
+`written.md`, or an element of a page.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from classroom.assign import write_private
+from classroom.submissions import MOST_ANSWER, RosterError, read_table
+
+Row = dict[str, Any]
+Given = dict[tuple[str, str], tuple[float, str]]  # (submission, exercise) -> (points, comment) by a person
+
+
+def number(value: float) -> int | float:
+    """Whole points as whole numbers."""
+    return int(value) if float(value).is_integer() else round(value, 2)
+
+
+def safe(text: str) -> str:
+    """A cell of a table that no spreadsheet takes for a formula."""
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def rows(key: dict[str, Any], states: Iterable[dict[str, Any]], given: Given, late: dict[str, float],
+         penalty: float, missing: Iterable[str] = ()) -> list[Row]:  # fmt: skip
+    """The table: submission, student, status, a column for each exercise, total, max.
+
+    `late` holds days by student, `penalty` the per cent of the total that a day costs.
+    Students of the roster who handed nothing in stand at the end.
+    """
+    ids = [e["id"] for e in key["exercises"]]
+    most = sum(e["points"] for e in key["exercises"])
+    out: list[Row] = []
+    owners: dict[str, int] = {}
+    for state in states:
+        points: dict[str, float | str] = dict(state["marks"])
+        for id in ids:
+            if id not in points:
+                unanswered = id not in state["written"]
+                points[id] = (
+                    given[state["submission"], id][0]
+                    if (state["submission"], id) in given
+                    else 0
+                    if unanswered
+                    else ""
+                )
+        total = float(sum(p for p in points.values() if not isinstance(p, str)))
+        status = state["status"]
+        days = late.get(state["student"], 0) if state["student"] else 0
+        if days > 0:
+            cut = min(days * penalty, 100)
+            total *= 1 - cut / 100
+            status += f"; {days:g} day{'s' * (days != 1)} late, minus {cut:g} %"
+        if any(p == "" for p in points.values()):
+            status += "; written answers to mark"
+        if state["student"]:
+            owners[state["student"]] = owners.get(state["student"], 0) + 1
+        out.append({"submission": state["submission"], "student": state["student"], "status": status,
+                    **{id: p if isinstance(p, str) else number(p) for id, p in ((i, points[i]) for i in ids)},
+                    "total": number(total), "max": most})  # fmt: skip
+    for row in out:
+        if owners.get(row["student"], 0) > 1:
+            row["status"] += f"; {owners[row['student']]} submissions of this student"
+    for student in missing:
+        out.append({"submission": "", "student": student, "status": "nothing handed in",
+                    **dict.fromkeys(ids, 0), "total": 0, "max": most})  # fmt: skip
+    return out
+
+
+def as_csv(table: list[Row], columns: list[str]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows({k: safe(v) if isinstance(v, str) else v for k, v in row.items()} for row in table)
+    return stream.getvalue()
+
+
+def quoted(text: str) -> str:
+    """A student's text as a quotation: without elements, pictures from elsewhere, or headings of ours."""
+    text = html.escape(text, quote=False).replace("![", "!\\[")
+    return "\n".join(f"> {line}" for line in text.split("\n"))
+
+
+def code_span(text: str) -> str:
+    return "`" + text.replace("`", "'") + "`"
+
+
+def written_md(key: dict[str, Any], states: list[dict[str, Any]]) -> str:
+    """The written answers by exercise, each with the rubric; marks go into written.csv."""
+    parts = [f"# {key['title']}: written answers\n\nPut the points into `written.csv`, then run "
+             "`genkit-book marks` on this folder.\n"]  # fmt: skip
+    for e in (e for e in key["exercises"] if not e["probes"]):
+        rubric = "\n".join(f"- {points}: {what}" for points, what in e["rubric"])
+        parts.append(
+            f"## {e['id']}: {e['title']} ({e['points']} points)\n\n{e['statement']}\n\n"
+            f"### Rubric\n\n{rubric}\n"
+        )
+        for state in states:
+            text = state["written"].get(e["id"])
+            answer = quoted(text[:MOST_ANSWER]) if text else "*no answer*"
+            parts.append(f"### {code_span(state['submission'])}\n\n{answer}\n")
+    return "\n".join(parts)
+
+
+WRITTEN = ["submission", "exercise", "max", "points", "comment"]
+
+
+def written_rows(key: dict[str, Any], states: list[dict[str, Any]], old: Given) -> str:
+    """written.csv: a line for each answer to mark; marks given before are kept."""
+    table = []
+    for e in (e for e in key["exercises"] if not e["probes"]):
+        for state in states:
+            if e["id"] in state["written"]:
+                points, comment = old.get((state["submission"], e["id"]), ("", ""))
+                table.append({"submission": state["submission"], "exercise": e["id"], "max": e["points"],
+                              "points": points, "comment": comment})  # fmt: skip
+    return as_csv(table, WRITTEN)
+
+
+def read_marks(path: Path, key: dict[str, Any]) -> Given:
+    """The points that a person has filled in.
+
+    Raises
+    ------
+    RosterError
+        A mark is no number, or is not between 0 and the exercise's points.
+    """
+    if not path.exists():
+        return {}
+    most = {e["id"]: e["points"] for e in key["exercises"] if not e["probes"]}
+    if not path.read_text(encoding="utf-8").strip().partition("\n")[2]:
+        return {}
+    out = {}
+    for line, row in enumerate(read_table(path, "points"), start=2):
+        if not row["points"]:
+            continue
+        id = row.get("exercise", "")
+        try:
+            points = float(row["points"].replace(",", "."))
+        except ValueError:
+            points = -1.0
+        if id not in most or not 0 <= points <= most[id]:
+            rule = f"from 0 to {most[id]}" if id in most else "for an exercise of this assignment"
+            raise RosterError(
+                f"{path}, line {line}: points must be a number {rule}, got {row['points']!r} for {id!r}"
+            )
+        name = row["submission"]
+        out[name[1:] if name[:1] == "'" and name[1:2] in "=+-@" else name, id] = (
+            points,
+            row.get("comment", ""),
+        )
+    return out
+
+
+def feedback(key: dict[str, Any], state: dict[str, Any], row: Row, given: Given) -> str:
+    """What the student gets back, as Markdown."""
+    out = [f"# {key['title']}: {row['total']} of {row['max']} points", ""]
+    out += [f"Submission {code_span(state['submission'])}: {row['status']}.", ""]
+    if state["cells"]:
+        out += ["These cells of your notebook stopped when it was run from top to bottom:", ""]
+        out += [f"- cell {number}: {code_span(said)}" for number, said in state["cells"][:20]]
+        out += [f"- and {len(state['cells']) - 20} more"] if len(state["cells"]) > 20 else []
+        out += [""]
+    for e in key["exercises"]:
+        points = row[e["id"]]
+        out += [f"## {e['title']}: {'to be marked' if points == '' else points} of {e['points']}", ""]
+        notes = state["notes"].get(e["id"], []) if e["probes"] else []
+        if (state["submission"], e["id"]) in given and given[state["submission"], e["id"]][1]:
+            notes = [given[state["submission"], e["id"]][1]]
+        if e["probes"] and not notes:
+            notes = ["all hidden probes agree with the reference solution"] if points == e["points"] else []
+        if not e["probes"] and e["id"] not in state["written"]:
+            notes = ["no answer"]
+        out += [f"- {note}" for note in notes] + [""]
+    return "\n".join(out).rstrip() + "\n"
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title><style>:root {{ color-scheme: light dark }}
+body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 45rem; margin: 2rem auto; padding: 0 1rem }}
+code {{ overflow-wrap: anywhere }}</style></head><body>
+{body}</body></html>
+"""
+
+
+def as_html(markdown: str, title: str) -> str:
+    """Feedback as a page: no raw HTML, scripts, pictures or links get through."""
+    from markdown_it import MarkdownIt
+
+    reader = MarkdownIt("commonmark", {"html": False}).disable(["image", "link", "autolink"])
+    return PAGE.format(title=html.escape(title), body=reader.render(markdown))
+
+
+def write_results(key: dict[str, Any], states: list[dict[str, Any]], out: Path, roster: list[dict[str, str]],
+                  late: dict[str, float], penalty: float) -> list[Row]:  # fmt: skip
+    """grades.csv, feedback/, written.md and written.csv; marks given before are kept."""
+    given = read_marks(out / "written.csv", key)
+    here = {state["student"] for state in states}
+    missing = [row["student"] for row in roster if row["student"] not in here]
+    table = rows(key, states, given, late, penalty, missing)
+    ids = [e["id"] for e in key["exercises"]]
+    if any(not e["probes"] for e in key["exercises"]):
+        write_private(out / "written.md", written_md(key, states))
+        write_private(out / "written.csv", written_rows(key, states, given))
+    for state, row in zip(states, table, strict=False):
+        text = feedback(key, state, row, given)
+        write_private(out / "feedback" / f"{state['slug']}.md", text)
+        write_private(out / "feedback" / f"{state['slug']}.html", as_html(text, key["title"]))
+    write_private(
+        out / "grades.csv", as_csv(table, ["submission", "student", "status", *ids, "total", "max"])
+    )
+    return table
+
+
+def export(table: list[dict[str, str]], roster: list[dict[str, str]], columns: list[str]) -> str:
+    """A CSV for a learning platform: each column is "HEADER=FIELD", of the grades, the roster, or 'literal'.
+
+    Raises
+    ------
+    RosterError
+        A column is not of this form or names no field.
+    """
+    people = {row["student"]: row for row in roster}
+    out = []
+    for row in table:
+        fields = {**people.get(row.get("student", ""), {}), **row}
+        line = {}
+        for column in columns:
+            header, sep, name = column.rpartition("=")
+            if not sep or (name not in fields and name not in (roster[0] if roster else {})):
+                known = ", ".join(sorted(set(table[0]) | set(roster[0] if roster else {})))
+                raise RosterError(f"a column must be HEADER=FIELD with a field of {known}; got {column!r}")
+            line[header] = fields.get(name, "")
+        out.append(line)
+    return as_csv(out, [column.rpartition("=")[0] for column in columns])

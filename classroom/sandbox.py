@@ -1,0 +1,357 @@
+"""Run code that nobody has read: bubblewrap around `worker.py`, and a watch from outside.
+
+In the sandbox there are the system's `/usr`, the interpreter, the installed packages and `genkit`, all
+read-only; a small folder in memory to write to; no network, no capabilities, no other process, no home.
+Memory, processes, files, time and output are bounded. Nothing of the host can be written at all: results come
+through a pipe, as JSON, and are numbers or they are nothing. Run as root, it becomes an unprivileged user
+first, since bubblewrap under real root leaves ``/proc/sys`` writable. Without bubblewrap there is no grading.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import importlib.util
+import json
+import math
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+NOBODY = 65534
+PACKAGES = ("torch", "numpy", "scipy", "sklearn", "matplotlib", "tqdm")
+MOST_OUTPUT = 64 << 20
+INSTALL = (
+    "on Debian or Ubuntu: apt install bubblewrap; elsewhere run the grading in a Linux container that has it"
+)
+
+
+class SandboxError(Exception):
+    """There is no sandbox to be had here; the message is one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may take."""
+
+    seconds: float = 120.0  # wall time, everything
+    cell_seconds: float = 30.0
+    probe_seconds: float = 20.0
+    memory: float = 4.0  # GiB
+    processes: int = 64
+
+
+@dataclass
+class Outcome:
+    """What came out of one group of cells."""
+
+    status: str = "ended early"  # "ok" | "timed out" | "out of memory" | "too much output" | "ended early"
+    cells: list[str | None] | None = None  # what each cell raised; None: nothing was heard of them
+    answers: list[list[np.ndarray] | str] = field(default_factory=list)  # arrays, or why there are none
+
+
+@dataclass
+class Run:
+    """One life of a sandbox."""
+
+    outcomes: list[Outcome]
+    seconds: float  # wall
+    cpu: float  # user and system, as the worker tells it
+    crowded: bool = False  # stopped because the machine ran short of memory: perhaps another's fault
+
+
+class Sandbox:
+    """A place to run code in; found and tried when it is made.
+
+    Raises
+    ------
+    SandboxError
+        bubblewrap is missing or too old, may not make namespaces, or no interpreter can be read by the
+        unprivileged user.
+    """
+
+    def __init__(self, python: str | None = None):
+        self.bwrap = shutil.which("bwrap")
+        if not self.bwrap:
+            raise SandboxError(f"grading needs bubblewrap, which is not here; {INSTALL}")
+        self.root = os.getuid() == 0
+        self._folder = tempfile.TemporaryDirectory(prefix="genkit-book-")
+        self._stage(Path(self._folder.name))
+        self._try()
+        self.python = self._interpreter(python)
+
+    def _stage(self, folder: Path) -> None:
+        """What goes in besides system and packages: the worker and genkit, nothing else of the book."""
+        folder.chmod(0o755)
+        shutil.copy(Path(__file__).with_name("worker.py"), folder / "worker.py")
+        genkit = importlib.util.find_spec("genkit")
+        if genkit and genkit.submodule_search_locations:
+            shutil.copytree(genkit.submodule_search_locations[0], folder / "genkit",
+                            ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        self.folder = folder
+        homes = (importlib.util.find_spec(name) for name in PACKAGES)
+        self.sites = list(dict.fromkeys(str(Path(s.origin).parents[1]) for s in homes if s and s.origin))
+
+    def _drop(self) -> list[str]:
+        """Become nobody before bubblewrap starts, if we are root."""
+        who = str(NOBODY)
+        words = ["setpriv", "--reuid", who, "--regid", who, "--clear-groups", "--no-new-privs"]
+        return words if self.root else []
+
+    def _frame(self) -> list[str]:
+        """bubblewrap's options, apart from interpreter and packages."""
+        return [
+            *self._drop(), str(self.bwrap), "--unshare-all", "--unshare-user", "--disable-userns",
+            "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
+            "--ro-bind", "/usr", "/usr",
+            *(word for name in ("bin", "sbin", "lib", "lib64") if Path("/", name).exists()
+              for word in ("--symlink", f"usr/{name}", f"/{name}")),
+            "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--proc", "/proc", "--dev", "/dev",
+            "--size", str(64 << 20), "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
+            "--size", str(256 << 20), "--tmpfs", "/tmp", "--ro-bind", str(self.folder), "/in",
+        ]  # fmt: skip
+
+    def _try(self) -> None:
+        words = [*self._frame(), "--remount-ro", "/", "/usr/bin/env", "true"]
+        try:
+            done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise SandboxError(f"bubblewrap does not start: {error}; {INSTALL}") from None
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip().split("\n")[-1]
+            if "disable-userns" in said:
+                raise SandboxError(f"grading needs bubblewrap 0.8 or newer; {INSTALL}")
+            raise SandboxError(f"bubblewrap may not work here ({said}); {INSTALL}")
+
+    def _interpreter(self, wish: str | None) -> list[str]:
+        """Words that start Python in the sandbox: the first interpreter that can import torch there."""
+        here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        own = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+        found = [wish] if wish else [own, f"/usr/bin/python{here}", f"/usr/local/bin/python{here}"]
+        for python in dict.fromkeys(found):
+            path = Path(os.path.realpath(python))
+            if not path.is_file():
+                continue
+            prefix = [] if path.is_relative_to("/usr") else ["--ro-bind", *[str(path.parents[1])] * 2]
+            mounts = [w for i, site in enumerate(self.sites) for w in ("--ro-bind", site, f"/site{i}")]
+            sites = ":".join(["/in", *(f"/site{i}" for i in range(len(self.sites)))])
+            settings = {"HOME": "/tmp", "PATH": "/usr/bin", "LANG": "C.UTF-8", "PYTHONPATH": sites,
+                        "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1",
+                        "MPLBACKEND": "Agg"}  # fmt: skip
+            words = [*prefix, *mounts, "--remount-ro", "/", "--chdir", "/tmp"]
+            words += [w for name, value in settings.items() for w in ("--setenv", name, value)]
+            self.python = [*words, "--", "PRLIMIT", str(path), "-s", "-P", "/in/worker.py"]
+            if self.run([[]], [[]], Limits()).outcomes[0].status == "ok":
+                return self.python
+        tried = ", ".join(dict.fromkeys(str(p) for p in found))
+        who = "the user nobody, whom root becomes for this," if self.root else "you"
+        raise SandboxError(
+            f"no Python {here} with torch can be run in the sandbox (tried {tried}): {who} must be able to "
+            f"read the interpreter and {', '.join(self.sites)}; run as an ordinary user, or make an "
+            f"environment with /usr/bin/python{here} in a readable place, or give --python"
+        )
+
+    def _command(self, limits: Limits) -> list[str]:
+        bounds = ["/usr/bin/prlimit", f"--as={int(limits.memory * 2**30)}", f"--nproc={limits.processes}",
+                  f"--fsize={32 << 20}", "--nofile=128", "--core=0",
+                  f"--cpu={math.ceil(limits.seconds)}"]  # fmt: skip
+        at = self.python.index("PRLIMIT")
+        return [*self._frame(), *self.python[:at], *bounds, *self.python[at + 1 :]]
+
+    def run(
+        self,
+        groups: Sequence[list[str]],
+        probes: Sequence[list[dict[str, Any]]],
+        limits: Limits,
+        seconds: float = 0,
+    ) -> Run:
+        """Run each group of cells, then its probes (setup, numbers, code, seed); what they do never raises.
+
+        `seconds` bounds the whole when it is more than one group may take.
+        """
+        outcomes = [Outcome(answers=["no answer"] * len(wanted)) for wanted in probes]
+        talk = _Talk(groups, probes, limits, outcomes)
+        start, crowded = time.monotonic(), False
+        end = start + (seconds or limits.seconds) + 5
+        process = subprocess.Popen(self._command(limits), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+        assert process.stdin and process.stdout
+        stopped = ""
+        try:
+            with selectors.DefaultSelector() as waiting:
+                for stream in (process.stdin, process.stdout):
+                    os.set_blocking(stream.fileno(), False)
+                waiting.register(process.stdout, selectors.EVENT_READ)
+                looked = 0.0
+                while not talk.over and not stopped:
+                    _want(waiting, process.stdin, bool(talk.outbox))
+                    for key, _ in waiting.select(0.1):
+                        if key.fileobj is process.stdin:
+                            talk.write(process.stdin.fileno())
+                        elif not talk.read(process.stdout.fileno()):
+                            talk.over = True
+                    now = time.monotonic()
+                    if now > end:
+                        stopped = "timed out"  # has no effect on a group that has ended
+                    elif talk.received > MOST_OUTPUT:
+                        stopped = "too much output"
+                    elif now - looked > 0.2:
+                        looked = now
+                        if _resident(process.pid) > limits.memory * 2**30:
+                            stopped = "out of memory"
+                        elif _available() < 0.04:
+                            stopped, crowded = "out of memory", True
+        finally:
+            for stream in (process.stdin, process.stdout):
+                try:
+                    stream.close()
+                except OSError:
+                    pass
+            _end(process)
+        for outcome in outcomes:
+            if stopped and outcome.status == "ended early":
+                outcome.status = stopped
+        return Run(outcomes, time.monotonic() - start, talk.cpu, crowded)
+
+
+def _want(waiting: selectors.BaseSelector, stream: Any, writing: bool) -> None:
+    """Wait for `stream` to take more only while there is more to give."""
+    registered = stream in waiting.get_map()
+    if writing and not registered:
+        waiting.register(stream, selectors.EVENT_WRITE)
+    elif registered and not writing:
+        waiting.unregister(stream)
+
+
+class _Talk:
+    """The conversation with a worker, whom nothing is believed but numbers."""
+
+    def __init__(self, groups: Any, probes: Any, limits: Limits, outcomes: list[Outcome]):
+        self.probes, self.limits, self.outcomes = probes, limits, outcomes
+        self.inbox, self.outbox, self.received, self.cpu = b"", b"", 0, 0.0
+        self.over = False
+        self.sent: set[int] = set()
+        self._say({"cells": groups, "cell_seconds": limits.cell_seconds, "group_seconds": limits.seconds})
+
+    def _say(self, message: Any) -> None:
+        data = json.dumps(message).encode()
+        self.outbox += b"%d\n%s" % (len(data), data)
+
+    def write(self, fd: int) -> None:
+        try:
+            self.outbox = self.outbox[os.write(fd, self.outbox[: 1 << 16]) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # nobody listens any more
+            self.outbox = b""
+
+    def read(self, fd: int) -> bool:
+        """Take what is there; False at the end."""
+        try:
+            data = os.read(fd, 1 << 20)
+        except BlockingIOError:
+            return True
+        self.received += len(data)
+        *lines, self.inbox = (self.inbox + data).split(b"\n")
+        for line in lines:
+            if line:
+                self._hear(line)
+        return bool(data)
+
+    def _hear(self, line: bytes) -> None:
+        """One line: what is not exactly what it should be is dropped."""
+        try:
+            message = json.loads(line)
+            group = message["group"]
+            if type(group) is not int or not 0 <= group < len(self.outcomes):
+                return
+            outcome = self.outcomes[group]
+            if "end" in message:
+                if message["end"] in ("ok", "timed out", "ended early"):
+                    silent = outcome.cells is None and message["end"] == "ok"
+                    outcome.status = "ended early" if silent else message["end"]
+                self.cpu = float(message["cpu"])
+                self.over = group == len(self.outcomes) - 1
+            elif "cells" in message and group not in self.sent:
+                self.sent.add(group)
+                outcome.cells = [None if e is None else str(e)[:300] for e in message["cells"][:5000]]
+                self._say(
+                    {"group": group, "probes": self.probes[group], "seconds": self.limits.probe_seconds}
+                )
+            elif "probe" in message and group in self.sent:
+                probe = message["probe"]
+                if (
+                    type(probe) is int
+                    and 0 <= probe < len(outcome.answers)
+                    and outcome.answers[probe] == "no answer"
+                ):
+                    outcome.answers[probe] = _answer(message)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return
+
+
+def _answer(message: dict[str, Any]) -> list[np.ndarray] | str:
+    """A probe's answer as arrays, or the reason why there are none."""
+    if "error" in message:
+        return str(message["error"])[:60]
+    arrays = []
+    for shape, data in message["out"][:1000]:
+        raw = base64.b64decode(data, validate=True)
+        if len(shape) > 16 or not all(type(n) is int and 0 <= n <= 1 << 24 for n in shape):
+            raise ValueError
+        if math.prod(shape) * 8 != len(raw):
+            raise binascii.Error
+        arrays.append(np.frombuffer(raw, "<f8").reshape(shape))
+    return cast(list[np.ndarray], arrays)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Stop it with all that it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def _resident(root: int) -> int:
+    """Bytes of memory of a process and all below it."""
+    parents: dict[int, int] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                stat = Path("/proc", entry, "stat").read_bytes()
+                parents[int(entry)] = int(stat[stat.rindex(b")") + 2 :].split()[1])
+            except (OSError, ValueError):
+                continue
+    children: dict[int, list[int]] = {}
+    for pid, parent in parents.items():
+        children.setdefault(parent, []).append(pid)
+    total, todo = 0, [root]
+    while todo:
+        pid = todo.pop()
+        todo += children.get(pid, [])
+        try:
+            total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError):
+            continue
+    return total
+
+
+def _available() -> float:
+    """The share of the machine's memory that is still to be had."""
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(lines["MemAvailable"].split()[0]) / int(lines["MemTotal"].split()[0])

@@ -1,0 +1,241 @@
+"""What runs inside the sandbox: a student's cells, then the probes. Numbers go out; no answer ever comes in.
+
+Each group of cells (a submission is one) runs in a process of its own, and each probe in a copy of that one,
+so that what an answer breaks, it breaks for itself. The probes arrive after the cells have run and their
+errors have been reported: nothing that a cell says can quote them.
+
+    in    {"cells": [[source, ...], ...], "cell_seconds": s, "group_seconds": s}
+    out   {"group": g, "cells": [null | "NameError: ...", ...]}
+    in    {"group": g, "probes": [{"setup", "numbers", "code", "seed"}, ...], "seconds": s}
+    out   {"group": g, "probe": i, "out": [[shape, base64 of float64], ...]} or {..., "error": "NameError"}
+    out   {"group": g, "end": status, "cpu": seconds of this process and all that it waited for}
+
+Messages in are preceded by their length, messages out are lines of JSON. This file imports nothing of the
+book: it is copied into the sandbox alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+import os
+import random
+import re
+import select
+import signal
+import time
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Iterator  # noqa: UP035
+
+MOST_ARRAYS, MOST_BYTES, MOST_DEPTH = 1000, 8 << 20, 8
+
+
+class TooSlow(BaseException):
+    """A cell or a probe took longer than it may."""
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise TooSlow in what takes longer (unless it forbids the signal: then the sandbox is stopped)."""
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        raise TooSlow
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def python(source: str) -> str:
+    """A notebook cell as plain Python: without magics, shell lines and questions to IPython."""
+    body = re.match(r"\s*%%(time|timeit|capture)\b[^\n]*\n(.*)", source, re.S)
+    if body:
+        source = body[2]
+    elif source.lstrip().startswith("%%"):
+        return ""
+    try:
+        ast.parse(source)
+        return source
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pass
+    lines = []
+    for line in source.split("\n"):
+        indent = line[: len(line) - len(line.lstrip())]
+        if re.match(r"\s*([!?]|%{1,2}\w)", line) or re.search(r"\w\?{1,2}\s*$", line):
+            line = indent + "pass"
+        elif found := re.match(r"\s*([\w., ]+?)\s*=\s*[!%]", line):
+            line = f"{indent}{found[1]} = None"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def told(error: BaseException) -> str:
+    """What an exception says, in one short line."""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except BaseException:
+        text = "an exception that can't be printed"
+    return " ".join(text[:2000].split())[:300]
+
+
+def numbers(value: Any, depth: int = 0) -> list[list[Any]]:
+    """What a probe returned as [shape, base64 of float64] for each array in it."""
+    import numpy as np
+    import torch
+
+    if isinstance(value, (list, tuple)) and not all(isinstance(v, (bool, int, float)) for v in value):
+        if depth >= MOST_DEPTH:
+            raise ValueError("nested too deeply")
+        out = []
+        for one in value:
+            out += numbers(one, depth + 1)
+            if len(out) > MOST_ARRAYS:
+                raise ValueError("too many arrays")
+        return out
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().double().numpy()
+    if isinstance(value, (bool, int, float, list, tuple, np.ndarray, np.generic)):
+        array = np.ascontiguousarray(np.asarray(value), dtype="<f8")
+        if array.nbytes > MOST_BYTES:
+            raise ValueError("too large")
+        return [[list(np.shape(value)), base64.b64encode(array.tobytes()).decode()]]
+    raise TypeError("not numbers")
+
+
+class Wire:
+    """Messages in and out, over the two file descriptors that the worker was started with."""
+
+    def __init__(self) -> None:
+        self.source, self.sink = os.dup(0), os.dup(1)
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+
+    def receive(self) -> dict[str, Any]:
+        length = b""
+        while not length.endswith(b"\n"):
+            length += os.read(self.source, 1) or exit()
+        data, want = b"", int(length)
+        while len(data) < want:
+            data += os.read(self.source, want - len(data)) or exit()
+        return json.loads(data)
+
+    def send(self, message: dict[str, Any]) -> None:
+        data = b"\n" + json.dumps(message).encode() + b"\n"
+        while data:
+            data = data[os.write(self.sink, data) :]
+
+
+def exit() -> bytes:
+    os._exit(3)
+
+
+def run_probe(space: dict[str, Any], probe: dict[str, Any]) -> dict[str, Any]:
+    """In a process of its own: what the probe returns, as numbers."""
+    import numpy as np
+    import torch
+
+    try:
+        scope = dict(space)
+        exec(compile(probe["setup"], "<setup>", "exec"), scope)
+        space.update(probe["numbers"])
+        scope.update(probe["numbers"])
+        exec(compile(probe["code"], "<probe>", "exec"), scope)
+        random.seed(probe["seed"])
+        np.random.seed(probe["seed"] % 2**32)
+        torch.manual_seed(probe["seed"])
+        return {"out": numbers(scope["probe"](probe["seed"]))}
+    except TooSlow:
+        return {"error": "timed out"}
+    except BaseException as error:
+        return {"error": type(error).__name__}
+
+
+def apart(space: dict[str, Any], probe: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Fork, run the probe there and bring back its answer, or say why there is none."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(read)
+        answer = {"error": "timed out"}
+        try:
+            with at_most(seconds):
+                answer = run_probe(space, probe)
+        except TooSlow:
+            pass
+        data = json.dumps(answer).encode()
+        while data:
+            data = data[os.write(write, data) :]
+        os._exit(0)
+    os.close(write)
+    data, end = b"", time.monotonic() + seconds + 1
+    while len(data) < 4 * MOST_BYTES and (left := end - time.monotonic()) > 0:
+        if not select.select([read], [], [], left)[0]:
+            continue
+        if not (more := os.read(read, 1 << 16)):
+            break
+        data += more
+    os.close(read)
+    if time.monotonic() >= end:
+        os.kill(pid, signal.SIGKILL)
+        data = b'{"error": "timed out"}'
+    os.waitpid(pid, 0)
+    try:
+        return json.loads(data)
+    except ValueError:
+        return {"error": "ended without an answer"}
+
+
+def run_group(wire: Wire, number: int, cells: list[str], cell_seconds: float) -> None:
+    """One submission: its cells, then its probes."""
+    space: dict[str, Any] = {"__name__": "__main__", "display": lambda *a, **k: None}
+    errors: list[str | None] = []
+    for source in cells:
+        said = None
+        try:
+            with at_most(cell_seconds):
+                exec(compile(python(source), f"<cell {len(errors) + 1}>", "exec"), space)
+        except TooSlow:
+            said = f"took more than {cell_seconds:g} s"
+        except BaseException as error:
+            said = told(error)
+        errors.append(said)
+    wire.send({"group": number, "cells": errors})
+    job = wire.receive()
+    while job.get("group") != number:
+        job = wire.receive()
+    for i, probe in enumerate(job["probes"]):
+        wire.send({"group": number, "probe": i, **apart(space, probe, job["seconds"])})
+
+
+def main() -> None:
+    wire = Wire()
+    import torch
+
+    torch.set_num_threads(1)
+    job = wire.receive()
+    for number, cells in enumerate(job["cells"]):
+        pid = os.fork()
+        if not pid:
+            os.setpgid(0, 0)
+            run_group(wire, number, cells, job["cell_seconds"])
+            os._exit(0)
+        end = time.monotonic() + job["group_seconds"]
+        done, status = os.waitpid(pid, os.WNOHANG)
+        while not done and time.monotonic() < end:
+            time.sleep(0.02)
+            done, status = os.waitpid(pid, os.WNOHANG)
+        if not done:
+            os.killpg(pid, signal.SIGKILL)
+        ended = "timed out" if not done else "ok" if not status else "ended early"
+        wire.send({"group": number, "end": ended, "cpu": sum(os.times()[:4])})
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
