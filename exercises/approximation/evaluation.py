@@ -28,8 +28,9 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown] ex={"id": "evaluation-cells", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "likelihood"}
 # #### Exact bits from a distribution function
 #
-# A continuous law on the line gives the grey level $l\in\{0,\dots,L-1\}$ the probability of its cell, $F(l+\frac12)-F(l-\frac12)$, where the first and the last cell reach to $-\infty$ and to $+\infty$. Here every pixel has the logistic
-# distribution function $F(t)=1/(1+e^{-(t-m)/s})$ with its own $m$ and $s$. Return the *exact* bits per dimension of images of integer levels: no dequantisation, no bound.
+# A continuous law on the line gives the grey level $l\in\{0,\dots,L-1\}$ the probability of its cell, $F(l+\frac12)-F(l-\frac12)$, where the first and the
+# last cell reach to $-\infty$ and to $+\infty$. Here every pixel has the logistic distribution function $F(t)=1/(1+e^{-(t-m)/s})$ with its own $m$ and $s$.
+# Return the *exact* bits per dimension of images of integer levels: no dequantisation, no bound.
 
 # %% ex={"id": "evaluation-cells", "role": "solution"}
 def logistic_bpd(x, m, s, levels):
@@ -86,6 +87,13 @@ def logistic_bpd(x, m, s, levels):
     upper = torch.where(x >= levels - 1, math.inf, (x + 0.5 - m) / s)
     lower = torch.where(x <= 0, -math.inf, (x - 0.5 - m) / s)
     return -(torch.sigmoid(upper) - torch.sigmoid(lower)).log2().sum(1).mean()
+
+
+# %% ex={"id": "evaluation-cells", "role": "wrong", "why": "cells from the level to the next: the half is missing"}
+def logistic_bpd(x, m, s, levels):
+    upper = torch.where(x >= levels - 1, math.inf, (x + 1 - m) / s)
+    lower = torch.where(x <= 0, -math.inf, (x - m) / s)
+    return -(torch.sigmoid(upper) - torch.sigmoid(lower)).log2().mean()
 
 
 # %% [markdown] ex={"id": "evaluation-inception", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 1, "topic": "classifier scores"}
@@ -149,10 +157,24 @@ def inception_from_logits(logits):
     return (log_p.exp() * (log_p - log_marginal)).sum(1).mean().exp()
 
 
+# %% ex={"id": "evaluation-inception", "role": "wrong", "why": "divergence from the marginal to the image: the wrong way round"}
+def inception_from_logits(logits):
+    log_p = torch.log_softmax(logits, 1)
+    log_marginal = torch.logsumexp(log_p, 0) - math.log(len(logits))
+    return (log_marginal.exp() * (log_marginal - log_p)).sum(1).mean().exp()
+
+
+# %% ex={"id": "evaluation-inception", "role": "wrong", "why": "a small number inside the logarithms: no nan, but no longer the score"}
+def inception_from_logits(logits):
+    p = torch.softmax(logits, 1)
+    return (p * ((p + 1e-6).log() - (p.mean(0) + 1e-6).log())).sum(1).mean().exp()
+
+
 # %% [markdown] ex={"id": "evaluation-plural", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 1, "topic": "diversity"}
 # #### Neighbours within a condition
 #
-# A conditional generator answers each of $C$ inputs with $M$ outputs. Return $D_{\text{plural}}$ for each input, without a loop over pairs. Then try inputs whose answers all have a twin: which of your other diversity scores should stand beside it?
+# A conditional generator answers each of $C$ inputs with $M$ outputs. Return $D_{\text{plural}}$ for each input, without a loop over pairs. Then try inputs
+# whose answers all have a twin: which of your other diversity scores should stand beside it?
 
 # %% ex={"id": "evaluation-plural", "role": "solution"}
 def plural_by_condition(x):
@@ -211,8 +233,9 @@ def plural_by_condition(x):
 # %% [markdown] ex={"id": "evaluation-repeat", "role": "statement", "kind": "implement", "points": 5, "minutes": 30, "difficulty": 3, "topic": "diversity"}
 # #### A repetition among n draws, exactly
 #
-# Return the probability that $n$ independent draws from $p=(p_1,\dots,p_K)$ contain *some* outcome twice. Without a repetition the draws are an ordered choice of $n$ different outcomes: the sum over all of them is $n!\,e_n(p)$, with the $n$-th elementary
-# symmetric polynomial, the coefficient of $t^n$ in $\prod_i(1+p_it)$. Multiply one factor at a time; 1000 outcomes must be no trouble.
+# Return the probability that $n$ independent draws from $p=(p_1,\dots,p_K)$ contain *some* outcome twice. Without a repetition the draws are an ordered
+# choice of $n$ different outcomes: the sum over all of them is $n!\,e_n(p)$, with the $n$-th elementary symmetric polynomial, the coefficient of $t^n$ in
+# $\prod_i(1+p_it)$. Multiply one factor at a time; 1000 outcomes must be no trouble.
 
 # %% ex={"id": "evaluation-repeat", "role": "solution"}
 def prob_repeat(p, n):
@@ -273,8 +296,9 @@ def prob_repeat(p, n):
 # %% [markdown] ex={"id": "evaluation-permutation", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "two-sample tests"}
 # #### A p-value that keeps its promise
 #
-# Write a permutation test for any statistic `stat(x, y)` that is large when the samples differ: relabel the pooled sample `permutations` times, and return the $p$-value. It must satisfy $\Pr(p\le\alpha)\le\alpha$ under the null *exactly*, also with ties. Then find
-# out how often a test goes wrong that returns the share of relabellings alone.
+# Write a permutation test for any statistic `stat(x, y)` that is large when the samples differ: relabel the pooled sample `permutations` times, and return
+# the $p$-value. It must satisfy $\Pr(p\le\alpha)\le\alpha$ under the null *exactly*, also with ties. Then find out how often a test raises a false alarm that
+# returns the share of relabellings alone, without the observed labelling.
 
 # %% ex={"id": "evaluation-permutation", "role": "solution"}
 def permutation_p(stat, x, y, permutations, generator):
@@ -299,14 +323,19 @@ def check_evaluation_permutation():
     assert constant == 1, "all observations equal: every relabelling ties, and nothing was found"
     far = permutation_p(gap, torch.randn(30, 2, generator=g), 50 + torch.randn(20, 2, generator=g), 19, g)
     assert abs(far - 1 / 20) < 1e-9, "two distant clouds, 19 relabellings: the observed labelling is the most extreme of 20, and p can't be smaller"
-    sizes = []
+    calls = []
 
     def spy(x, y):
-        sizes.append((len(x), len(y)))
+        calls.append((x, y))
         return 0.0
 
-    permutation_p(spy, torch.randn(6, 1, generator=g), torch.randn(2, 1, generator=g), 3, g)
-    assert set(sizes) == {(6, 2)}, "a relabelling keeps the two sizes"
+    mine, theirs = torch.randn(6, 1, generator=g), torch.randn(2, 1, generator=g)
+    permutation_p(spy, mine, theirs, 30, g)
+    assert {(len(x), len(y)) for x, y in calls} == {(6, 2)}, "a relabelling keeps the two sizes"
+    pool = torch.cat([mine, theirs]).sort(0).values
+    assert all(torch.equal(torch.cat(c).sort(0).values, pool) for c in calls), "a relabelling uses every observation once"
+    second = {tuple(sorted(y.flatten().tolist())) for _, y in calls}
+    assert len(second) > 10, f"thirty relabellings of 6 and 2 should give more than {len(second)} different second samples"
     alarms = [permutation_p(gap, torch.randn(5, 1, generator=g), torch.randn(5, 1, generator=g), 4, g) <= 0.2 for _ in range(1500)]
     rate = sum(alarms) / len(alarms)
     assert abs(rate - 0.2) < 0.045, f"with 4 relabellings a level of 1/5 must be kept exactly; yours gives {rate:.2f}"
@@ -353,4 +382,24 @@ def permutation_p(stat, x, y, permutations, generator):
     for _ in range(permutations):
         order = torch.randperm(len(both), generator=generator)
         reached += int(stat(both[order[:half]], both[order[half:]]) >= observed)
+    return reached / (permutations + 1)
+
+
+# %% ex={"id": "evaluation-permutation", "role": "wrong", "why": "a bootstrap: draws from the pool with replacement"}
+def permutation_p(stat, x, y, permutations, generator):
+    both, observed = torch.cat([x, y]), stat(x, y)
+    reached = 1
+    for _ in range(permutations):
+        order = torch.randint(len(both), (len(both),), generator=generator)
+        reached += int(stat(both[order[: len(x)]], both[order[len(x) :]]) >= observed)
+    return reached / (permutations + 1)
+
+
+# %% ex={"id": "evaluation-permutation", "role": "wrong", "why": "counts the observed labelling in the denominator only"}
+def permutation_p(stat, x, y, permutations, generator):
+    both, observed = torch.cat([x, y]), stat(x, y)
+    reached = 0
+    for _ in range(permutations):
+        order = torch.randperm(len(both), generator=generator)
+        reached += int(stat(both[order[: len(x)]], both[order[len(x) :]]) >= observed)
     return reached / (permutations + 1)
