@@ -29,7 +29,8 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown] ex={"id": "human-wilson", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "evaluation"}
 # #### An interval that is short as well
 #
-# The exact interval is safe but long. {cite:t}`wilson1927` keeps all $p$ whose *normal* test does not reject, $|\hat p-p|\le z\sqrt{p(1-p)/n}$, with the variance at $p$ and not at $\hat p$. Solve that quadratic inequality and return both ends.
+# The exact interval is safe but long. {cite:t}`wilson1927` keeps all $p$ whose *normal* test does not reject, $|\hat p-p|\le z\sqrt{p(1-p)/n}$, with the
+# variance at $p$ and not at $\hat p$. Solve that quadratic inequality and return both ends.
 
 # %% ex={"id": "human-wilson", "role": "solution"}
 def wilson_interval(k, n, z=1.959963984540054):
@@ -51,7 +52,10 @@ def check_human_wilson():
             edge = (k / n - p) ** 2 - z**2 * p * (1 - p) / n
             assert abs(edge) < 1e-12, f"k = {k}, n = {n}: the end {p:.4f} is not on the edge of the test"
         assert ends[0] > -1e-12 and ends[1] < 1 + 1e-12, "the interval leaves [0, 1]"
-    assert abs(wilson_interval(0, 10)[1] - wilson_interval(10, 10)[0] + 2 * wilson_interval(10, 10)[0] - 1) < 1e-9, "right and wrong answers play the same part"
+    for k in (0, 3):
+        (low, high), (other_low, other_high) = wilson_interval(k, 10), wilson_interval(10 - k, 10)
+        mirrored = abs(low + other_high - 1) < 1e-9 and abs(high + other_low - 1) < 1e-9
+        assert mirrored, "right and wrong answers play the same part"
 
 
 self_check("human-wilson", check_human_wilson)
@@ -89,11 +93,19 @@ def wilson_interval(k, n, z=1.959963984540054):
     return middle - half, middle + half
 
 
+# %% ex={"id": "human-wilson", "role": "wrong", "why": "right centre, but the textbook width at that centre (Agresti and Coull)"}
+def wilson_interval(k, n, z=1.959963984540054):
+    middle = (k + z**2 / 2) / (n + z**2)
+    half = z * math.sqrt(middle * (1 - middle) / (n + z**2))
+    return middle - half, middle + half
+
+
 # %% [markdown] ex={"id": "human-lapses", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "evaluation"}
 # #### When attention lapses
 #
-# An observer of sensitivity $d'$ answers pairs ("which is real?"). With probability $\lambda$ they were not looking and guess. Return the sensitivity that explains an observed share of right answers, given $\lambda$: the inverse of $\text{share}=\tfrac\lambda2+(1-\lambda)\Phi(d'/\sqrt2)$. A share that no $d'$ can explain raises a
-# `ValueError`.
+# An observer of sensitivity $d'$ answers pairs ("which is real?"). With probability $\lambda$ they were not looking and guess. Return the sensitivity that
+# explains an observed share of right answers, given $\lambda$: the inverse of $\text{share}=\tfrac\lambda2+(1-\lambda)\Phi(d'/\sqrt2)$. A share that no
+# finite $d'$ can explain raises a `ValueError`.
 
 # %% ex={"id": "human-lapses", "role": "solution"}
 def sensitivity_from_pairs(share, lapse):
@@ -117,7 +129,7 @@ def check_human_lapses():
         got = float(sensitivity_from_pairs(right.double().mean().item(), lapse))
         assert abs(got - d) < 0.03, f"observers with d' = {d} and lapses {lapse} give back d' = {got:.3f}"
     assert abs(float(sensitivity_from_pairs(0.5, 0.4))) < 1e-12, "half right means nothing was seen"
-    for share, lapse in ((0.97, 0.1), (0.02, 0.1)):
+    for share, lapse in ((0.97, 0.1), (0.02, 0.1), (1.0, 0.0), (0.0, 0.0)):
         try:
             got = sensitivity_from_pairs(share, lapse)
         except ValueError:
@@ -157,11 +169,20 @@ def sensitivity_from_pairs(share, lapse):
     return math.sqrt(2) * stats.norm.ppf(share)
 
 
+# %% ex={"id": "human-lapses", "role": "wrong", "why": "answers infinity for an observer who is never wrong"}
+def sensitivity_from_pairs(share, lapse):
+    attentive = (share - lapse / 2) / (1 - lapse)
+    if not 0 <= attentive <= 1:
+        raise ValueError("no such observer")
+    return math.sqrt(2) * stats.norm.ppf(attentive)
+
+
 # %% [markdown] ex={"id": "human-auc", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 2, "topic": "evaluation"}
 # #### All pairs at once
 #
-# Judges rate single pictures on a scale from 1 to 7. Estimate from the ratings what {prf:ref}`thm-human-forced-choice` calls the best share on pairs: $P(a>b)+\tfrac12P(a=b)$ for a real rating $a$ and a made one $b$, over all pairs. Ties are the rule here. It must take a hundred
-# thousand ratings of each kind without a table of all pairs.
+# Judges rate single pictures on a scale from 1 to 7. Estimate from the ratings what {prf:ref}`thm-human-forced-choice` calls the best share on pairs:
+# $P(a>b)+\tfrac12P(a=b)$ for a real rating $a$ and a made one $b$, over all pairs. Ties are the rule here. It must take three hundred thousand ratings of
+# each kind without a table of all pairs.
 
 # %% ex={"id": "human-auc", "role": "solution"}
 def pairs_share(real, made):
@@ -184,7 +205,7 @@ def check_human_auc():
         truth = sum(points) / len(points)
         got = float(pairs_share(real.clone(), made.clone()))
         assert math.isclose(got, truth, rel_tol=1e-9), f"{n} real and {m} made ratings: the table of all pairs says {truth - got:+.3f}"
-    big = torch.randint(1, 8, (100_000,), generator=g).double()
+    big = torch.randint(1, 8, (300_000,), generator=g).double()
     assert math.isclose(float(pairs_share(big, big.clone())), 0.5, abs_tol=1e-9), "ratings against themselves share evenly"
 
 
@@ -220,8 +241,9 @@ def pairs_share(real, made):
 # %% [markdown] ex={"id": "human-kappa", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "evaluation"}
 # #### Agreement beyond chance
 #
-# Two judges sort the same $n$ pictures into $K$ kinds. They agree on a share $o$ of them, but judges who assign kinds at random with their own frequencies would agree on $e=\sum_cf_1(c)f_2(c)$. Return Cohen's $\kappa=(o-e)/(1-e)$. If both judges use one and the same kind for all pictures, agreement by chance is certain and $\kappa$ is not
-# defined: raise a `ValueError`.
+# Two judges sort the same $n$ pictures into $K$ kinds. They agree on a share $o$ of them, but judges who assign kinds at random with their own frequencies
+# would agree on $e=\sum_cf_1(c)f_2(c)$. Return Cohen's $\kappa=(o-e)/(1-e)$. If both judges use one and the same kind for all pictures, agreement by chance
+# is certain and $\kappa$ is not defined: raise a `ValueError`.
 
 # %% ex={"id": "human-kappa", "role": "solution"}
 def kappa(first, second, kinds):
