@@ -28,13 +28,14 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown] ex={"id": "divergences-sampled", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "divergences"}
 # #### The reverse divergence from the wrong samples
 #
-# You have samples of $p$ and both log densities, and want $\mathrm{KL}(q\,\Vert\,p)$, which is an expectation under $q$. Weight the samples: with $r=q/p$, $\mathbb E_p[r\log r]$. Subtract what has mean zero and keeps every term non-negative, $r-1$, which lowers the variance:
+# You have samples of $p$ and both log densities, and want $\mathrm{KL}(q\,\Vert\,p)$, which is an expectation under $q$. Weight the samples: with $r=q/p$ it is
+# $\mathbb E_p[r\log r]$. Subtract $r-1$, which has mean zero. It keeps every term non-negative and, for $q$ near $p$, lowers the variance:
 #
 # $$
 # \mathrm{KL}(q\,\Vert\,p)=\mathbb E_p\bigl[r\log r-(r-1)\bigr].
 # $$
 #
-# Return the estimate and its standard error.
+# Return the estimate and its standard error, estimated from the same terms.
 
 # %% ex={"id": "divergences-sampled", "role": "solution"}
 def reverse_kl(log_p, log_q):
@@ -86,6 +87,21 @@ def reverse_kl(log_p, log_q):
     return terms.mean().item(), (terms.std() / math.sqrt(len(terms))).item()
 
 
+# %% ex={"id": "divergences-sampled", "role": "wrong", "why": "the same trick for the other direction: r - 1 - log r"}
+def reverse_kl(log_p, log_q):
+    log_r = log_q - log_p
+    terms = torch.expm1(log_r) - log_r
+    return terms.mean().item(), (terms.std() / math.sqrt(len(terms))).item()
+
+
+# %% ex={"id": "divergences-sampled", "role": "wrong", "why": "weights that are made to sum to one: biased, and below zero at times"}
+def reverse_kl(log_p, log_q):
+    log_r = log_q - log_p
+    w = torch.softmax(log_r, 0) * len(log_r)
+    terms = w * log_r
+    return terms.mean().item(), (terms.std() / math.sqrt(len(terms))).item()
+
+
 # %% ex={"id": "divergences-sampled", "role": "wrong", "why": "standard deviation for standard error"}
 def reverse_kl(log_p, log_q):
     log_r = log_q - log_p
@@ -96,7 +112,9 @@ def reverse_kl(log_p, log_q):
 # %% [markdown] ex={"id": "divergences-js", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "divergences"}
 # #### Several laws at once
 #
-# The Jensen–Shannon divergence of $K$ discrete laws with weights $w$ is $\sum_kw_k\,\mathrm{KL}(p_k\,\Vert\,M)$ with $M=\sum_kw_kp_k$: the information of a draw on which law it came from. Compute it from **log** probabilities, which may be $-\infty$ and may be as low as $-10^4$ without being zero; logarithms of sums only.
+# The Jensen–Shannon divergence of $K$ discrete laws with weights $w$ is $\sum_kw_k\,\mathrm{KL}(p_k\,\Vert\,M)$ with $M=\sum_kw_kp_k$: the information of a
+# draw on which law it came from. Compute it in nats from **log** probabilities. They may be $-\infty$, and they may be as low as $-10^4$ where the probability
+# is not zero, so form $\log M$ without leaving logarithms.
 
 # %% ex={"id": "divergences-js", "role": "solution"}
 def js_many(log_p, w):
@@ -144,6 +162,20 @@ def js_many(log_p, w):
     return (w @ (log_p.exp() * (log_p - log_m)).sum(1)).item()
 
 
+# %% ex={"id": "divergences-js", "role": "wrong", "why": "in bits"}
+def js_many(log_p, w):
+    log_m = torch.logsumexp(log_p + w.log()[:, None], 0)
+    ratio = torch.where(log_p == -math.inf, 0.0, log_p - log_m)
+    return (w @ (log_p.exp() * ratio).sum(1)).item() / math.log(2)
+
+
+# %% ex={"id": "divergences-js", "role": "wrong", "why": "mean over the laws, not weighted"}
+def js_many(log_p, w):
+    log_m = torch.logsumexp(log_p + w.log()[:, None], 0)
+    ratio = torch.where(log_p == -math.inf, 0.0, log_p - log_m)
+    return (log_p.exp() * ratio).sum(1).mean().item()
+
+
 # %% ex={"id": "divergences-js", "role": "wrong", "why": "mixes logarithms: the geometric mean"}
 def js_many(log_p, w):
     log_m = (w[:, None] * log_p.clamp_min(-1e5)).sum(0)
@@ -161,7 +193,8 @@ def js_many(log_p, w):
 # %% [markdown] ex={"id": "divergences-w1", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 2, "topic": "divergences"}
 # #### Unequal samples on the line
 #
-# Return $W_1$ between two samples of *different* sizes $n$ and $m$ on the line, exactly, as $\int|F-G|\,dx$: both distribution functions are steps that change at the points of either sample only.
+# Return $W_1$ between two samples of *different* sizes $n$ and $m$ on the line, exactly, as $\int|F-G|\,dx$: both distribution functions are steps that
+# change at the points of either sample only.
 
 # %% ex={"id": "divergences-w1", "role": "solution"}
 def w1_unequal(x, y):
@@ -199,6 +232,21 @@ def w1_unequal(x, y):
     return (x.sort().values[:n] - y.sort().values[:n]).abs().mean().item()
 
 
+# %% ex={"id": "divergences-w1", "role": "wrong", "why": "interpolates the quantiles of the shorter sample"}
+def w1_unequal(x, y):
+    n = max(len(x), len(y))
+    u = (torch.arange(n) + 0.5) / n
+    return (torch.quantile(x, u) - torch.quantile(y, u)).abs().mean().item()
+
+
+# %% ex={"id": "divergences-w1", "role": "wrong", "why": "distribution functions that miss the point itself"}
+def w1_unequal(x, y):
+    points = torch.cat([x, y]).sort().values
+    f = torch.searchsorted(x.sort().values, points[:-1], right=False) / len(x)
+    g = torch.searchsorted(y.sort().values, points[:-1], right=False) / len(y)
+    return ((f - g).abs() * points.diff()).sum().item()
+
+
 # %% ex={"id": "divergences-w1", "role": "wrong", "why": "the squared difference of the distribution functions"}
 def w1_unequal(x, y):
     points = torch.cat([x, y]).sort().values
@@ -228,7 +276,9 @@ def w1_unequal(x, y):
 # %% [markdown] ex={"id": "divergences-sinkhorn", "role": "statement", "kind": "implement", "points": 5, "minutes": 30, "difficulty": 3, "topic": "divergences"}
 # #### Transport between unequal heaps
 #
-# Extend Sinkhorn's algorithm to marginals $a\in\mathbb R^n$ and $b\in\mathbb R^m$ of positive weights that sum to one. Return the plan that minimises $\langle P,C\rangle-\varepsilon H(P)$ with those marginals. Work in logarithms: $\varepsilon$ may be a thousandth of the costs.
+# Extend Sinkhorn's algorithm to marginals $a\in\mathbb R^n$ and $b\in\mathbb R^m$ of positive weights that sum to one. Return the plan that minimises
+# $\langle P,C\rangle-\varepsilon H(P)$ with those marginals, where $H(P)=-\sum P_{ij}\log P_{ij}$. Work in logarithms: $\varepsilon$ may be a thousandth of
+# the costs.
 
 # %% ex={"id": "divergences-sinkhorn", "role": "solution"}
 def transport(cost, a, b, eps, rounds=3000):
@@ -285,6 +335,23 @@ def transport(cost, a, b, eps, rounds=3000):
     for _ in range(rounds):
         f = -eps * (torch.logsumexp((g - cost) / eps, 1) + math.log(len(a)))
         g = -eps * (torch.logsumexp((f[:, None] - cost) / eps, 0) + math.log(len(b)))
+    return torch.exp((f[:, None] + g - cost) / eps)
+
+
+# %% ex={"id": "divergences-sinkhorn", "role": "wrong", "why": "forgets epsilon before the logarithms of the marginals"}
+def transport(cost, a, b, eps, rounds=3000):
+    f, g = torch.zeros_like(a), torch.zeros_like(b)
+    for _ in range(rounds):
+        f = a.log() - eps * torch.logsumexp((g - cost) / eps, 1)
+        g = b.log() - eps * torch.logsumexp((f[:, None] - cost) / eps, 0)
+    return torch.exp((f[:, None] + g - cost) / eps)
+
+
+# %% ex={"id": "divergences-sinkhorn", "role": "wrong", "why": "adjusts the columns only"}
+def transport(cost, a, b, eps, rounds=3000):
+    f, g = torch.zeros_like(a), torch.zeros_like(b)
+    for _ in range(rounds):
+        g = eps * (b.log() - torch.logsumexp((f[:, None] - cost) / eps, 0))
     return torch.exp((f[:, None] + g - cost) / eps)
 
 
