@@ -74,6 +74,7 @@ train_y = dequantise(data.train.x, generator=gen)            # (1077, 64) in [0,
 valid_y = dequantise(data.validation.x, generator=gen)
 
 
+# %% tags=["hide-input"]
 def independent_pixels(n):
     """Every pixel from its own histogram, (n, 64)."""
     rows = torch.randint(len(data.train.x), (n, 64), generator=gen)
@@ -89,6 +90,7 @@ def ppca(n, k=10):
     return levels(train_y.mean(0) + z @ W.T + s2.sqrt() * eps)
 
 
+# %%
 def fit_classes(y, label, shrink):
     """Mean (10, 64) and Cholesky factor (10, 64, 64) of each class.
 
@@ -113,6 +115,7 @@ def class_gaussians(n, label=None):
     return levels(model[0][c] + torch.einsum("nij,nj->ni", model[1][c], eps))
 
 
+# %%
 grid = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 fits = {shrink: fit_classes(train_y, data.train.y, shrink) for shrink in grid}
 best = max(grid, key=lambda shrink: class_log_prob(valid_y, fits[shrink]).mean())
@@ -183,12 +186,12 @@ def frechet_of(real, generated):
     return frechet(real.mean(0), real.T.cov(), generated.mean(0), generated.T.cov())
 
 
+# %% tags=["hide-input"]
 A, B = torch.randn(2, 100, 64, generator=gen)
 agree("at-work-frechet-twin", frechet_of(A, B), frechet_distance(A, B))
 C_A, C_B = A.T.cov(), B.T.cov()
 slow = float(np.trace(scipy.linalg.sqrtm((C_A @ C_B).numpy()).real))
 
-# %% tags=["hide-input"]
 claim(
     "at-work-frechet-scipy",
     "Fréchet distance of two 64-dimensional samples, eigenvalue form",
@@ -215,11 +218,10 @@ claim(
 # $\operatorname{Tr}M^{1/2}=\sqrt{\operatorname{Tr}M+2\sqrt{\det M}}$, so that the distance is exactly $20-2\sqrt{68}$.
 # Two slips are common: to multiply the two roots instead of taking the root of the product, and to forget the root.
 
-# %%
+# %% tags=["hide-input"]
 o = torch.zeros(2)
 S_r, S_g = torch.tensor([[9.0, 0], [0, 1]]), torch.tensor([[5.0, 4], [4, 5]])
 
-# %% tags=["hide-input"]
 claim(
     "at-work-frechet-turned",
     "Fréchet distance of a 2-d covariance and the same turned by 45 degrees",
@@ -230,14 +232,14 @@ claim(
 root_r, root_g = torch.tensor([[3.0, 0], [0, 1]]), torch.tensor([[2.0, 1], [1, 2]])
 claim(
     "at-work-frechet-wrong-roots",
-    "Wrong formula, product of the two roots: too far",
+    "wrong formula, product of the two roots: too far",
     (S_r + S_g - 2 * root_r @ root_g).trace(), 4.0, item="S1.4",
     by="closed form 20 - 2 · 8", atol=1e-12
 )
 four = 4 * torch.eye(2)
 claim(
     "at-work-frechet-wrong-no-root",
-    "Wrong formula, root forgotten: a negative distance from 4I to itself",
+    "wrong formula, root forgotten: a negative distance from 4I to itself",
     (four + four - 2 * four @ four).trace(), -48.0, item="S1.4",
     by="closed form 16 - 64", atol=1e-12
 )
@@ -247,7 +249,8 @@ claim(
 # :::{admonition} Erratum E1.7 · FID: whose distance, of what, squared or not
 # :class: erratum
 # {item}`E1.7` **The notes say** that FID stands for the "Fréchet distance between embeddings", give formula
-# {eq}`eq-at-work-frechet` for it, and cite a lecture slide on the three objectives of generative models.
+# {eq}`eq-at-work-frechet` for it (with the product $\Sigma_r\Sigma_g$ under the root, which has the same trace), and cite
+# a lecture slide on the three objectives of generative models.
 #
 # **What is true.** FID is the *Fréchet Inception Distance* of {cite:t}`heusel2017`: the features are the 2048 activations
 # that the Inception-v3 classifier, trained on ImageNet, has before its last layer. A number computed with other features
@@ -255,21 +258,19 @@ claim(
 # inequality fails, as the next cell shows with three Gaussians in a row. The root of the number is the metric.
 # :::
 
-# %%
+# %% tags=["hide-input"]
 def step(t):
     return frechet(o, torch.eye(2), torch.tensor([t, 0.0]), torch.eye(2))
 
-
-# %% tags=["hide-input"]
 claim(
     "at-work-fid-square",
-    ("Three Gaussians one unit apart: direct 'distance' minus the sum of the two "
+    ("three Gaussians one unit apart: direct 'distance' minus the sum of the two "
      "legs"),
     step(2.0) - 2 * step(1.0), 2.0, item="E1.7",
     by="closed form 4 - 2: the triangle inequality fails", atol=1e-12
 )
 claim(
-    "at-work-fid-root", "The same with the square root of each",
+    "at-work-fid-root", "the same with the square root of each",
     (step(2.0).sqrt() - 2 * step(1.0).sqrt()).round(decimals=9), 0.0, item="E1.7",
     by="closed form 2 - 2"
 )
@@ -321,6 +322,7 @@ def expected_bias(lam, n, m):
     return (1 / n + 1 / m) * (lam.sum() + 0.5 * (pair.sum() + pair.trace()))
 
 
+# %%
 def scores(n, m, lam, shift=0.0, repeats=12):
     """Distances of n real and m generated Gaussian features, shifted by `shift`."""
     d, values = len(lam), []
@@ -336,7 +338,7 @@ one = torch.ones(64)
 
 # %% tags=["hide-input"]
 claim(
-    "at-work-bias-closed", "Bias times n for 64 unit eigenvalues",
+    "at-work-bias-closed", "bias times n for 64 unit eigenvalues",
     1000 * expected_bias(one, 1000, 1000), 2208, item="X3.4 Q1.2",
     by="closed form 2d + d(d+1)/2", atol=1e-9
 )
@@ -353,15 +355,15 @@ claim(
 decay = 1 / torch.arange(1, 65, dtype=torch.float64)
 mean, se = monte_carlo(scores(1000, 1000, decay, repeats=40))
 claim(
-    "at-work-bias-decay", "Mean distance of two samples, eigenvalues 1/i, n = 1000",
+    "at-work-bias-decay", "mean distance of two samples, eigenvalues 1/i, n = 1000",
     mean, expected_bias(decay, 1000, 1000), item="X3.4 Q1.2",
     by="first-order theory, closed form", rtol=0.02, se=se
 )
 claim(
     "at-work-bias-wrong",
-    "Wrong law, the means' share only: part of the true bias that it explains",
+    "wrong law, the means' share only: part of the true bias that it explains",
     2 * decay.sum() / 1000 / expected_bias(decay, 1000, 1000), item="X3.4",
-    by="closed form; the covariances bring the rest", at_most=0.15
+    by="closed form; the covariances bring the rest", at_most=0.11
 )
 
 # %% [markdown]
@@ -378,13 +380,13 @@ wrong, se_w = monte_carlo(scores(5000, 5000, one, shift=1.0, repeats=6))
 
 # %% tags=["hide-input"]
 claim(
-    "at-work-flip-perfect", "Score of the perfect generator with 500 samples",
+    "at-work-flip-perfect", "score of the perfect generator with 500 samples",
     perfect, expected_bias(one, 5000, 500), item="X3.5 Q1.2",
     by="first-order theory", rtol=0.02, se=se_p
 )
 claim(
     "at-work-flip",
-    "By how much the perfect generator looks worse than the wrong one",
+    "by how much the perfect generator looks worse than the wrong one",
     perfect - wrong,
     expected_bias(one, 5000, 500) - 1 - expected_bias(one, 5000, 5000),
     item="X3.5 Q1.2", by="first-order theory; the truth is -1", atol=0.03,
@@ -399,8 +401,8 @@ slope, intercept = np.polyfit(
 )
 claim(
     "at-work-infinity",
-    "Straight line through the wrong generator's scores, read off at 1/n = 0",
-    intercept, 1.0, item="X3.4 Q1.2", by="true distance of the laws", atol=0.15
+    "straight line through the wrong generator's scores, read off at 1/n = 0",
+    intercept, 1.0, item="X3.4 Q1.2", by="true distance of the laws", atol=0.06
 )
 null = [
     float(
@@ -414,7 +416,7 @@ null = [
 ]
 mean, se = monte_carlo(np.array(null))
 claim(
-    "at-work-mmd-null", "Unbiased squared MMD of two samples of one law, n = 250",
+    "at-work-mmd-null", "unbiased squared MMD of two samples of one law, n = 250",
     mean, 0.0, item="X3.4 Q1.2", by="unbiased at every n", se=se
 )
 
@@ -457,7 +459,7 @@ plt.show()
 # Gaussians at $(\pm3,\pm3)$ and compare them with the one Gaussian of equal mean and variance: a generator with four modes, and one
 # that fills the hole between them.
 
-# %%
+# %% tags=["hide-input"]
 x = torch.linspace(-16, 16, 6001)
 
 
@@ -477,10 +479,9 @@ def blob(x):
 
 variance = torch.trapezoid(x**2 * two_modes(x).exp(), x)
 
-# %% tags=["hide-input"]
 claim(
     "at-work-blind-moments",
-    "Variance of one coordinate of the four-mode law, by quadrature",
+    "variance of one coordinate of the four-mode law, by quadrature",
     variance.round(decimals=6), 10.0, item="Q1.2",
     by="closed form 1 + 3^2: that of the single Gaussian", atol=1e-6
 )
@@ -502,10 +503,11 @@ claim(
 fill = math.sqrt(10) * torch.randn(1000, 2, generator=gen)
 claim(
     "at-work-blind-c2st",
-    "A classifier tells the two laws apart: held-out accuracy",
+    "a classifier tells the two laws apart: held-out accuracy",
     c2st(sample[:1000], fill, generator=gen), item="Q1.2",
     by="one half if it could not", at_least=0.65, stable=False
 )
+
 
 # %% [markdown]
 # Nearly a whole nat of difference, and distance zero. Nor can a distance to the *data* tell a model from a copy of the
@@ -514,6 +516,16 @@ claim(
 # images would win half the time.
 
 # %%
+def copy_rate(generated, train, fresh):
+    """Share of images (n, d) nearer to a training than to a fresh image."""
+
+    def nearest(pool):
+        return torch.cdist(generated, pool).min(1).values
+
+    return (nearest(train) < nearest(fresh)).double().mean()
+
+
+# %% tags=["hide-input"]
 # 720 digits that no generator has seen
 fresh = torch.cat([data.validation.x, data.test.x])
 
@@ -526,49 +538,40 @@ def pixels(x):
     return x / 16
 
 
-def copy_rate(generated, train, fresh):
-    """Share of images (n, d) nearer to a training than to a fresh image."""
-
-    def nearest(pool):
-        return torch.cdist(generated, pool).min(1).values
-
-    return (nearest(train) < nearest(fresh)).double().mean()
-
-
 equal_train = data.train.x[: len(fresh)]
 copied = equal_train[torch.randint(len(fresh), (1000,), generator=gen)]
 drawn = class_gaussians(1000)
 
-# %% tags=["hide-input"]
 claim(
     "at-work-copy-fid",
     "Fréchet distance to the test digits: memoriser minus class Gaussians",
     frechet_of(pixels(data.test.x), pixels(copied))
     - frechet_of(pixels(data.test.x), pixels(drawn)),
-    item="Q1.2", by="the copy looks better", at_most=-0.02
+    item="Q1.2", by="the copy looks better", at_most=-0.03
 )
 claim(
-    "at-work-copy-memoriser", "Copy rate of the memoriser",
+    "at-work-copy-memoriser", "copy rate of the memoriser",
     copy_rate(copied, equal_train, fresh), 1.0, item="Q1.2",
     by="a copy is at distance 0 from its original"
 )
 claim(
-    "at-work-copy-model", "Copy rate of the class Gaussians",
+    "at-work-copy-model", "copy rate of the class Gaussians",
     copy_rate(drawn, equal_train, fresh), item="Q1.2",
     by="far from 1; above 1/2 because the model has seen the training half",
-    at_least=0.5, at_most=0.75
+    at_least=0.53, at_most=0.68
 )
 
 # %% [markdown]
 # (sec-at-work-features)=
 # ## Change the features, change the winner
 #
-# The last freedom is the map from image to features. Why did {cite:t}`heusel2017` take those of a classifier? Two moments of
-# *pixels* say little about what an image shows; in the last layers of a classifier, directions stand for content, so that blur, noise and
-# lost classes move the mean and the covariance. But then the network's taste becomes the metric's taste. Take eight "generators", half of them deliberately spoilt copies of real
-# digits, and score them with one and the same function on four feature maps: the pixels; ten principal components; random
-# convolutions whose responses are averaged over the image; and the hidden layer of a small classifier that we train here,
-# our Inception network in miniature.
+# The last freedom is the map from image to features. Why did {cite:t}`heusel2017` take those of a classifier? Two moments
+# of *pixels* say little about what an image shows; in the last layers of a classifier, directions stand for content, so
+# that blur, noise and lost classes move the mean and the covariance. But then the network's taste becomes the metric's
+# taste. Take eight "generators", half of them deliberately spoilt copies of real digits, and score them with one and the
+# same function on four feature maps: the pixels; ten principal components; random convolutions whose responses are
+# averaged over the image; and the hidden layer of a small classifier that we train here, our Inception network in
+# miniature.
 
 # %%
 lam_p, U_p = torch.linalg.eigh(data.train.x.T.cov())
@@ -586,12 +589,6 @@ def convolve(x, kernels):
     return F.conv2d(x.view(-1, 1, 8, 8), kernels, padding=1)
 
 
-def spoil(x):
-    return (x + 2 * torch.randn(x.shape, generator=gen)).round().clamp(0, 16)
-
-
-small = data.train.x[data.train.y < 7]
-blur = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])[None, None] / 16
 feature_maps = {
     "pixels": pixels,
     "10 principal components": lambda x: pixels(x) @ U_p[:, -10:],
@@ -600,6 +597,15 @@ feature_maps = {
     ),
     "classifier's hidden layer": lambda x: net[:4](pixels(x)).detach(),
 }
+
+
+# %% tags=["hide-input"]
+def spoil(x):
+    return (x + 2 * torch.randn(x.shape, generator=gen)).round().clamp(0, 16)
+
+
+small = data.train.x[data.train.y < 7]
+blur = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])[None, None] / 16
 candidates = {
     "memoriser": memoriser,
     "+ pixel noise": lambda n: spoil(memoriser(n)),
@@ -610,6 +616,8 @@ candidates = {
     "blurred": lambda n: convolve(memoriser(n), blur).flatten(1),
     **generators,
 }
+
+# %%
 drawn = {name: draw(1000) for name, draw in candidates.items()}
 table = {
     f: {name: float(frechet_of(phi(fresh), phi(x))) for name, x in drawn.items()}
@@ -659,33 +667,32 @@ ax.yaxis.tick_right()
 ax.spines[["left", "bottom"]].set_visible(False)
 plt.show()
 
-# %%
+# %% tags=["hide-input"]
 pix, pca, conv, cls = table.values()
 
-# %% tags=["hide-input"]
 claim(
     "at-work-features-noise",
-    "Does pixel noise beat the class Gaussians? Under pixels, 10 components",
+    "does pixel noise beat the class Gaussians? Under pixels, 10 components",
     [t["+ pixel noise"] < t["class Gaussians"] for t in (pix, pca)],
     [0, 1], item="Q1.2",
     by="noise spreads over 64 directions, of which 10 are looked at"
 )
 claim(
     "at-work-features-moved",
-    "Are moved digits farther than blurred? Under pixels, averaged convolutions",
+    "are moved digits farther than blurred? Under pixels, averaged convolutions",
     [t["moved by 1 pixel"] > t["blurred"] for t in (pix, conv)],
     [1, 0], item="Q1.2", by="an average over the image hardly notices a shift"
 )
 claim(
     "at-work-features-missing",
-    ("Do digits without 7, 8, 9 beat class Gaussians? Under convolutions, "
+    ("do digits without 7, 8, 9 beat class Gaussians? Under convolutions, "
      "classifier"),
     [t["7, 8, 9 missing"] < t["class Gaussians"] for t in (conv, cls)], [1, 0],
     item="Q1.2",
     by="the mix of strokes stays nearly the same, the mix of classes does not"
 )
 claim(
-    "at-work-features-units", "Features multiplied by 10: factor on every distance",
+    "at-work-features-units", "features multiplied by 10: factor on every distance",
     frechet_of(10 * pixels(fresh), 10 * pixels(drawn["blurred"])) / pix["blurred"],
     100.0, item="Q1.2 E1.7", by="closed form, squared units", rtol=1e-9, digits=3
 )
@@ -728,11 +735,10 @@ claim(
 # intercept at $1/n\to0$); precision and recall for *what* is wrong; a copy test; the features named. The cell below computes
 # the second of these for the digits, and finds it where {eq}`eq-at-work-bias` puts it.
 
-# %%
+# %% tags=["hide-input"]
 second = frechet_of(pixels(data.test.x), pixels(data.validation.x))
 spectrum = torch.linalg.eigvalsh(pixels(data.test.x).T.cov()).clamp(min=1e-12)
 
-# %% tags=["hide-input"]
 claim(
     "at-work-second-sample",
     "Fréchet distance, pixels, between two samples of 360 real digits", second,
@@ -757,18 +763,17 @@ claim(
 # with $2^{(\cdot)}$, nats with $e^{(\cdot)}$. And mind the symbol: a perplexity per word is the perplexity per character
 # raised to the mean number of characters per word, so only models over the same symbols can be compared.
 
-# %%
+# %% tags=["hide-input"]
 nats = 50 * math.log(27)  # 50 characters, 27 equally likely symbols
 
-# %% tags=["hide-input"]
 claim(
     "at-work-ppl-uniform",
-    "Perplexity of 50 characters under the uniform law on 27 symbols",
+    "perplexity of 50 characters under the uniform law on 27 symbols",
     perplexity(nats, 50), 27.0, item="S1.4", by="closed form, number of symbols",
     rtol=1e-12
 )
 claim(
-    "at-work-ppl-wrong-base", "Wrong formula, 2 to the power of nats",
+    "at-work-ppl-wrong-base", "wrong formula, 2 to the power of nats",
     2 ** (nats / 50), 27 ** math.log(2), item="S1.4", by="closed form 27^(log 2)",
     rtol=1e-12
 )
@@ -777,10 +782,11 @@ claim(
 # %% [markdown]
 # ### A model of English in two functions
 #
-# {item}`S1.5` The corpus is real: the reference manual that ships with Python (`pydoc_data.topics`), reduced to the 27 symbols that
-# {cite:t}`shannon1951` used, letters and space. (Stories, poems and programs would differ in the corpus, not in the method.) One trap comes first. The manual repeats whole paragraphs in several
-# topics. A random split would put copies of training paragraphs into the test set, so copies are removed *before* the
-# split, and kept aside to see what they would have done.
+# {item}`S1.5` The corpus is real: the reference manual that ships with Python (`pydoc_data.topics`), reduced to the 27
+# symbols that {cite:t}`shannon1951` used, letters and space. (Stories, poems and programs would differ in the corpus, not
+# in the method.) One trap comes first. The manual repeats whole paragraphs in several topics. A random split would put
+# copies of training paragraphs into the test set, so copies are removed *before* the split, and kept aside to see what
+# they would have done.
 
 # %%
 def clean(s):
@@ -807,7 +813,7 @@ leaked_text = " ".join([p for p in unique[2 * tenth :] if count[p] > 1][:60]) + 
 # %% tags=["hide-input"]
 claim(
     "at-work-text-copies",
-    "Share of the manual's paragraphs that occur more than once",
+    "share of the manual's paragraphs that occur more than once",
     sum(c for c in count.values() if c > 1) / len(paragraphs), item="S1.5",
     by="count", at_least=0.15, stable=False
 )
@@ -836,8 +842,7 @@ def count_contexts(text, order):
 
 
 def prob(c, h, N, order, alpha):
-    """q(c | h), built up from the uniform law through the contexts of length 0 ...
-    order."""
+    """q(c | h), from the uniform law through contexts of length 0 ... order."""
     q = 1 / 27
     for j in range(min(order, len(h)) + 1):
         cs, total = N[j].get(h[len(h) - j :], (None, 0))
@@ -847,6 +852,7 @@ def prob(c, h, N, order, alpha):
     return q
 
 
+# %%
 def log_probs(text, N, order, alpha):
     """log q(w_t | w_<t) of every character, (T,)."""
     return torch.tensor(
@@ -875,36 +881,36 @@ ladder = (
     + [ppl(test_text, order, alpha)]
 )
 
+# %% tags=["hide-input"]
 every = sum(prob(c, "the numb", N, order, alpha) for c in ALPHABET)
 
-# %% tags=["hide-input"]
 claim(
-    "at-work-text-sums", "Sum of q(c | 'the numb') over the 27 symbols",
+    "at-work-text-sums", "sum of q(c | 'the numb') over the 27 symbols",
     round(every, 9), 1.0, item="S1.5", by="a distribution sums to one"
 )
 claim(
     "at-work-text-unigram",
-    "Held-out perplexity of letter frequencies alone (the baseline)", ladder[1],
+    "held-out perplexity of letter frequencies alone (the baseline)", ladder[1],
     item="S1.5", by="below the 27 of the uniform law", at_least=12.0, at_most=22.0,
     stable=False
 )
 claim(
     "at-work-text-model",
-    "Held-out perplexity of the n-gram model, over that of the baseline",
+    "held-out perplexity of the n-gram model, over that of the baseline",
     ladder[-1] / ladder[1], item="S1.5", by="less than a third; below a tenth, suspect a leak", at_least=0.1,
     at_most=1 / 3,
     stable=False
 )
 claim(
     "at-work-text-ladder",
-    ("A longer context lowers the perplexity: largest ratio of neighbours, orders "
+    ("a longer context lowers the perplexity: largest ratio of neighbours, orders "
      "0 to 3"),
     max(b / a for a, b in itertools.pairwise(ladder[:5])), item="S1.5",
     by="each step saves at least a tenth", at_most=0.9, stable=False
 )
 claim(
     "at-work-text-leak",
-    ("Perplexity of test paragraphs that also stand in the training text, over the "
+    ("perplexity of test paragraphs that also stand in the training text, over the "
      "clean one"),
     ppl(leaked_text, order, alpha) / ladder[-1], item="S1.5", by="a leak flatters",
     at_most=0.85, stable=False
@@ -914,7 +920,7 @@ with contextlib.redirect_stdout(io.StringIO()):
 poem = clean("".join(this.d.get(c, c) for c in this.s)) + " "
 claim(
     "at-work-text-poem",
-    "Perplexity of a poem, the Zen of Python, over that of the manual's test text",
+    "perplexity of a poem, the Zen of Python, over that of the manual's test text",
     ppl(poem, order, alpha) / ladder[-1], item="S1.5",
     by="another law, a higher code length", at_least=1.6, stable=False
 )
@@ -994,7 +1000,7 @@ for T in lengths:
 # %% tags=["hide-input"]
 claim(
     "at-work-garbage",
-    ("Factor on the perplexity of 10, 100, 1000 symbols if 99 % of samples are "
+    ("factor on the perplexity of 10, 100, 1000 symbols if 99 % of samples are "
      "garbage"),
     ratio, [100 ** (1 / T) for T in lengths], item="E1.5",
     by="closed form 100^(1/T)", rtol=1e-9
@@ -1006,13 +1012,13 @@ mixed = torch.logaddexp(
 )
 claim(
     "at-work-garbage-worst",
-    "The worst window of 100 characters, junk uniform over the alphabet",
+    "the worst window of 100 characters, junk uniform over the alphabet",
     ((windows - mixed) / 100).exp().max(), item="E1.5", by="bound 100^(1/100), nearly reached",
     at_least=1.047, at_most=100 ** (1 / 100) + 1e-12, stable=False
 )
 claim(
     "at-work-garbage-loss",
-    "Extra loss of the garbage model per text of 1000 symbols",
+    "extra loss of the garbage model per text of 1000 symbols",
     1000 * math.log(ratio[2]), math.log(100), item="E1.5",
     by="closed form log 100, whatever the length", unit="nats", rtol=1e-6
 )
@@ -1026,7 +1032,7 @@ claim(
 # test digits. Two numbers per generator: the Fréchet distance on pixels and the accuracy of a classifier two-sample test
 # {cite:p}`lopezpaz2017`, for which one half is perfect.
 
-# %%
+# %% tags=["hide-input"]
 n = len(data.test.x)
 test_sets = {name: draw(n) for name, draw in generators.items()}
 fd = {
@@ -1041,42 +1047,50 @@ two_sample = {
 }
 base, middle, best = fd.values()
 
-# %% tags=["hide-input"]
 claim(
     "at-work-images-fd",
     "Fréchet distance of the class Gaussians over that of independent pixels",
-    best / base, item="S1.5", by="the baseline is beaten by a factor of four",
-    at_most=0.25
+    best / base, item="S1.5", by="the baseline is beaten by a factor of five",
+    at_most=0.2
 )
 claim(
-    "at-work-images-order", "Class Gaussians before pPCA before independent pixels",
+    "at-work-images-order", "class Gaussians before pPCA before independent pixels",
     best < middle < base, True, item="S1.5", by="order on the test digits"
 )
 claim(
     "at-work-images-null",
     "Fréchet distance of the class Gaussians over that of 360 other real digits",
-    best / second, item="S1.5", by="1 would be a perfect generator", at_least=1.0,
-    at_most=2.5
+    best / second, item="S1.5", by="1 would be a perfect generator", at_least=1.3,
+    at_most=2.1
 )
 told = list(two_sample.values())
 claim(
     "at-work-images-c2st-baseline",
-    "Two-sample accuracy against independent pixels, mean of five splits", told[0],
-    item="S1.5", by="one half is perfect", at_least=0.75, stable=False
+    "two-sample accuracy against independent pixels, mean of five splits", told[0],
+    item="S1.5", by="one half is perfect", at_least=0.83, stable=False
 )
 claim(
     "at-work-images-c2st",
-    "Two-sample accuracy: class Gaussians minus independent pixels",
+    "two-sample accuracy: class Gaussians minus independent pixels",
     told[2] - told[0], item="S1.5",
-    by="the better generator is harder to tell from real digits", at_most=-0.05,
+    by="the better generator is harder to tell from real digits", at_most=-0.09,
     stable=False
 )
 claim(
     "at-work-images-c2st-ppca",
-    "Two-sample accuracy: pPCA minus independent pixels", told[1] - told[0],
+    "two-sample accuracy: pPCA minus independent pixels", told[1] - told[0],
     item="S1.5",
     by="pPCA is nearer in Fréchet distance, but easier to tell",
-    at_least=0.02, stable=False
+    at_least=0.03, stable=False
+)
+
+digit_pixels = torch.cat([data.train.x, fresh])
+blank = digit_pixels.max(0).values == 0                  # pixels without ink anywhere
+claim(
+    "at-work-images-blank",
+    "share of pPCA's images with ink where no real digit has any",
+    (test_sets["pPCA, k = 10"][:, blank] > 0).any(1).double().mean(), item="S1.5",
+    by="0 for real digits and for independent pixels", at_least=0.7, digits=2
 )
 
 asked = torch.arange(10).repeat(50)
@@ -1084,8 +1098,8 @@ asked = torch.arange(10).repeat(50)
 read = net(class_gaussians(500, asked) / 16).argmax(1)
 claim(
     "at-work-images-asked",
-    "Share of images that a classifier reads as the digit that was asked for",
-    (read == asked).double().mean(), item="S1.5", by="chance is 0.1", at_least=0.85,
+    "share of images that a classifier reads as the digit that was asked for",
+    (read == asked).double().mean(), item="S1.5", by="chance is 0.1", at_least=0.95,
     stable=False
 )
 
@@ -1093,8 +1107,9 @@ claim(
 # The class Gaussians win on both scores, though a second set of real digits is still nearer by a factor of
 # {value}`at-work-images-null:.1f`, and a digit ordered by class is read as such. But the scores quarrel over the other two.
 # By Fréchet distance pPCA is clearly better than independent pixels; the classifier finds pPCA *easier* to unmask. Look at the
-# margins in {numref}`fig-at-work-three`: pPCA breathes a little grey onto pixels that are blank in every real digit. Two moments hardly
-# register it; a classifier needs nothing else. A table with one score hides such a thing.
+# margins in {numref}`fig-at-work-three`: pPCA breathes a little grey onto pixels that are blank in every real digit, in
+# {value}`at-work-images-blank:.0%` of its images. That adds little to two moments, and a classifier needs nothing else to tell such an
+# image. A table with one score hides it.
 #
 # ## Melodies: a law we know
 #
@@ -1123,6 +1138,7 @@ for a, b, c in itertools.product(range(D), repeat=3):
 law = rule * weight
 law = law / law.sum(2, keepdim=True).clamp(min=1e-300)  # p(c | a, b), (8, 8, 8)
 
+# %%
 move = torch.zeros(D, D, D, D)  # pair (a, b) -> pair (b, c)
 for b in range(D):
     move[:, b, b, :] = law[:, b, :]
@@ -1147,17 +1163,18 @@ H = torch.stack([H0, H1, H2])
 
 # %% tags=["hide-input"]
 claim(
-    "at-work-music-stationary", "Largest change of the pair law in one step",
+    "at-work-music-stationary", "largest change of the pair law in one step",
     (pair.flatten() @ move - pair.flatten()).abs().max(), item="S1.5",
     by="stationarity", at_most=1e-12, stable=False
 )
 
 
 # %% [markdown]
-# The entropy rate $H_2=-\sum p(a,b)\,p(c\mid a,b)\log p(c\mid a,b)$ is the least cross-entropy that *any* model can reach. A
-# model that sees one note can reach $H_1=H(X_t\mid X_{t-1})$, and the baseline that draws independent notes $H_0=H(X_t)$. (A second voice, as in an arrangement, would enlarge the state, not change the method.) Now fit
-# all three by counting in 200 tunes of 32 notes and test on 500 new ones. Validity, the share of tunes that obey every
-# rule, needs no sampling: push the pair law through the model, keep only legal moves, and add up what is left.
+# The entropy rate $H_2=-\sum p(a,b)\,p(c\mid a,b)\log p(c\mid a,b)$ is the least cross-entropy that *any* model can
+# reach. A model that sees one note can reach $H_1=H(X_t\mid X_{t-1})$, and the baseline that draws independent notes
+# $H_0=H(X_t)$. (A second voice, as in an arrangement, would enlarge the state, not change the method.) Now fit all three
+# by counting in 200 tunes of 32 notes and test on 500 new ones. Validity, the share of tunes that obey every rule, needs
+# no sampling: push the pair law through the model, keep only legal moves, and add up what is left.
 
 # %%
 def tunes(n, T, model):
@@ -1170,6 +1187,7 @@ def tunes(n, T, model):
     return torch.stack(notes, 1)
 
 
+# %%
 def fit_notes(x, order):
     """Counts of three notes, turned into p(c | the last `order`), (8, 8, 8)."""
     places = x[:, :-2].flatten(), x[:, 1:-1].flatten(), x[:, 2:].flatten()
@@ -1194,6 +1212,7 @@ def validity(model, T):
     return mass.sum()
 
 
+# %%
 train_tunes, test_tunes = tunes(200, 32, law), tunes(500, 32, law)
 models = [fit_notes(train_tunes, k) for k in (0, 1, 2)]
 held_out = [monte_carlo(loss_per_tune(test_tunes, m)) for m in models]
@@ -1201,13 +1220,13 @@ mean, se = monte_carlo(loss_per_tune(test_tunes, law))
 
 # %% tags=["hide-input"]
 claim(
-    "at-work-music-rate", "Cross-entropy of the true law on 500 tunes", mean,
+    "at-work-music-rate", "cross-entropy of the true law on 500 tunes", mean,
     float(H[2]), item="S1.5", by="entropy rate, closed form", se=se,
     unit="nats/note"
 )
 claim(
     "at-work-music-models",
-    "Held-out cross-entropy of the models that see 0, 1, 2 notes",
+    "held-out cross-entropy of the models that see 0, 1, 2 notes",
     [m for m, _ in held_out], H.tolist(), item="S1.5",
     by="exact conditional entropies H0, H1, H2", atol=0.01,
     se=[s for _, s in held_out], unit="nats/note"
@@ -1215,7 +1234,7 @@ claim(
 gaps = [loss_per_tune(test_tunes, m) for m in models[1:]]
 mean, se = monte_carlo(gaps[0] - gaps[1])
 claim(
-    "at-work-music-gap", "What the second note of memory saves", mean,
+    "at-work-music-gap", "what the second note of memory saves", mean,
     float(H[1] - H[2]), item="S1.5", by="exact entropies, H1 - H2", atol=0.01, se=se,
     unit="nats/note", digits=2
 )
@@ -1223,7 +1242,7 @@ ratio = law / models[2].clamp(min=1e-12)
 excess = (pair[..., None] * torch.xlogy(law, ratio)).sum()
 free = float(((law > 0).sum(2) - 1).clamp(min=0).sum())        # free parameters
 claim(
-    "at-work-music-excess", "Exact KL rate of the fitted order-2 model", excess,
+    "at-work-music-excess", "exact KL rate of the fitted order-2 model", excess,
     free / (2 * 6000), item="S1.5",
     by="theory: chi-squared with one degree per free parameter, over 2 · notes",
     se=math.sqrt(2 * free) / (2 * 6000),
@@ -1231,7 +1250,7 @@ claim(
 )
 exact = [float(validity(m, 32)) for m in models]
 claim(
-    "at-work-music-valid", "Share of valid tunes, order-2 model",
+    "at-work-music-valid", "share of valid tunes, order-2 model",
     round(exact[2], 9), 1.0, item="S1.5",
     by="it only makes moves that it has heard"
 )
@@ -1239,13 +1258,13 @@ new = tunes(2000, 32, models[1])
 obey = rule[new[:, :-2], new[:, 1:-1], new[:, 2:]].prod(1)
 claim(
     "at-work-music-valid-one",
-    "Share of valid tunes among 2000 of the order-1 model", obey.mean(), exact[1],
+    "share of valid tunes among 2000 of the order-1 model", obey.mean(), exact[1],
     item="S1.5", by="transfer matrix",
     se=float((exact[1] * (1 - exact[1]) / 2000) ** 0.5)
 )
 claim(
     "at-work-music-valid-baseline",
-    "Valid tunes of the baseline, independent notes", exact[0], item="S1.5",
+    "valid tunes of the baseline, independent notes", exact[0], item="S1.5",
     by="transfer matrix", at_most=1e-8
 )
 
@@ -1281,9 +1300,10 @@ axes[-1].set_xlabel("time (notes)")
 plt.show()
 
 # %% [markdown]
-# {numref}`fig-at-work-music` shows a tune of each model. The held-out losses are {value}`at-work-music-models:.2f` nats per note from no memory to two notes of it. The order-1 model is only
-# {value}`at-work-music-gap:.2f` nats per note worse than the order-2 model, and yet {value}`at-work-music-valid-one:.1%` of its tunes are valid: over 30 moves small
-# losses per note multiply. Likelihood per symbol and validity per sequence are different questions, again.
+# {numref}`fig-at-work-music` shows a tune of each model. The held-out losses are {value}`at-work-music-models:.2f` nats
+# per note from no memory to two notes of it. The order-1 model is only {value}`at-work-music-gap:.2f` nats per note worse
+# than the order-2 model, and yet {value}`at-work-music-valid-one:.1%` of its tunes are valid: over 30 moves small losses
+# per note multiply. Likelihood per symbol and validity per sequence are different questions, again.
 #
 # ## Molecules: what to count when there is no test set
 #
@@ -1301,7 +1321,7 @@ valid = (depth.min(1).values >= 0) & (depth[:, -1] == 0)
 
 # %% tags=["hide-input"]
 claim(
-    "at-work-catalan", "Valid strings among the 4096", valid.sum(),
+    "at-work-catalan", "valid strings among the 4096", valid.sum(),
     math.comb(12, 6) // 7, item="S1.5", by="Catalan number C6"
 )
 
@@ -1314,8 +1334,7 @@ known, unknown = (
 
 
 def fit_strings(context):
-    """Count what follows each context in the known strings; p of all strings,
-    (4096,)."""
+    """Count what follows each context in the known strings; p of all (4096,)."""
     N = defaultdict(lambda: [0, 0])
     for s in strings[known].tolist():
         for t, c in enumerate(s):
@@ -1331,6 +1350,7 @@ def fit_strings(context):
     return torch.tensor(p)
 
 
+# %%
 states = {}  # how many contexts each model has to learn
 memory = torch.zeros(4096)
 memory[known] = 1 / 80
@@ -1373,34 +1393,34 @@ for name, p in laws.items():
 
 # %% tags=["hide-input"]
 claim(
-    "at-work-dyck-sums", "Total probability of each law",
+    "at-work-dyck-sums", "total probability of each law",
     torch.stack([p.sum() for p in laws.values()]).round(decimals=9), [1.0] * 6,
     item="S1.5", by="enumeration"
 )
 claim(
     "at-work-dyck-memoriser",
-    "Memoriser: validity, novelty, coverage of the unknown", report["memoriser"],
+    "memoriser: validity, novelty, coverage of the unknown", report["memoriser"],
     [1.0, 0.0, 0.0], item="S1.5", by="enumeration", atol=1e-12
 )
 claim(
     "at-work-dyck-truth",
-    "Truth: novelty, and coverage of the unknown by 500 draws",
+    "truth: novelty, and coverage of the unknown by 500 draws",
     report["uniform over valid (truth)"][1:], [52 / 132, 1 - (1 - 1 / 132) ** 500],
     item="S1.5", by="closed forms 52/132 and 1 - (1 - 1/132)^500", atol=1e-8
 )
 claim(
-    "at-work-dyck-ngram", "Validity of the 3-gram model", report["3-gram"][0],
-    item="S1.5", by="two symbols cannot count", at_most=0.15
+    "at-work-dyck-ngram", "validity of the 3-gram model", report["3-gram"][0],
+    item="S1.5", by="two symbols cannot count", at_most=0.12
 )
 claim(
-    "at-work-dyck-counter", "Validity of the model that knows depth and position",
+    "at-work-dyck-counter", "validity of the model that knows depth and position",
     report["depth and position"][0], 1.0, item="S1.5",
     by="no known string ever leaves the valid states"
 )
 claim(
-    "at-work-dyck-coverage", "Its coverage of the unknown strings in 500 draws",
+    "at-work-dyck-coverage", "its coverage of the unknown strings in 500 draws",
     report["depth and position"][2], item="S1.5",
-    by="ceiling: that of the true law", at_least=0.8,
+    by="ceiling: that of the true law", at_least=0.9,
     at_most=1 - (1 - 1 / 132) ** 500
 )
 
@@ -1418,37 +1438,37 @@ axes[0].invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# Read {numref}`fig-at-work-molecules` by rows. The memoriser is perfectly valid and discovers nothing. The 3-gram invents freely, and
-# almost all of it is broken. A longer n-gram is no remedy: it turns into a memoriser. The model with the right *state*, depth and position, is valid by
-# construction, since it only makes moves that some valid string makes in that state, and it recombines what it has seen: with {value}`at-work-dyck-states:.0f` states it
-# learns from 80 strings what the 8-gram, with {value}`at-work-dyck-contexts:.0f` contexts, can't.
-
-# %%
-reachable = sum(1 for t in range(L) for h in range(t % 2, min(t, L - t) + 1, 2))
+# Read {numref}`fig-at-work-molecules` by rows. The memoriser is perfectly valid and discovers nothing. The 3-gram invents
+# freely, and almost all of it is broken. A longer n-gram is no remedy: it turns into a memoriser. The model with the
+# right *state*, depth and position, is valid by construction, since it only makes moves that some valid string makes in
+# that state, and it recombines what it has seen: with {value}`at-work-dyck-states:.0f` states it learns from 80 strings
+# what the 8-gram, with {value}`at-work-dyck-contexts:.0f` contexts, can't.
 
 # %% tags=["hide-input"]
+reachable = sum(1 for t in range(L) for h in range(t % 2, min(t, L - t) + 1, 2))
+
 claim(
     "at-work-dyck-states",
-    "States that the model with depth and position has learned", states[state],
+    "states that the model with depth and position has learned", states[state],
     item="S1.5",
     by="pairs (depth, position) that a valid string can pass, by enumeration",
     at_most=reachable
 )
 claim(
-    "at-work-dyck-contexts", "Contexts of the 8-gram, from the same 80 strings",
+    "at-work-dyck-contexts", "contexts of the 8-gram, from the same 80 strings",
     states[eight], item="S1.5", by="more than four times as many", at_least=4 * reachable
 )
 claim(
-    "at-work-dyck-eight", "Coverage of the 8-gram over that of depth and position",
+    "at-work-dyck-eight", "coverage of the 8-gram over that of depth and position",
     report["8-gram"][2] / report["depth and position"][2], item="S1.5",
-    by="a long context mostly repeats what it has read", at_most=0.7, digits=2
+    by="a long context mostly repeats what it has read", at_most=0.4, digits=2
 )
 p = laws["depth and position"]
 found = torch.multinomial(p, 200 * draws, True, generator=gen).view(200, draws)
 hit = (found[:, :, None] == unknown).any(1).double().mean(1)   # in 200 campaigns
 mean, se = monte_carlo(hit)
 claim(
-    "at-work-dyck-simulated", "Coverage in 200 simulated campaigns of 500 draws",
+    "at-work-dyck-simulated", "coverage in 200 simulated campaigns of 500 draws",
     mean, report["depth and position"][2], item="S1.5",
     by="expectation 1 - (1 - p)^500, averaged over the unknown strings", se=se
 )
@@ -1458,17 +1478,18 @@ different = torch.tensor([len(set(campaign)) / 132 for campaign in drawn.tolist(
 mean, se = monte_carlo(different)
 claim(
     "at-work-dyck-unique",
-    "Uniqueness: share of different strings among 132 draws of the true law", mean,
+    "uniqueness: share of different strings among 132 draws of the true law", mean,
     1 - (1 - 1 / 132) ** 132, item="S1.5", by="closed form 1 - (1 - 1/132)^132",
     se=se
 )
 
 
 # %% [markdown]
-# Even the true law repeats itself: of 132 draws only {value}`at-work-dyck-unique:.0%` are different strings, so a uniqueness below one is
-# no fault by itself. Real chemistry has no list of the unknown. What remains is what this toy shows to be necessary and gameable: validity, uniqueness and novelty
-# {cite:p}`polykovskiy2020`, distances between distributions of properties, splits by scaffold or by date so that "new" means something, and trivial
-# baselines such as the memoriser in every table. {ref}`ch-systems` takes the question up: evaluation where no test set exists. For
+# Even the true law repeats itself: of 132 draws only {value}`at-work-dyck-unique:.0%` are different strings, so a
+# uniqueness below one is no fault by itself. Real chemistry has no list of the unknown. What remains is what this toy
+# shows to be necessary and gameable: validity, uniqueness and novelty {cite:p}`polykovskiy2020`, distances between
+# distributions of properties, splits by scaffold or by date so that "new" means something, and trivial baselines such as
+# the memoriser in every table. {ref}`ch-systems` takes the question up: evaluation where no test set exists. For
 # continuous latent spaces over such strings see {cite:t}`gomezbombarelli2018`.
 #
 # ## Four domains, one table

@@ -492,8 +492,8 @@ claim("representation-elbo-wrong-sign",
 # :::{admonition} Erratum E1.2 · The VAE's "loss" is a bound to be maximised
 # :class: erratum
 # {item}`E1.2` **The notes say** that an autoencoder minimises $L=\mathbb E\lVert x-D(E(x))\rVert^2$ and that a VAE adds a
-# divergence to it, $L=\mathbb E_q[\log p_\theta(x\mid z)]-\mathrm{KL}(q_\phi\Vert p)$, under the same name $L$. **What is
-# true:** the second $L$ is the ELBO of {eq}`eq-representation-elbo`. The first $L$ goes down, this one goes up; the loss
+# divergence to it, $L=\mathbb E_q[\log p_\theta(x\mid z)]-\mathrm{KL}(q_\phi\Vert p)$, under the same name $L$.
+# **What is true:** the second $L$ is the ELBO of {eq}`eq-representation-elbo`. The first $L$ goes down, this one goes up; the loss
 # is $-\mathrm{ELBO}$, and it needs the outer average over the data that the notes leave out. Whoever hands the printed
 # formula to a minimiser has no minimum to find: the gradient descent below follows both signs from the same start, and
 # one of them falls without end ({numref}`fig-representation-sign`).
@@ -603,8 +603,7 @@ plt.show()
 # %% [markdown]
 # ### The noise level that you chose without knowing
 #
-# The first "VAE" that most people write has the loss $\lVert x-\hat x\rVert^2+\mathrm{KL}$. Nothing in it is called
-# $\sigma$. But {eq}`eq-representation-rd` says that $\Delta$ is weighted by $1/(2\sigma^2)$; weight one *means*
+# A first VAE is easily written with the loss $\lVert x-\hat x\rVert^2+\mathrm{KL}$. Nothing in it is called $\sigma$. But {eq}`eq-representation-rd` says that $\Delta$ is weighted by $1/(2\sigma^2)$; weight one *means*
 # $\sigma^2=\tfrac12$. And $\sigma^2$ decides which directions of the data the code will carry, by a rule that can be
 # proved.
 #
@@ -1485,7 +1484,7 @@ plt.show()
 # **Looking.** Two numbers per image, drawn as in {numref}`fig-representation-latent`. How much of the data survives in
 # the drawing can be scored: with labels, by how often the 5 nearest training codes name a held-out image's class; without
 # them, by *trustworthiness*, which falls when images become neighbours in the drawing that were none in pixels (1 is
-# perfect). The baseline is the drawing that everybody makes first, two principal components.
+# perfect). The baseline is the usual first drawing, two principal components.
 
 # %% tags=["hide-input"]
 def neighbour_accuracy(z_fit, z_new):
@@ -1605,7 +1604,7 @@ plt.show()
 # {cite:p}`lucas2019,locatello2019`.
 #
 # The cells check the slope between neighbouring trained models, and the split on a linear encoder far from optimal. For
-# the split it takes Gaussian data with the digits' covariance, where all three terms are formulas: the rate depends on
+# the split they take Gaussian data with the digits' covariance, where all three terms are formulas: the rate depends on
 # the data through the covariance only, its two parts do not. With such data the best linear VAE has no holes. On the
 # digits themselves it has some: $q(z)$ is then a finite mixture of Gaussians that are narrower than the prior, and no
 # such mixture is $\mathcal N(0,I)$.
