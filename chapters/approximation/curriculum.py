@@ -20,7 +20,7 @@
 # - say whether a curriculum changes the target, the weights or only the order, and which of the three leaves the answer alone;
 # - compute what a change of resolution does to noise and to signal, and shift a noise schedule accordingly;
 # - train a GAN at growing resolution, and a diffusion model at changing noise levels, against the same compute without;
-# - estimate a variational bound with three samplers of time, and tell a re-weighted curriculum from one that optimises something else.
+# - estimate a variational bound under several samplers of the noise level, and tell a re-weighted sampler from another objective.
 
 # %%
 import itertools
@@ -28,12 +28,11 @@ import math
 
 import matplotlib.pyplot as plt
 import torch
-from scipy import integrate, stats
-from torch.nn.functional import leaky_relu, relu, silu, softplus
+from scipy import stats
+from torch.nn.functional import cross_entropy, leaky_relu, relu, silu, softplus
 
 from genkit.checks import claim, monte_carlo, self_check
 from genkit.data import dequantise, digits
-from genkit.divergences import js_quadrature, kl_gaussian
 from genkit.metrics import bits_per_dim, c2st, frechet_distance
 from genkit.plot import colors, image_grid, style
 from genkit.train import fit, seed_everything
@@ -47,13 +46,13 @@ data = digits()  # levels 0..16, 8×8 pixels: 1077 / 360 / 360 images
 # %% [markdown]
 # ## Should a learner see easy things first?
 #
-# {item}`S0.27` Children learn letters before sentences. A model of images could likewise be shown icons before photographs, or
-# clean shapes before faint texture. {numref}`fig-curriculum-ladders` draws two such ladders for the digits: one of *resolution* and
-# one of *noise*. (To predict noise is the easier the more there is of it.) A **curriculum** climbs a ladder during training {cite:p}`bengio2009`.
+# {item}`S0.27` Children learn letters before sentences. A model of images could likewise be shown icons before photographs, or clean shapes before faint
+# texture. {numref}`fig-curriculum-ladders` draws two such ladders for the digits: one of *resolution* and one of *noise*. (The more noise there is, the easier
+# it is to predict.) A **curriculum** climbs a ladder during training {cite:p}`bengio2009`.
 #
-# Two things can happen. The learner may arrive at the same place sooner. Or it may arrive somewhere else, because along the way somebody
-# changed what it was asked to do. The second can be decided with a pencil, and we do so first. The first is a question for
-# an experiment with equal compute, several seeds and an interval, and its answer may be no.
+# Two things can happen. The learner may arrive at the same place sooner. Or it may arrive somewhere else, because somebody changed on the way what it was asked
+# to do. The second can be decided with a pencil, and we do so first. The first is a question for an experiment with equal compute, several seeds and an
+# interval. Its answer may be no.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curriculum-ladders", "caption": "Two ladders from easy to hard: the resolution at which a digit is seen (left), and the noise that a model must tell from the digit (right; much noise is easily recognised as noise)."}, "image": {"alt": "Six small images in a row. The first three show one handwritten digit as four, sixteen and sixty-four square pixels; the last three show the same digit under strong, moderate and weak random noise."}}
 def pooling(side, s):
@@ -80,49 +79,53 @@ show_ladders()
 # (sec-curriculum-dials)=
 # ## Three dials
 #
-# Learning minimises an expected loss $L(\theta)=\mathbb E_{x\sim p}[\ell_\theta(x)]$ by noisy gradients. At step $k$ a curriculum draws $x$ from a law $q_k$ of its own
-# and multiplies the loss by a weight $w_k(x)$. On average the step then descends
+# Learning minimises an expected loss $L(\theta)=\mathbb E_{x\sim p}[\ell_\theta(x)]$ by noisy gradients. At step $k$ a curriculum draws $x$ from a law $q_k$ of
+# its own and multiplies the loss by a weight $w_k(x)$. On average the step then descends
 #
 # $$
 # L_k(\theta) = \mathbb E_{x\sim q_k}\big[w_k(x)\,\ell_\theta(x)\big]
 # = \int w_k(x)\,q_k(x)\,\ell_\theta(x)\,\mathrm dx .
 # $$ (eq-curriculum-objective)
 #
-# Only the product matters for *what* is learnt. That gives three kinds of curriculum.
+# Only the product $w_kq_k$ matters for *what* is learnt. That gives three kinds of curriculum.
 #
 # :::{prf:theorem} What a curriculum may change
 # :label: thm-curriculum-dials
-# (a) **Weights.** If $q_k>0$ wherever $p>0$ and $w_k=p/q_k$, then $L_k=L$ for every $\theta$, and so are the gradients. Among these samplers the one with the smallest mean
-# squared gradient draws $x$ in proportion to $p(x)\,\lVert\nabla\ell_\theta(x)\rVert$: *hard* examples more often.
+# (a) **Weights.** If $q_k>0$ wherever $p>0$ and $w_k=p/q_k$, then $L_k=L$ for every $\theta$. Among all such samplers the mean squared gradient is smallest when
+# $x$ is drawn in proportion to $p(x)\,\lVert\nabla\ell_\theta(x)\rVert$: *hard* examples more often.
 #
-# (b) **Target.** If $w_kq_k\ne p$, the step descends the loss of another law, $w_kq_k$ normalised. If $L$ is $\mu$-strongly convex with minimum $\theta^\star$ and
-# $\beta$-smooth, and the target is reached at step $K$, then after $k$ further gradient steps of size $\eta\le1/\beta$
-# the distance to $\theta^\star$ has shrunk by at least $(1-\eta\mu)^k$.
+# (b) **Target.** If $w_kq_k$ is not proportional to $p$, the step descends the loss of another law. Suppose that $L$ is $\mu$-strongly convex with minimum
+# $\theta^\star$ and $\beta$-smooth, and that from step $K$ on the target is the true one. Then $k$ further gradient steps of size $\eta\le1/\beta$ leave
+# at most the share $(1-\eta\mu)^k$ of the distance to $\theta^\star$.
 #
-# (c) **Order.** Drawing the same examples in another order changes nothing for the running mean, whose step is $1/k$. At constant step $\eta$ an
-# example seen $j$ steps before the end of $n$ weighs $\eta(1-\eta)^{j}$.
+# (c) **Order.** Drawing the same examples in another order changes nothing for the running mean, whose step is $1/k$. At constant step $\eta$ an example seen
+# $j$ steps before the end weighs $\eta(1-\eta)^{j}$.
 # :::
 #
 # :::{prf:proof}
-# (a) Put $w=p/q$ into {eq}`eq-curriculum-objective`; nothing depends on $q$ except the noise. The second moment of the gradient is $\int p^2\lVert\nabla\ell\rVert^2/q$, and by Cauchy–Schwarz
-# $\big(\int p\lVert\nabla\ell\rVert\big)^2\le\int \frac{p^2\lVert\nabla\ell\rVert^2}{q}\int q$, with equality for $q\propto p\lVert\nabla\ell\rVert$.
-# (b) A gradient step on $L$ is a contraction, $\lVert\theta-\eta\nabla L(\theta)-\theta^\star\rVert\le(1-\eta\mu)\lVert\theta-\theta^\star\rVert$; apply it $k$ times.
-# (c) The recursion $\theta_k=(1-\eta)\theta_{k-1}+\eta x_k$ unrolls to $\sum_j\eta(1-\eta)^j x_{n-j}$ plus $(1-\eta)^n\theta_0$; with $\eta=1/k$ it is the mean.
+# (a) Put $w=p/q$ into {eq}`eq-curriculum-objective`: $q$ cancels. The second moment of the gradient is $\int p^2\lVert\nabla\ell\rVert^2/q$, and by
+# Cauchy–Schwarz $\big(\int p\lVert\nabla\ell\rVert\big)^2\le\int \frac{p^2\lVert\nabla\ell\rVert^2}{q}\int q$, with equality for
+# $q\propto p\lVert\nabla\ell\rVert$.
+# (b) A gradient step on $L$ is a contraction, $\lVert\theta-\eta\nabla L(\theta)-\theta^\star\rVert\le(1-\eta\mu)\lVert\theta-\theta^\star\rVert$; apply it
+# $k$ times.
+# (c) The recursion $\theta_k=(1-\eta)\theta_{k-1}+\eta x_k$ unrolls to $\sum_{j<n}\eta(1-\eta)^j x_{n-j}$ plus $(1-\eta)^n\theta_0$; with step $1/k$ it is the
+# mean.
 # :::
 #
-# So re-weighting and annealing are harmless in the limit, and part (a) says that *easy first*, if easy means a small gradient, is the expensive side of the harmless choice. Part (b) promises nothing without convexity: a network
-# keeps a memory of where it was, for better or worse.
+# So re-weighting leaves the target alone, and annealing forgets the detour. Part (a) adds that *easy first*, if easy means a small gradient, is the expensive
+# side of the harmless choice. Part (b) promises nothing without convexity: a network may remember where it was, for better or worse.
 #
 # ### An example with every number known
 #
-# Waiting times follow $p(x)=e^{-x}$. We learn their mean, $1$, by stochastic gradient descent on $\ell_\theta(x)=\frac12(x-\theta)^2$. Short waits are the easy ones: at $\theta=0$ they have the smaller loss. Four teachers:
+# Waiting times follow $p(x)=e^{-x}$. We learn their mean, $1$, by stochastic gradient descent on $\ell_\theta(x)=\frac12(x-\theta)^2$, starting at
+# $\theta=0$, where short waits have the smaller loss: they are the easy ones. Four teachers:
 #
 # - *only easy*: show $x<1$ only. Target: a truncated law, of mean $1-\frac{1}{e-1}$;
 # - *easy more often*: draw from $q(x)=\frac32e^{-3x/2}$ and forget the weight. Target: $q$, of mean $\frac23$;
 # - the same *with the weight* $p/q=\frac23e^{x/2}$;
 # - *annealed*: only easy for a while, then everything.
 #
-# At the optimum the gradient is $1-x$, so plain sampling has a mean square of $1$, the weighted easy one
+# At the optimum the gradient is $1-x$. Plain sampling has the mean square $1$, the weighted easy teacher
 # $\int p^2(x-1)^2/q=\frac23\int e^{-x/2}(x-1)^2\mathrm dx=\frac{20}{3}$, and the best sampler of (a) only $(\int p\,|x-1|)^2=4/e^2$.
 
 # %%
@@ -148,6 +151,8 @@ def often_easy(n):  # x ~ q
 def to_target(x):   # p(x) / q(x)
     return torch.exp(0.5 * x) / 1.5
 
+
+# %%
 start, one = torch.zeros(20_000), torch.ones_like
 easy = sgd_mean(only_easy, one, start, 0.05, 200)
 annealed = sgd_mean(everything, one, easy, 0.05, 20)
@@ -156,6 +161,13 @@ weighted = sgd_mean(often_easy, to_target, start, 0.05, 200)
 
 
 # %% tags=["hide-input"]
+def gradient_noise(q, step=2e-4):
+    """∫ p² (x−1)² / q for a sampler q that need not be normalised, by the midpoint rule on [0, 80]."""
+    x = (torch.arange(400_000) + 0.5) * step
+    p, q = torch.exp(-x), q(x)
+    return (p**2 * (x - 1) ** 2 / q).sum() * step * q.sum() * step
+
+
 def check_chains():
     truncated = 1 - 1 / (math.e - 1)
     for name, chains, truth, by in (
@@ -170,23 +182,28 @@ def check_chains():
     claim("curriculum-annealed", "error of the mean 20 steps after the target is reached", m,
           0.95**20 * (truncated * (1 - 0.95**200) - 1), item="S0.27 E0.17",
           by="(1−η)^20 times the error before", se=se)
-    moment = integrate.quad(lambda x: math.exp(-2 * x) * (x - 1) ** 2 / (1.5 * math.exp(-1.5 * x)), 0, 80)[0]
-    claim("curriculum-easy-noise", "easy more often, re-weighted: mean squared gradient at θ = 1", moment, 20 / 3,
-          item="S0.27", by="closed form 20/3; plain sampling has 1", rtol=1e-8)
-    x = everything(400_000)
-    m, se = monte_carlo((x - 1).abs())  # p|x−1|/q_best is this constant, so the square is the moment
-    claim("curriculum-hard-noise", "the best sampler, hard more often: mean squared gradient at θ = 1", m**2,
-          4 / math.e**2, item="S0.27", by="closed form 4/e²; below plain sampling's 1", se=2 * m * se)
+    claim("curriculum-easy-noise", "easy more often, re-weighted: mean squared gradient at θ = 1",
+          gradient_noise(lambda x: torch.exp(-1.5 * x)), 20 / 3, item="S0.27",
+          by="closed form 20/3; plain sampling has 1", rtol=1e-6)
+
+    def tilted(power):
+        return gradient_noise(lambda x: torch.exp(-x) * (x - 1).abs() ** power)
+
+    claim("curriculum-hard-noise", "the best sampler, hard more often: mean squared gradient at θ = 1", tilted(1.0),
+          4 / math.e**2, item="S0.27", by="closed form 4/e²; below plain sampling's 1", rtol=1e-6)
+    claim("curriculum-hard-best", "the same for p|x−1|^0.8 and p|x−1|^1.2, over that",
+          torch.stack([tilted(0.8), tilted(1.2)]) / tilted(1.0), item="S0.27", by="above 1: the best is between",
+          at_least=1.01, at_most=1.05)
 
 
 check_chains()
 
 # %% [markdown]
-# The weighted teacher is right, and nearly seven times as noisy as no teacher at all. The teacher of hard examples,
-# re-weighted, is right with about half the noise. Once the target is reached, the easy start is forgotten at the rate of the theorem: after twenty steps an error of
+# The weighted teacher is right, and nearly seven times as noisy as no teacher at all. The sampler of hard examples, re-weighted, has about half the noise of
+# plain sampling. Once the target is reached, the easy start is forgotten at the rate of the theorem: after twenty steps an error of
 # {value}`curriculum-annealed:.3f` is left.
 #
-# Order alone is no innocent either. Here one pass over 200 quantiles of the same law, sorted from easy to hard:
+# Order alone is no innocent either. Here is one pass over 200 quantiles of the same law, sorted from easy to hard:
 
 # %%
 n, eta = 200, 0.05
@@ -203,36 +220,41 @@ claim("curriculum-order-mean", "running mean over sorted examples", running, sor
 claim("curriculum-order-constant", "constant step 0.05 over the same sorted examples", constant,
       (eta * (1 - eta) ** torch.arange(n - 1, -1, -1.0)) @ sorted_x, item="S0.27",
       by="weights η(1−η)^j; far from the mean of the examples", atol=1e-10)
-claim("curriculum-order-bias", "bias caused by nothing but the order", constant - running, item="S0.27",
-      by="the last of the sorted examples weigh most", at_least=1.0, at_most=3.0)
 
 # %% [markdown]
-# With a constant step, the learner who meets the longest waits last believes that the mean is {value}`curriculum-order-constant:.1f`. Shuffle, or let the step decay.
+# With a constant step, the learner who meets the longest waits last believes that the mean is {value}`curriculum-order-constant:.1f`. Shuffle, or let the step
+# decay.
 #
 # (sec-curriculum-pooling)=
 # ## What pooling does to noise and to signal
 #
-# The ladder of resolution is made by **average pooling**: $s\times s$ blocks of $x\in\mathbb R^d$ are replaced by their means, $u=Ax$, a matrix with
-# $m=d/s^2$ rows, each holding $s^2$ entries $1/s^2$. Hence $AA^\top=I_m/s^2$. Writing each mean back into its block gives $Px$ with $P=s^2A^\top A$, an orthogonal projection.
+# The ladder of resolution is made by **average pooling**: $s\times s$ blocks of $x\in\mathbb R^d$ are replaced by their means, $u=Ax$. The matrix $A$ has
+# $m=d/s^2$ rows, each with $s^2$ entries $1/s^2$, hence $AA^\top=I_m/s^2$. Writing each mean back into its block gives $Px$ with $P=s^2A^\top A$, an orthogonal
+# projection.
 #
 # :::{prf:theorem} Pooling and noise
 # :label: thm-curriculum-pooling
-# Let $z=x+\sigma\varepsilon$ with white noise $\varepsilon$, and let $x$ have covariance $\Sigma$. Write SNR for the mean variance of a signal pixel over that of a noise pixel.
+# Let $z=x+\sigma\varepsilon$ with white noise $\varepsilon$ independent of $x$, and let $x$ have covariance $\Sigma$. Write SNR for the mean variance of a signal
+# pixel over that of a noise pixel.
 #
 # (a) Pooled noise is white with standard deviation $\sigma/s$.
 #
-# (b) $\mathrm{SNR}(Az)=\mathrm{SNR}(z)\,\big(1+(s^2-1)\bar\rho\big)$, where $\bar\rho$ is the sum of the covariances over ordered pairs of different pixels of the same block, divided by
-# $(s^2-1)\operatorname{tr}\Sigma$: the mean correlation inside a block. The factor is $s^2$ if blocks are constant and $1$ if pixels are uncorrelated.
+# (b) $\mathrm{SNR}(Az)=\mathrm{SNR}(z)\,\big(1+(s^2-1)\bar\rho\big)$, where $\bar\rho$ is the sum of the covariances over ordered pairs of different pixels of
+# the
+# same block, divided by $(s^2-1)\operatorname{tr}\Sigma$. (If all variances are equal, $\bar\rho$ is the mean correlation within blocks.) The factor is $s^2$ if
+# blocks are constant and $1$ if their pixels are uncorrelated.
 #
-# (c) For Gaussian $x$ constant on blocks, $x=s^2A^\top u$, the noisy image tells exactly as much as the pooled one at noise $\sigma/s$:
-# $I(x;x+\sigma\varepsilon)=I(u;u+\tfrac{\sigma}{s}\varepsilon)$. With detail inside the blocks, $I(u;z)\ge I(u;Az)$.
+# (c) If $x$ is constant on blocks and $\varepsilon$ Gaussian, the noisy image tells about $u$ exactly as much as $u$ seen at noise $\sigma/s$:
+# $I(u;z)=I(u;u+\tfrac{\sigma}{s}\varepsilon')$. With detail inside the blocks, $I(u;z)\ge I(u;Az)$.
 # :::
 #
 # :::{prf:proof}
-# (a) $\operatorname{Cov}(A\varepsilon)=AA^\top=I/s^2$. (b) A block's mean has variance $s^{-4}$ times the sum of all covariances in the block. Adding over blocks, the diagonal gives
-# $\operatorname{tr}\Sigma/s^4$ and the rest $(s^2-1)\bar\rho\operatorname{tr}\Sigma/s^4$; divide by $m=d/s^2$ and by $\sigma^2/s^2$.
-# (c) $\log\det(I+s^4A^\top\Sigma_uA/\sigma^2)=\log\det(I+s^4\Sigma_uAA^\top/\sigma^2)=\log\det(I+s^2\Sigma_u/\sigma^2)$; the mutual information is half of it. The inequality is the
-# data-processing inequality, for $Az$ is a function of $z$.
+# (a) $\operatorname{Cov}(A\varepsilon)=AA^\top=I/s^2$. (b) A block's mean has variance $s^{-4}$ times the sum of all covariances in the block. Adding over
+# blocks,
+# the diagonal gives $\operatorname{tr}\Sigma/s^4$ and the rest $(s^2-1)\bar\rho\operatorname{tr}\Sigma/s^4$; divide by $m=d/s^2$ and by $\sigma^2/s^2$.
+# (c) The inequality is data processing, for $Az$ is a function of $z$. If $x=Px$, then $z-Pz=\sigma(I-P)\varepsilon$ is noise alone, and independent of $Pz$,
+# since
+# the noise is Gaussian and the two projections are orthogonal. So all that $z$ tells stands in $Pz$, that is in $Az=u+\sigma A\varepsilon$.
 # :::
 
 # %%
@@ -277,9 +299,8 @@ def check_pooling():
     smooth, white = snr(Sigma_u, 0.25) / snr(blocks, 1), snr(A @ A.T, 0.25) / snr(torch.eye(64), 1)
     claim("curriculum-snr-extremes", "gain for constant blocks, and for uncorrelated pixels",
           torch.stack([smooth, white]), torch.tensor([4.0, 1.0]), item="Q0.8", by="s² and 1", rtol=1e-12)
-    low = snr(pooling(8, 8) @ Sigma @ pooling(8, 8).T, (sigma / 8) ** 2) / snr(Sigma, sigma**2)
-    claim("curriculum-snr-all", "gain when all 64 pixels are pooled to one", low, item="Q0.8",
-          by="correlations over the whole image about cancel: gain near 1, not 64", at_least=0.9, at_most=1.1)
+    claim("curriculum-rho", "covariances inside 2×2 blocks of the digits, as a share of the variance", rho, item="Q0.8",
+          by="one for constant blocks, zero for uncorrelated pixels", at_least=0.24, at_most=0.26, digits=3)
     claim("curriculum-shift", "nats about blocky digits at noise 0.6, for an 8×8 image",
           information(blocks, 0.6), information(Sigma_u, 0.3), item="Q0.8",
           by="the 4×4 image at half the noise", rtol=1e-10, unit="nats")
@@ -291,18 +312,21 @@ def check_pooling():
 check_pooling()
 
 # %% [markdown]
-# On the digits 2×2 pooling improves the SNR by {value}`curriculum-snr-gain:.2f` and not by four, because neighbouring pixels
-# correlate with only about $\bar\rho=\frac14$: the noise variance falls fourfold, and of the signal variance only {value}`curriculum-snr-not-four:.2f` is left. What *does* gain
-# four is the part of the picture that pooling keeps. Both numbers are useful, for different questions. A schedule is set by the second: to destroy the global structure of a large image at the same time as that of a small
-# one, noise must be stronger. In terms of $\lambda=\log\mathrm{SNR}$, when the side grows by $s$,
+# On the digits 2×2 pooling improves the SNR by {value}`curriculum-snr-gain:.2f` and not by four, because neighbouring pixels correlate with only
+# $\bar\rho=$ {value}`curriculum-rho:.2f`: the noise variance falls fourfold, and of the signal variance only {value}`curriculum-snr-not-four:.2f` is left.
+# What *does*
+# gain four is the part $Px$ of the picture that pooling keeps, as (b) says for constant blocks. Each number answers its own question. A schedule is set by the
+# second: to destroy the global structure of a large image at the same time as that of a small one, noise must be stronger. In terms of
+# $\lambda=\log\mathrm{SNR}$, when the side grows by $s$ {cite:p}`hoogeboom2023`,
 #
 # $$
 # \lambda_{\text{large}}(t) = \lambda_{\text{small}}(t) - 2\log s, \qquad 2\log 2 = 1.386 .
 # $$ (eq-curriculum-shift)
 #
-# {numref}`fig-curriculum-shift` shows how well one constant does for real digits, whose blocks are not constant.
+# {numref}`fig-curriculum-shift` shows how well one constant does for real digits, whose blocks are not constant. The detail helps to see the means, so that
+# the digits need a shift about a fifth to a third larger.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curriculum-shift", "caption": "What a noisy image tells about the block means of a digit (Gaussian model of the digits). Noise at the same log SNR per pixel hides less of the large image; shifting the large image's schedule down by 2 log 2 brings the curves together."}, "image": {"alt": "Four rising curves of information in nats against the log signal-to-noise ratio of the small image. The curve for the large image shifted down nearly covers the one for the small image, the unshifted one lies above both, and the one shifted up lies far above."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curriculum-shift", "caption": "What a noisy image tells about the block means of a digit (Gaussian model of the digits). Noise at the same log SNR per pixel hides less of the large image; shifting the large image's schedule down by 2 log 2 nearly brings the curves together."}, "image": {"alt": "Four rising curves of information in nats against the log signal-to-noise ratio of the small image. The curve for the large image shifted down nearly covers the one for the small image, the unshifted one lies above both, and the one shifted up lies far above."}}
 detail = Sigma - Sigma @ A.T @ torch.linalg.solve(Sigma_u, A @ Sigma)  # Cov(x | u)
 unit = Sigma_u.diagonal().mean().sqrt()  # λ counts from the 4×4 image's signal
 
@@ -339,7 +363,7 @@ def needed_shift(lam):
 
 claim("curriculum-shift-digits", "shift that real digits need at λ = −1, 1, 3, 5, in units of 2 log 2",
       torch.tensor([needed_shift(v) for v in (-1.0, 1.0, 3.0, 5.0)]) / (2 * math.log(2)), item="Q0.8",
-      by="at most −1 by data processing; detail helps, so a little further", at_least=-1.4, at_most=-1.0)
+      by="at most −1 by data processing; detail helps, so further", at_least=-1.35, at_most=-1.17, digits=3)
 
 # %% [markdown]
 # (sec-curriculum-gan)=
@@ -360,234 +384,191 @@ claim("curriculum-shift-digits", "shift that real digits need at λ = −1, 1, 3
 # \end{aligned}
 # $$ (eq-curriculum-growing)
 #
-# At the equilibrium of stage $r$ the law of $P_rG(z)$ equals that of $P_rx$ ({ref}`ch-adversarial` proves the case $P=I$), and the detail is free. Only the last stage determines everything.
+# At the equilibrium of stage $r$ the law of $P_rG(z)$ equals that of $P_rx$ ({ref}`ch-adversarial` proves the case $P=I$), and the detail is free. Only the last
+# stage determines everything.
 #
 # :::{admonition} Erratum E0.17 · Two images are compared at one resolution, and the last one is the whole
 # :class: erratum
-# {item}`E0.17` **The notes give** {eq}`eq-curriculum-notes` alone. **Three things are missing.** *(i)* What $D$ compares with: if real images stay at full resolution, the fake ones lie in
-# the range of $P_r$, a set of volume zero, and a discriminator that measures the variance inside a block separates them perfectly, even if $G$ is *perfect* at its resolution. The Jensen–Shannon divergence is then
-# $\log2$ whatever $G$ does. If instead the real images are brought to size by keeping every $s$-th pixel, the shapes fit, $D$ cannot separate, and the optimum is *wrong*: $G$ learns the law of single pixels rather than of means.
-# *(ii)* The loss is the non-saturating one; it is not $-V$ for the value $V$ of the minimax game that the notes state before ({ref}`ch-adversarial`). *(iii)* The end:
-# if $r(t)$ never reaches the full resolution, no amount of training closes the gap of {eq}`eq-curriculum-gap`. The cells below execute all three.
+# {item}`E0.17` **The notes give** {eq}`eq-curriculum-notes` alone. **Three things are missing.**
+#
+# *(i)* What $D$ compares with. If real images stay at full resolution, the fake ones lie in the range of $P_r$. A discriminator that measures the variance
+# inside a block separates the two even if $G$ is *perfect* at its resolution, and the Jensen–Shannon divergence is $\log2$ whatever $G$ does. If instead real
+# images are brought to size by keeping every $s$-th pixel, the shapes fit but the optimum is *wrong*: $G$ learns the law of single pixels rather than of means.
+#
+# *(ii)* The loss is the non-saturating one. It is not $-V$ for the value $V$ of the minimax game that the notes state before ({ref}`ch-adversarial`).
+#
+# *(iii)* The end. If $r(t)$ never reaches the full resolution, a gap remains that no training closes: {eq}`eq-curriculum-gap`.
+#
+# The next cells execute all three.
 # :::
 #
-# For *(iii)*, any law $q$ on the range of $P$ satisfies
+# For *(iii)*, let $q$ be any law on the range of $P$, and write $Pp$ for the law of $Px$. Then
 #
 # $$
-# W_2^2(p, q) \;\ge\; \mathbb E_p\big[\lVert x-Px\rVert^2\big] = \operatorname{tr}\big((I-P)\,\mathbb E[xx^\top]\big),
+# W_2^2(p, q) = \mathbb E_p\big[\lVert x-Px\rVert^2\big] + W_2^2(Pp, q),
+# \qquad \mathbb E_p\big[\lVert x-Px\rVert^2\big]= \operatorname{tr}\big((I-P)\,\mathbb E[xx^\top]\big),
 # $$ (eq-curriculum-gap)
 #
-# because $Px$ is the closest point there; the law of $Px$ attains it. The same holds for the Fréchet distance of moments, which is $W_2^2$ between Gaussians.
+# because $\lVert x-y\rVert^2=\lVert x-Px\rVert^2+\lVert Px-y\rVert^2$ for every $y=Py$, and every coupling of $Px$ and $y$ comes from one of $x$ and $y$. The
+# same holds for the Fréchet distance, which is $W_2^2$ between the Gaussians with the same moments.
+#
+# The cell plays a generator that is perfect at 4×4: it shows fresh real digits, pooled. A discriminator (a small classifier, trained on half of the images
+# and tested on the other half) compares them with real digits in the three ways.
 
 # %%
-rho_toy, tau = 0.25, 1e-3  # four unit-variance pixels; tiny noise on both sides
-pooled_std = math.sqrt((1 + 3 * rho_toy) / 4)  # what G should learn
+P4 = 4 * A.T @ A                                     # (64, 64) 4×4, written back
+test, fresh = data.test.x / 16, data.validation.x / 16
+perfect = fresh @ P4                                 # what a perfect G makes
 
+def every_second(x):
+    """Keep one pixel of each 2×2 block, written back; (n, 64) -> (n, 64)."""
+    kept = x.reshape(-1, 8, 8)[:, ::2, ::2]
+    return kept.repeat_interleave(2, 1).repeat_interleave(2, 2).flatten(1)
 
-def normal(std, grid):
-    return -0.5 * (grid / std) ** 2 - math.log(std) - 0.5 * math.log(2 * math.pi)
-
-
-def best_std(real_std):
-    """The std of a Gaussian generator that minimises JS, on a grid of stds."""
-    grid, stds = torch.linspace(-9, 9, 2001), torch.linspace(0.3, 1.3, 201)
-    gaps = [
-        js_quadrature(normal(real_std, grid), normal(float(v), grid), grid)
-        for v in stds
-    ]
-    return stds[torch.stack(gaps).argmin()]
-
-
-# one detail coordinate, (x₁ − x₂)/√2: variance 1 − ρ in reality, none in a pooled fake
-fine = torch.sinh(torch.linspace(-12, 12, 20_001)) * (9 / math.sinh(12))
-separate = js_quadrature(
-    normal(math.sqrt(1 - rho_toy + tau**2), fine), normal(tau, fine), fine
-)
-
-P4 = 4 * A.T @ A  # (64, 64) 4×4, written back
-test, perfect = (
-    data.test.x / 16,
-    data.validation.x / 16 @ P4,
-)  # “G”: fresh real digits, pooled
+seen = {"pooled": test @ P4, "full": test, "every second": every_second(test)}
+accuracy = {k: c2st(real, perfect, generator=gen) for k, real in seen.items()}
 
 
 # %% tags=["hide-input"]
 def check_erratum():
-    claim("curriculum-matched", "best std of a pixel if real images are pooled too", best_std(pooled_std), pooled_std,
-          item="E0.17", by="√((1+3ρ)/4), to the grid's step", atol=5e-3)
-    claim("curriculum-subsampled", "wrong: best std if real images keep every second pixel", best_std(1.0), 1.0,
-          item="E0.17", by="a single pixel's std", atol=5e-3)
-    wrong = kl_gaussian(torch.zeros(1), torch.eye(1) * pooled_std**2, torch.zeros(1), torch.eye(1))
-    claim("curriculum-subsampled-kl", "KL from the law of means to the one learnt by subsampling", wrong,
-          0.5 * (pooled_std**2 - 1 - math.log(pooled_std**2)), item="E0.17", by="closed form", atol=1e-12,
-          unit="nats")
-    claim("curriculum-separate", "JS in one detail coordinate, pooled fake against full real, as a share of log 2",
-          separate / math.log(2), item="E0.17", by="→ 1 as the noise vanishes", at_least=0.98, at_most=1.0)
-    both = c2st(test, perfect, generator=gen), c2st(test @ P4, perfect, generator=gen)
-    claim("curriculum-c2st-printed", "perfect 4×4 generator, real digits at 8×8: held-out accuracy of a classifier",
-          both[0], item="E0.17", by="one half is indistinguishable, one is separated", at_least=0.97, stable=False)
-    claim("curriculum-c2st-matched", "the same generator, real digits pooled too", both[1], 0.5, item="E0.17",
-          by="one half: both are real", se=0.5 / math.sqrt(360), stable=False)
+    claim("curriculum-c2st-matched", "perfect 4×4 generator, real digits pooled: held-out accuracy of a classifier",
+          accuracy["pooled"], 0.5, item="E0.17", by="one half: both are real", se=0.5 / math.sqrt(360), stable=False)
+    claim("curriculum-c2st-printed", "the same generator, real digits at full resolution", accuracy["full"], item="E0.17",
+          by="one half is indistinguishable, one is separated", at_least=0.97, stable=False)
+    claim("curriculum-c2st-subsampled", "the same generator, every second pixel of real digits", accuracy["every second"],
+          item="E0.17", by="one half is indistinguishable: the perfect one is rejected", at_least=0.88, stable=False)
     logit = torch.tensor(-4.0, requires_grad=True)  # D(fake) = sigmoid(−4)
     saturating = torch.autograd.grad(-softplus(logit), logit)[0]  # log(1 − D)
     notes = torch.autograd.grad(softplus(-logit), logit)[0]  # −log D
     claim("curriculum-nonsaturating", "gradient of −log D over that of log(1−D), at a logit of −4", notes / saturating,
           math.exp(4), item="E0.17", by="(1−D)/D = e^4: same sign, another game", rtol=1e-10)
-    mean = test.mean(0)
-    second = torch.cov(test.T) + torch.outer(mean, mean)
-    rest = torch.eye(64) - P4
+    second = torch.cov(test.T) + torch.outer(test.mean(0), test.mean(0))
+    gap = ((torch.eye(64) - P4) @ second).trace()
     claim("curriculum-gap", "Fréchet distance from the test digits to the same digits at 4×4",
-          frechet_distance(test, test @ P4), (rest @ second).trace(), item="E0.17",
+          frechet_distance(test, test @ P4), gap, item="E0.17",
           by="tr((I−P) E[xx^T]), from the moments", rtol=1e-6, unit="squared pixel units")
-    learnt = frechet_distance(test, perfect)
-    claim("curriculum-gap-fresh", "fresh digits at 4×4: distance above that bound", learnt - (rest @ second).trace(),
-          item="E0.17", by="the bound holds for every law on 4×4 images; sampling noise on top", at_least=0.0,
-          at_most=0.15, unit="squared pixel units")
+    claim("curriculum-gap-fresh", "Fréchet distance from the test digits to fresh digits at 4×4",
+          frechet_distance(test, perfect), gap + frechet_distance(test @ P4, perfect), item="E0.17",
+          by="Pythagoras: the gap, plus the distance at 4×4", rtol=1e-6, unit="squared pixel units")
 
 
 check_erratum()
 
 # %% [markdown]
-# A perfect generator of 4×4 digits looks perfect to a classifier that sees real digits pooled, and is caught at once by one that does not. It is also
-# {value}`curriculum-gap:.1f` squared pixel units away from the digits, forever.
+# The perfect generator passes where real digits are pooled, is caught at once where they are not, and is rejected in favour of a wrong one where pixels are
+# skipped. As long as it stays at 4×4 it is {value}`curriculum-gap:.1f` squared pixel units away from the digits.
 #
 # ### Does it pay? The whole loop
 #
-# The rules. *Four plans*: full resolution throughout; growing, 2×2 for the first sixth of the steps and 4×4 for the second; the loss as printed, with
-# pooled fakes and unpooled real digits during these stages; and growing that stops at 4×4. *Six seeds*; a plan shares with the others its seed's first weights, batches and noise, so that differences are paired. *Same compute*: equal steps of equal cost, since $P_r$ is one more matrix. *Nothing tuned for the
-# curriculum*: the step size was picked from two for the plan at full resolution by its validation distance. All 24 networks train at once, as stacks of matrices.
+# The rules. *Three plans*: full resolution throughout; growing, 2×2 for the first sixth of the steps and 4×4 for the second; and the loss as printed, which
+# sees pooled fakes and unpooled real digits during these two stages. *Eight seeds*: within a seed the plans share the first weights, batches and noise,
+# so that differences are paired. *Same compute*: equal steps of equal cost, since $P_r$ is one more matrix. *Same step size*, not tuned for any plan. As is
+# usual, the generator that is judged has the running mean of the weights {cite:p}`karras2018`. All 24 networks train at once, as stacks of matrices (folded).
 
-# %%
-SEEDS = 6
+# %% tags=["hide-input"]
+SEEDS = 8
 
 
-def new_layers(sizes, plans, last=1.0):
-    """Weights (plans·seeds, in, out) and biases: each plan starts from the same
-    seeds."""
+def new_layers(sizes, last=1.0):
+    """Weights (3·SEEDS, in, out) and biases: each of three plans starts from the same seeds."""
     params = []
     for a, b in itertools.pairwise(sizes):
         params.append(math.sqrt(2 / a) * torch.randn(SEEDS, a, b, generator=gen))
         params.append(torch.zeros(SEEDS, 1, b))
     params[-2] *= last
-    return [p.float().repeat(plans, 1, 1).requires_grad_() for p in params]
+    return [shared(p).requires_grad_() for p in params]
 
 
 def stacked_mlp(params, x, activation):
-    """x (plans·seeds, batch, in) -> (plans·seeds, batch, out): one network per
-    matrix of the stack."""
+    """x (3·SEEDS, batch, in) -> (3·SEEDS, batch, out): one network per matrix of the stack."""
     for W, b in zip(params[:-2:2], params[1:-2:2], strict=True):
         x = activation(torch.baddbmm(b, x, W))
     return torch.baddbmm(params[-1], x, params[-2])
 
 
-def shared(draw, plans):
-    """The same draw (seeds, ...) for every plan: (plans·seeds, ...)."""
-    return draw.float().repeat(plans, *[1] * (draw.ndim - 1))
+def shared(draw):
+    """The same draw (SEEDS, ...) for every plan: (3·SEEDS, ...), in single precision."""
+    return draw.float().repeat(3, *[1] * (draw.ndim - 1))
+
+
+def generate(G, n, generator):
+    """Images (3·SEEDS, n, 64) in [0, 1]."""
+    z = shared(torch.randn(SEEDS, n, 16, generator=generator))
+    return torch.sigmoid(stacked_mlp(G, z, lambda h: leaky_relu(h, 0.2)))
+
+
+def judge(D, x):
+    """Logits (3·SEEDS, n, 1)."""
+    return stacked_mlp(D, x, lambda h: leaky_relu(h, 0.2))
+
+
+def distances(real, G, seed):
+    """Fréchet distance of the pixels at full resolution, (3, SEEDS)."""
+    with torch.no_grad():
+        fakes = generate(G, len(real), torch.Generator().manual_seed(seed)).double()
+    return torch.stack([frechet_distance(real, x) for x in fakes]).reshape(3, SEEDS)
 
 
 # %%
-GAN_PLANS = ["full resolution", "growing", "as printed", "stops at 4×4"]
-GAN_STEPS, BATCH = 1500, 32
-P = {
-    r: ((8 // r) ** 2 * pooling(8, 8 // r).T @ pooling(8, 8 // r)).float()
-    for r in (2, 4, 8)
-}
-
+GAN_PLANS, GAN_STEPS, BATCH = ["full resolution", "growing", "as printed"], 1500, 32
+rows = {r: pooling(8, 8 // r) for r in (2, 4, 8)}            # A_r, (r², 64)
+P = {r: (64 // r**2 * A_r.T @ A_r).float() for r, A_r in rows.items()}
 
 def r_of(step):
     """The curriculum r(t)."""
     return 2 if step < GAN_STEPS // 6 else 4 if step < GAN_STEPS // 3 else 8
 
-
 def views(step):
-    """Projections (24, 64, 64) through which D sees real and fake images, plan by
-    plan."""
+    """Projections (3·SEEDS, 64, 64) through which D sees real and fake images."""
     r = r_of(step)
-    real, fake = (8, r, 8, min(r, 4)), (8, r, r, min(r, 4))
-    return [
-        torch.stack([P[k] for k in side]).repeat_interleave(SEEDS, 0)
-        for side in (real, fake)
-    ]
-
-
-def generate(G, n, generator):
-    z = torch.randn(SEEDS, n, 16, generator=generator)
-    return torch.sigmoid(
-        stacked_mlp(G, shared(z, 4), lambda h: leaky_relu(h, 0.2))
-    )  # (24, n, 64)
-
-
-def judge(D, x):
-    return stacked_mlp(D, x, lambda h: leaky_relu(h, 0.2))  # logits (24, n, 1)
-
-
-# %%
-def distances(real, G, seed):
-    """Fréchet distance of the pixels at full resolution, (plans, seeds)."""
-    with torch.no_grad():
-        fakes = generate(G, len(real), torch.Generator().manual_seed(seed)).double()
-    return torch.stack([frechet_distance(real, x) for x in fakes]).reshape(4, SEEDS)
+    real, fake = (P[8], P[r], P[8]), (P[8], P[r], P[r])  # one entry per plan
+    return [torch.stack(side).repeat_interleave(SEEDS, 0) for side in (real, fake)]
 
 
 # %%
 def train_gans():
-    G, D = (
-        new_layers([16, 64, 64, 64], 4, last=0.5),
-        new_layers([64, 64, 64, 1], 4, last=0.5),
-    )
-    adam_G, adam_D = (
-        torch.optim.Adam(p, lr=5e-4, betas=(0.5, 0.99)) for p in (G, D)
-    )
+    G, D = new_layers([16, 64, 64, 64], 0.5), new_layers([64, 64, 64, 1], 0.5)
+    averaged = [p.detach().clone() for p in G]
+    adam_G, adam_D = (torch.optim.Adam(p, lr=5e-4, betas=(0.5, 0.99)) for p in (G, D))
     digits_01, curve = data.train.x / 16, []
     for step in range(GAN_STEPS):
         see_real, see_fake = views(step)
         pick = torch.randint(len(digits_01), (SEEDS, BATCH), generator=gen)
-        real = shared(digits_01[pick], 4) @ see_real
+        real = shared(digits_01[pick]) @ see_real
         fake = generate(G, BATCH, gen) @ see_fake
-        # D: log D(P x) + log(1 − D(P G(z))), with softplus(−l) = −log D
+        # D ascends log D(P x) + log(1 − D(P G(z))); softplus(−l) = −log D
         loss_D = softplus(-judge(D, real)) + softplus(judge(D, fake.detach()))
         adam_D.zero_grad()
-        loss_D.mean(
-            (1, 2)
-        ).sum().backward()  # a sum over networks: no gradient crosses
+        loss_D.mean((1, 2)).sum().backward()  # a sum over networks: no gradient crosses
         adam_D.step()
-        # G: −log D(P G(z))
+        # G descends −log D(P G(z))
         loss_G = softplus(-judge(D, fake)).mean((1, 2)).sum()
         for p, g in zip(G, torch.autograd.grad(loss_G, G), strict=True):
             p.grad = g
         adam_G.step()
+        torch._foreach_lerp_(averaged, [p.detach() for p in G], 0.01)
         if (step + 1) % (GAN_STEPS // 6) == 0:
-            curve.append(distances(data.validation.x / 16, G, 7))
-    return G, torch.stack(curve)  # (6, 4, seeds)
-
+            curve.append(distances(data.validation.x / 16, averaged, 7))
+    return averaged, torch.stack(curve)  # (6, 3, SEEDS)
 
 G, gan_curve = train_gans()
 
 
 # %% [markdown]
-# The verdict is given once, on the test digits: the Fréchet distance of pixels, that of the features of a small classifier trained on the training digits, and a classifier two-sample test ({ref}`ch-evaluation`) on images rounded to the digits' 17 levels.
-# Each difference to the first plan has six paired values $\Delta_i$, hence the interval $\bar\Delta \pm t_{0.975,5}\,\hat s/\sqrt6$.
+# The verdict is given once, on the test digits, by three judges: the Fréchet distance of pixels, that of the features of a small classifier trained on the
+# training digits, and a classifier two-sample test ({ref}`ch-evaluation`) on images rounded to the digits' 17 levels. Each difference to the first plan has
+# $n=8$ paired values $\Delta_i$, hence the interval $\bar\Delta \pm t_{0.975,\,n-1}\,\hat s/\sqrt n$.
 
-# %%
+# %% tags=["hide-input"]
 def paired_interval(differences):
     """Mean and half-width of the 95 % t-interval of paired differences (seeds,)."""
     n = len(differences)
-    return differences.mean(), stats.t.ppf(
-        0.975, n - 1
-    ) * differences.std() / math.sqrt(n)
+    return differences.mean(), stats.t.ppf(0.975, n - 1) * differences.std() / math.sqrt(n)
 
 
-classifier = torch.nn.Sequential(
-    torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10)
-)
-_ = fit(
-    lambda b: torch.nn.functional.cross_entropy(classifier(b[0]), b[1]),
-    classifier.parameters(),
-    (data.train.x / 16, data.train.y),
-    steps=500,
-    lr=5e-3,
-    generator=gen,
-)
+classifier = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+_ = fit(lambda b: cross_entropy(classifier(b[0]), b[1]), classifier.parameters(),
+        (data.train.x / 16, data.train.y), steps=500, lr=5e-3, generator=gen)
 
 
 def features(x):  # (n, 64) -> (n, 32)
@@ -595,111 +576,109 @@ def features(x):  # (n, 64) -> (n, 32)
 
 
 fakes = generate(G, 360, torch.Generator().manual_seed(9)).detach().double()
-by_pixels = torch.stack([frechet_distance(test, x) for x in fakes]).reshape(
-    4, SEEDS
-)
-by_features = torch.stack(
-    [frechet_distance(features(test), features(x)) for x in fakes]
-).reshape(4, SEEDS)
-by_c2st = [
-    c2st(data.test.x, (16 * x).round(), generator=torch.Generator().manual_seed(3))
-    for x in fakes[:12]
-]
-by_c2st = torch.tensor(by_c2st).reshape(2, SEEDS)
+by_pixels = torch.stack([frechet_distance(test, x) for x in fakes]).reshape(3, SEEDS)
+by_features = torch.stack([frechet_distance(features(test), features(x)) for x in fakes]).reshape(3, SEEDS)
+by_c2st = torch.tensor([c2st(data.test.x, (16 * x).round(), generator=torch.Generator().manual_seed(3))
+                        for x in fakes[: 2 * SEEDS]]).reshape(2, SEEDS)
 
 
 # %% tags=["hide-input"]
 def check_gans():
     for plan, name, low, high, by in (
-        (1, "growing", -0.8, 1.8, "zero is no gain; the plan at full resolution has some 3 to 4"),
-        (2, "printed", 1.0, 9.0, "worse: two stages of learning from a discriminator that cannot be fooled"),
-        (3, "stops", 0.6, 4.0, "worse: nobody looks at the detail"),
+        (1, "growing", -0.4, 0.6, "zero is no gain; the plan at full resolution has some 2.2"),
+        (2, "printed", 0.5, 3.0, "worse: two stages of learning from a discriminator that cannot be fooled"),
     ):
         claim(f"curriculum-gan-{name}", f"mean change of the Fréchet distance by the plan “{GAN_PLANS[plan]}”",
               (by_pixels[plan] - by_pixels[0]).mean(), item="S0.27 E0.17", by=by, at_least=low, at_most=high,
               stable=False)
     centre, half = paired_interval(by_pixels[1] - by_pixels[0])
-    claim("curriculum-gan-lower-end", "lower end of the 95 % interval for growing − full resolution",
-          centre - half, item="S0.27", by="the gain that six seeds leave possible: at most 1", at_least=-1.0,
+    claim("curriculum-gan-lower-end", "lower end of the 95 % interval for growing − full resolution, over the latter",
+          (centre - half) / by_pixels[0].mean(), item="S0.27", by="no more than a third better", at_least=-0.33,
           stable=False)
-    claim("curriculum-gan-upper-end", "upper end of the same interval", centre + half, item="S0.27",
-          by="positive: a loss is possible too", at_least=0.1, stable=False)
+    claim("curriculum-gan-upper-end", "upper end of the same interval", (centre + half) / by_pixels[0].mean(),
+          item="S0.27", by="positive: a loss is possible too", at_least=0.02, stable=False)
     centre, half = paired_interval(by_features[1] - by_features[0])
-    claim("curriculum-gan-features", "the same in a classifier's features, relative to full resolution",
-          (centre - half) / by_features[0].mean(), item="S0.27", by="no more than 30 % better", at_least=-0.3,
+    claim("curriculum-gan-features", "lower end of the interval in a classifier's features, relative likewise",
+          (centre - half) / by_features[0].mean(), item="S0.27", by="no more than one half better", at_least=-0.5,
           stable=False)
     claim("curriculum-gan-printed-all", "seeds in which the loss as printed ends farther off than full resolution",
-          (by_pixels[2] > by_pixels[0]).sum(), item="E0.17", by="of six", at_least=5, stable=False)
+          (by_pixels[2] > by_pixels[0]).sum(), item="E0.17", by="of eight", at_least=7, stable=False)
     claim("curriculum-gan-c2st", "smallest C2ST accuracy of the first two plans", by_c2st.min(), item="S0.27",
           by="one half would be indistinguishable", at_least=0.9, stable=False)
     first = gan_curve[0].mean(1)
     claim("curriculum-gan-first", "validation distance after the 2×2 stage over that at full resolution",
-          first[1] / first[0], item="S0.27", by="detail not yet seen", at_least=1.05, at_most=1.8, stable=False)
+          first[1] / first[0], item="S0.27", by="detail not yet seen", at_least=1.5, at_most=4.0, stable=False)
 
 
 check_gans()
 
 
 # %% [markdown]
-# **No gain.** The interval of growing minus full resolution contains improvements of at most one unit, out of three to four, and losses as well; in the classifier's features the gain is at most 30 %, if there is any. The two mistakes
-# are not harmless: the loss as printed ends farther off in nearly every seed, although its last two thirds are the correct game, and the plan
-# that stops at 4×4 pays for detail that nobody looked at. The classifier two-sample test tells real from generated in over 90 % of the cases for both good plans, and thus ranks neither.
+# **No gain.** The mean change is small against the distance itself; the interval reaches from an improvement of at most a third to a loss. The classifier's
+# features leave room for an improvement of at most a half. The mistake is not harmless: the loss as printed ends farther off in nearly every seed, although
+# its last two thirds are the correct game. The two-sample test tells real from generated in over 90 % of the cases for both good plans, and thus ranks neither.
 #
-# What this short run suffices for: to show the loop and its two traps, and to exclude a large gain *here*. It says nothing about large images. There
-# the ladder has two advantages that ours lacks: a convolution at half the side costs a quarter, so that our schedule would cost
-# $\frac16\cdot\frac1{16}+\frac16\cdot\frac14+\frac23=0.72$ of a run at full resolution; and stability at $1024^2$ pixels was the original reason {cite:p}`karras2018`. Two years later the same group
-# found artefacts caused by the growing and abandoned it for an architecture with paths to all resolutions at once {cite:p}`karras2020`.
+# This short run shows the loop and its trap, and excludes a large gain *here*. It says nothing about large images. There the ladder has two advantages
+# that ours lacks. A convolution at half the side costs a quarter, so that our schedule would cost
+# $\frac16\cdot\frac1{16}+\frac16\cdot\frac14+\frac23=0.72$ of a run at full resolution. And stability at $1024^2$ pixels was the original reason
+# {cite:p}`karras2018`. Two years later the same group found artefacts caused by the growing and abandoned it for an architecture with paths to all resolutions
+# at once {cite:p}`karras2020`.
 #
 # (sec-curriculum-noise)=
 # ## Noise level as a curriculum
 #
-# A diffusion model learns to recover noise at every level. With $\gamma=-\log\mathrm{SNR}$, and $\alpha^2=1/(1+e^{\gamma})$, $\sigma^2=1-\alpha^2$, it sees $z_\gamma=\alpha y+\sigma\varepsilon$ and predicts $\varepsilon$.
-# Some levels are easier than others, and each training step chooses its levels: a ready-made dial.
+# A diffusion model learns to recover noise at every level. With $\gamma=-\log\mathrm{SNR}$, $\alpha^2=1/(1+e^{\gamma})$ and $\sigma^2=1-\alpha^2$, it sees
+# $z_\gamma=\alpha y+\sigma\varepsilon$ and predicts $\varepsilon$. Some levels are easier than others, and each training step chooses its levels: a ready-made
+# dial.
 #
 # ### When the choice changes the answer
 #
-# First the smallest model, $\hat\varepsilon=a\,z$ with one number $a$ for all levels, on $y\sim\mathcal N(0,1)$. Let $\alpha=\cos\varphi$, $\sigma=\sin\varphi$. Since $\mathbb E[z^2]=1$ and
-# $\mathbb E[z\varepsilon]=\sin\varphi$, the least squares answer is $a^\star=\mathbb E[w\sin\varphi]/\mathbb E[w]$: the *average* of what each level wants, under the weighting used. Three
-# teachers: uniform on $[0,\frac\pi2]$; only the noisy half; and the density $q(\varphi)=\sin\varphi$, without and with the weight $p/q=\frac{2}{\pi\sin\varphi}$.
+# First the smallest model, $\hat\varepsilon=a\,z$ with one number $a$ for all levels, on $y\sim\mathcal N(0,1)$. Let $\alpha=\cos\varphi$, $\sigma=\sin\varphi$.
+# Since $\mathbb E[z^2]=1$ and $\mathbb E[z\varepsilon]=\sin\varphi$, the least squares answer is
+# $a^\star=\mathbb E[w\sin\varphi]/\mathbb E[w]$: the *average* of what each level wants, under the weighting used. Four teachers:
+#
+# - *uniform* on $[0,\frac\pi2]$, with $a^\star=\frac2\pi$;
+# - *noisy half*: uniform on $[\frac\pi4,\frac\pi2]$, with $a^\star=\frac{2\sqrt2}\pi$;
+# - *noisy more often*: from the noisy half with probability $\frac34$, with $a^\star=\frac{1+\sqrt2}\pi$;
+# - the same *re-weighted*, with $w=\frac23$ in the noisy half and $w=2$ in the clean one.
 
 # %%
 def best_slope(phi, weight):
-    """Weighted least squares of ε on z = cos φ y + sin φ ε; also its standard
-    error."""
+    """Weighted least squares of ε on z = cos φ y + sin φ ε, with its s.e."""
     y, eps = torch.randn(2, len(phi), generator=gen)
     z = phi.cos() * y + phi.sin() * eps
     a = (weight * z * eps).mean() / (weight * z**2).mean()
     residual = weight * z * (eps - a * z)
     return a, residual.std() / math.sqrt(len(phi)) / (weight * z**2).mean()
 
-
 u = uniform(400_000)
+noisy = (uniform(400_000) < 0.75).double()           # 1: from the noisy half
+often = (noisy + u) * math.pi / 4
 slopes = {
     "uniform": best_slope(u * math.pi / 2, one(u)),
     "noisy-half": best_slope((1 + u) * math.pi / 4, one(u)),
-    "unweighted": best_slope(torch.acos(1 - u), one(u)),
-    "reweighted": best_slope(
-        torch.acos(1 - u), 2 / (math.pi * torch.acos(1 - u).sin())
-    ),
+    "noisy-often": best_slope(often, one(u)),
+    "reweighted": best_slope(often, 2 - 4 / 3 * noisy),
 }
 
 # %% tags=["hide-input"]
 for name, truth, by in (
     ("uniform", 2 / math.pi, "closed form 2/π"),
     ("noisy-half", 2 * math.sqrt(2) / math.pi, "closed form 2√2/π: another objective"),
-    ("unweighted", math.pi / 4, "closed form π/4: another objective"),
+    ("noisy-often", (1 + math.sqrt(2)) / math.pi, "closed form (1+√2)/π: another objective"),
     ("reweighted", 2 / math.pi, "closed form 2/π, whatever the sampler"),
 ):
     claim(f"curriculum-slope-{name}", f"best slope for all noise levels, teacher “{name.replace('-', ' ')}”",
           slopes[name][0], truth, item="S0.27 Q0.8", by=by, se=float(slopes[name][1]))
 
 # %% [markdown]
-# A model with a slope of its own for each level, $a(\varphi)=\sin\varphi$, would not mind: each level's optimum is the same under any weight that is not zero. Real networks lie between. The closer they come to such freedom, the
-# less the weights change the target and the more they change only the road.
+# A model with a slope of its own for each level, $a(\varphi)=\sin\varphi$, would not mind: each level's optimum is the same under any positive weight. Real
+# networks lie between. The closer they come to such freedom, the less the weights change the target and the more they change only the road.
 #
 # ### The bound, with a Gaussian to check it
 #
-# Rotate the digits to their principal axes and scale them, $y$ with variances $c_1,\dots,c_{64}$. For any predictor $\hat\varepsilon$ the negative log-likelihood of a diffusion model in continuous time is at most {cite:p}`kingma2021`
+# Rotate the digits to their principal axes and scale them: $y$ with variances $c_1,\dots,c_{64}$. For any predictor $\hat\varepsilon$ the negative log-likelihood
+# of a diffusion model in continuous time is at most {cite:p}`kingma2021`
 #
 # $$
 # \mathrm{VLB}(y) =
@@ -708,16 +687,18 @@ for name, truth, by in (
 # + \tfrac12\int_{\gamma_0}^{\gamma_1}\mathbb E\big[\lVert\varepsilon-\hat\varepsilon(z_\gamma,\gamma)\rVert^2\big]\,\mathrm d\gamma .
 # $$ (eq-curriculum-vlb)
 #
-# The integral is the limit of KL divergences between Gaussians of equal variance: a step from SNR $e^{-\gamma}$ to $e^{-\gamma}+\mathrm d(e^{-\gamma})$ costs half that increase times $\lVert y-\hat y\rVert^2=e^{\gamma}\lVert\varepsilon-\hat\varepsilon\rVert^2$.
-# No time appears: only $\gamma$ at the ends and what is between. For the ends we take the Gaussian's own laws, $p(z_{\gamma_1})=\mathcal N(0,\alpha^2c+\sigma^2)$ and the posterior of $y$ given $z_{\gamma_0}$ under
-# $\mathcal N(0,c)$, and for a first predictor the Gaussian's, $\hat\varepsilon_i=\sigma z_i/(\alpha^2c_i+\sigma^2)$. Then all three terms need only second moments, and
-# their sum must be the Gaussian's own negative log-likelihood, for any data and any $\gamma_0<\gamma_1$.
+# The integral is the limit of KL divergences between Gaussians of equal variance: a step from SNR $e^{-\gamma}$ to $e^{-\gamma}+\mathrm d(e^{-\gamma})$ costs
+# half that increase times $\lVert y-\hat y\rVert^2=e^{\gamma}\lVert\varepsilon-\hat\varepsilon\rVert^2$. No time appears: only $\gamma$ at the ends and what is
+# between.
+#
+# For the ends we take the Gaussian's own laws, $p(z_{\gamma_1})=\mathcal N(0,\alpha^2c+\sigma^2)$ and the posterior of $y$ given $z_{\gamma_0}$ under
+# $\mathcal N(0,c)$. For a first predictor we also take the Gaussian's, $\hat\varepsilon_i=\sigma z_i/(\alpha^2c_i+\sigma^2)$. Then all three terms need only
+# second moments. Their sum must be the Gaussian's own negative log-likelihood, for any data and any $\gamma_0<\gamma_1$, for the reverse process is then
+# exactly that of Gaussian data.
 
 # %%
-train, validation, test_x = (
-    dequantise(part.x, generator=gen)
-    for part in (data.train, data.validation, data.test)
-)
+parts = data.train, data.validation, data.test
+train, validation, test_x = (dequantise(part.x, generator=gen) for part in parts)
 mean = train.mean(0)
 c, V = torch.linalg.eigh(torch.cov(train.T, correction=0))
 scale = c.mean().sqrt()
@@ -737,8 +718,7 @@ def gaussian_eps(z, gamma, c):
 
 # %% tags=["hide-input"]
 def ends(m2):
-    """The first two terms of the bound in nats, from second moments m2 (64,) of
-    y."""
+    """The first two terms of the bound in nats, from second moments m2 (64,) of y."""
     g0, g1 = torch.tensor([low, high])
     a2, s2 = torch.sigmoid(-g1), torch.sigmoid(g1)
     v = a2 * c + s2
@@ -780,35 +760,36 @@ claim("curriculum-vlb-no-half", "wrong: without the ½ of the integral the bound
       unit="nats")
 
 # %% [markdown]
-# So {eq}`eq-curriculum-vlb` is right to the fourth digit, and the baseline is {value}`curriculum-vlb-bpd:.2f` bits per pixel, the Gaussian of {ref}`ch-density`.
+# So {eq}`eq-curriculum-vlb` holds to the accuracy of the quadrature, and the baseline is {value}`curriculum-vlb-bpd:.2f` bits per pixel, the Gaussian of
+# {ref}`ch-density`.
 #
 # ### Easy noise first, against the same compute
 #
-# The network adds to the Gaussian's answer a correction of the right size, which starts at zero. *Plans*: every step draws $\gamma$ uniformly from a window, stratified over the batch;
-# the window is everything (*uniform*); or it starts as the noisiest quarter and grows linearly to everything during the first half of the run (*easy first*);
-# or from the cleanest quarter (*hard first*). Levels with much noise are easy in the sense that their error is small ({value}`curriculum-noise-levels:.0f` times smaller at the noisiest level than at the cleanest, for the Gaussian predictor) and converges sooner {cite:p}`kim2025`. As before: equal steps, shared seeds, a step size, $3\cdot10^{-3}$, chosen for *uniform* on validation from that number, half and twice it. All is run a second time at half the step size. The windows change
-# the target and are annealed, case (b) of {prf:ref}`thm-curriculum-dials`.
+# The network adds to the Gaussian's answer a correction, scaled by the standard deviation that $\varepsilon$ has given $z$ under the Gaussian; it starts at zero.
+# Every step draws $\gamma$ uniformly from a window, stratified over the batch. *Plans*: the window is everything (*uniform*); or it starts as the noisiest
+# quarter
+# and grows linearly to everything during the first half of the run (*easy first*); or it starts as the cleanest quarter (*hard first*). Levels with much noise
+# are easy in the sense that their error is small, for the Gaussian predictor {value}`curriculum-noise-levels:.0f` times smaller at the noisiest level than at the
+# cleanest; training there also converges sooner {cite:p}`kim2025`.
+#
+# Six seeds, shared by the plans, and equal steps. The step size is chosen *for uniform*, on validation, from $3\cdot10^{-3}$ and half of it; both runs are
+# kept. The windows change the target and are annealed: case (b) of {prf:ref}`thm-curriculum-dials`.
 
 # %%
 T_PLANS, T_STEPS, T_BATCH = ["uniform", "easy first", "hard first"], 900, 64
-tones = torch.arange(1, 9) * math.pi / (high - low)
-
+SEEDS = 6
+tones = (torch.arange(1, 9) * math.pi / (high - low)).float()
 
 def predict(params, z, gamma):
-    """ε̂: the Gaussian's answer plus a correction; z (18, n, 64), gamma (18, n, 1),
-    float32."""
-    cc = c.float()
-    a2, s2 = torch.sigmoid(-gamma), torch.sigmoid(gamma)
+    """ε̂ for z (18, n, 64) and gamma (18, n, 1): Gaussian answer plus correction."""
+    a2, s2, cc = torch.sigmoid(-gamma), torch.sigmoid(gamma), c.float()
     v = a2 * cc + s2
-    seen = torch.cat([z / v.sqrt(), torch.cos(tones.float() * (gamma - low))], -1)
-    return gaussian_eps(z, gamma, cc) + (a2 * cc / v).sqrt() * stacked_mlp(
-        params, seen, silu
-    )
-
+    seen = torch.cat([z / v.sqrt(), torch.cos(tones * (gamma - low))], -1)
+    correction = stacked_mlp(params, seen, silu)
+    return gaussian_eps(z, gamma, cc) + (a2 * cc / v).sqrt() * correction
 
 def noised(y, gamma, eps):
     return torch.sigmoid(-gamma).sqrt() * y + torch.sigmoid(gamma).sqrt() * eps
-
 
 def window(step):
     """Lowest and highest γ of each plan at this step, (18, 1, 1) each."""
@@ -819,54 +800,43 @@ def window(step):
 
 # %%
 def train_diffusion(lr):
-    params = new_layers([72, 128, 128, 64], 3, last=0.0)
+    params = new_layers([72, 128, 128, 64], last=0.0)
     adam, curve = torch.optim.Adam(params, lr=lr), []
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, T_STEPS)
+    strata = torch.arange(T_BATCH)[:, None] / T_BATCH
     for step in range(T_STEPS):
         pick = torch.randint(len(train), (SEEDS, T_BATCH), generator=gen)
         x = dequantise(data.train.x[pick].reshape(-1, 64), generator=gen)
-        y = shared(((x - mean) @ V / scale).reshape(SEEDS, T_BATCH, 64), 3)
-        strata = torch.arange(T_BATCH)[:, None] / T_BATCH
-        u = shared((strata + torch.rand(SEEDS, 1, 1, generator=gen)) % 1, 3)
+        y = shared(((x - mean) @ V / scale).reshape(SEEDS, T_BATCH, 64))
+        u = shared((strata + torch.rand(SEEDS, 1, 1, generator=gen)) % 1)
         bottom, top = window(step)
         gamma = bottom + (top - bottom) * u
-        eps = shared(torch.randn(SEEDS, T_BATCH, 64, generator=gen), 3)
-        loss = (
-            (eps - predict(params, noised(y, gamma, eps), gamma))
-            .square()
-            .mean((1, 2))
-            .sum()
-        )
+        eps = shared(torch.randn(SEEDS, T_BATCH, 64, generator=gen))
+        error = (eps - predict(params, noised(y, gamma, eps), gamma)).square()
         adam.zero_grad()
-        loss.backward()
+        error.mean((1, 2)).sum().backward()
         adam.step()
         cosine.step()
         if (step + 1) % (T_STEPS // 6) == 0:
             curve.append(bpd(bound(params, y_val, 8)))
-    return params, torch.stack(curve)
+    return params, torch.stack(curve)  # (6, 3, SEEDS)
 
 
-# %%
+# %% [markdown]
+# The bound is estimated as the Gaussian's exact value plus the change of the integral that the correction makes, on the same noise (folded).
+
+# %% tags=["hide-input"]
 def bound(params, y, strata):
-    """VLB in nats, (plans, seeds): the Gaussian's exact NLL plus what the
-    correction changes, on the same noise."""
+    """VLB in nats, (3, SEEDS): the Gaussian's exact NLL plus what the correction changes, on the same noise."""
     g, change = torch.Generator().manual_seed(5), 0.0
     for k in range(strata):
-        gamma = (
-            low
-            + (high - low)
-            * (k + torch.rand(len(y), 1, generator=g).float())
-            / strata
-        )
+        gamma = low + (high - low) * (k + torch.rand(len(y), 1, generator=g).float()) / strata
         eps = torch.randn(y.shape, generator=g).float()
         z = noised(y.float(), gamma, eps)
         with torch.no_grad():
-            ours = predict(
-                params, z.expand(3 * SEEDS, -1, -1), gamma.expand(3 * SEEDS, -1, -1)
-            )
-        error = (eps - ours).square().sum(-1) - (
-            eps - gaussian_eps(z, gamma, c.float())
-        ).square().sum(-1)
+            ours = predict(params, z.expand(3 * SEEDS, -1, -1), gamma.expand(3 * SEEDS, -1, -1))
+        gauss = gaussian_eps(z, gamma, c.float())
+        error = (eps - ours).square().sum(-1) - (eps - gauss).square().sum(-1)
         change = change + 0.5 * (high - low) * error.double().mean(1) / strata
     exact = 0.5 * ((2 * math.pi * c).log() + (y**2).mean(0) / c).sum()
     return (exact + change).reshape(3, SEEDS)
@@ -874,7 +844,7 @@ def bound(params, y, strata):
 
 # %%
 params, noise_curve = train_diffusion(3e-3)
-vlb = bound(params, y_test, 32)                      # (3, 6) nats, test digits
+vlb = bound(params, y_test, 32)                      # (3, SEEDS) nats, test digits
 params_half, noise_curve_half = train_diffusion(1.5e-3)
 vlb_half = bound(params_half, y_test, 32)
 
@@ -882,29 +852,28 @@ vlb_half = bound(params_half, y_test, 32)
 # %% tags=["hide-input"]
 def check_noise():
     easy, hard = vlb[1] - vlb[0], vlb[2] - vlb[0]
-    claim("curriculum-noise-learns", "nats that uniform gains over the Gaussian, smallest of six seeds",
-          gauss_nll - vlb[0].max(), item="S0.27", by="zero before training", at_least=3.0, unit="nats", stable=False)
-    centre, half = paired_interval(easy)
-    claim("curriculum-noise-easy", "ends of the 95 % interval for easy first − uniform",
-          torch.stack([centre - half, centre + half]), item="S0.27 Q0.8", by="zero is no gain", at_least=-0.8,
-          at_most=0.8, unit="nats", stable=False)
-    claim("curriculum-noise-order", "hard first − easy first, mean over seeds", (hard - easy).mean(), item="S0.27",
-          by="negative: easy first is the worse ladder", at_least=-2.0, at_most=-0.05, unit="nats", stable=False)
-    claim("curriculum-noise-hard", "hard first − uniform, mean over seeds", hard.mean(), item="S0.27 Q0.8",
-          by="negative is a gain", at_least=-2.0, at_most=-0.1, unit="nats", stable=False)
-    centre, half = paired_interval(hard)
-    claim("curriculum-noise-hard-interval", "upper end of the 95 % interval for hard first − uniform", centre + half,
-          item="S0.27", by="below zero, or hardly above", at_most=0.1, unit="nats", stable=False)
     claim("curriculum-noise-step", "half the step size: validation bits per pixel of uniform, minus those at the step size",
           (noise_curve_half[-1, 0] - noise_curve[-1, 0]).mean(), item="S0.27", by="positive: the choice on validation",
-          at_least=0.02, unit="bits", stable=False)
+          at_least=0.03, unit="bits", stable=False)
+    claim("curriculum-noise-learns", "nats that uniform gains over the Gaussian, smallest of six seeds",
+          gauss_nll - vlb[0].max(), item="S0.27", by="zero before training", at_least=4.0, unit="nats", stable=False)
+    centre, half = paired_interval(easy)
+    claim("curriculum-noise-easy", "ends of the 95 % interval for easy first − uniform",
+          torch.stack([centre - half, centre + half]), item="S0.27 Q0.8", by="zero is no gain", at_least=-1.0,
+          at_most=1.0, unit="nats", stable=False)
+    centre, half = paired_interval(hard)
+    claim("curriculum-noise-hard", "ends of the 95 % interval for hard first − uniform",
+          torch.stack([centre - half, centre + half]), item="S0.27 Q0.8", by="negative is a gain", at_least=-1.5,
+          at_most=-0.05, unit="nats", stable=False)
+    claim("curriculum-noise-order", "hard first − easy first, mean over seeds", (hard - easy).mean(), item="S0.27",
+          by="negative: easy first is the worse ladder", at_least=-1.5, at_most=-0.1, unit="nats", stable=False)
     slow = vlb_half[1] - vlb_half[0]
     claim("curriculum-noise-slow", "half the step size: easy first − uniform, mean over seeds", slow.mean(),
-          item="S0.27", by="negative is a gain", at_least=-1.5, at_most=-0.15, unit="nats", stable=False)
+          item="S0.27", by="negative is a gain", at_least=-1.5, at_most=-0.25, unit="nats", stable=False)
     claim("curriculum-noise-slow-all", "half the step size: seeds in which easy first is ahead of uniform",
           (slow < 0).sum(), item="S0.27", by="of six", at_least=5, stable=False)
     claim("curriculum-noise-baseline", "half the step size with easy first, minus uniform at the better step size",
-          (vlb_half[1] - vlb[0]).mean(), item="S0.27", by="positive: the baseline was badly set", at_least=0.5,
+          (vlb_half[1] - vlb[0]).mean(), item="S0.27", by="positive: the baseline was badly set", at_least=1.0,
           unit="nats", stable=False)
 
 
@@ -912,24 +881,26 @@ check_noise()
 
 
 # %% [markdown]
-# The outcome is a lesson in baselines. At the step size that suits *uniform*, easy first gains or loses less than 0.8 nats per image, where training itself gains at least three over the Gaussian: six seeds do not settle even the sign.
-# *Hard* first is ahead of both, by a margin that is again small.
-# At half that step size easy first beats uniform in nearly every seed: reported alone, a success. But both are then worse than plain uniform sampling at the better step size. A curriculum
-# that beats an untuned baseline has shown that the baseline was untuned. (We have not tested *why* hard first is ahead, so we offer no reason.)
+# The outcome is a lesson in baselines. At the step size that suits *uniform*, the interval for easy first stays within one nat of zero on either side, where
+# training itself gains more than four over the Gaussian. *Hard* first is ahead of uniform, and of easy first, by a small margin that the seeds agree on. At half
+# that step size easy first beats uniform in nearly every seed: reported alone, a success. But it is then still worse, by more than a nat, than plain uniform
+# sampling at the
+# better step size. A curriculum that beats an untuned baseline has shown that the baseline was untuned. (We have not tested *why* hard first is ahead, nor
+# tuned it, so we offer no reason and no recommendation.)
 
-# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-curriculum-runs", "caption": "Validation during training, mean and range of six seeds: GANs by Fr\u00e9chet distance (left), noise predictors by bits per pixel (right). No ladder ends far below the plan without."}, "image": {"alt": "Two panels of curves falling with training steps. On the left, growing starts above full resolution and stays close to it, the loss as printed lies far above, and the plan that stops at four by four levels off. On the right, three curves for uniform, easy first and hard first nearly join, after easy first had started as the highest."}}
+# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-curriculum-runs", "caption": "Validation during training, mean and range over seeds: GANs by Fr\u00e9chet distance (left), noise predictors by bits per pixel at the better step size (right). No ladder ends far below the plan without one."}, "image": {"alt": "Two panels of curves falling with training steps. On the left, growing starts far above full resolution and joins it, while the loss as printed stays above both. On the right, three curves for uniform, easy first and hard first end close together, hard first lowest, after easy first had started as the highest."}}
 def show_runs():
     _, axes = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
-    tints = [colors.truth, colors.model, colors.bad, colors.muted]
+    tints = [colors.truth, colors.model, colors.bad]
     for ax, curve, names, total in ((axes[0], gan_curve, GAN_PLANS, GAN_STEPS),
                                     (axes[1], noise_curve, T_PLANS, T_STEPS)):
         steps = torch.arange(1, 7) * (total // 6)
         for k, name in enumerate(names):
-            ax.plot(steps, curve[:, k].mean(1), color=tints[k], label=name, marker="osD^"[k], ms=3)
+            ax.plot(steps, curve[:, k].mean(1), color=tints[k], label=name, marker="osD"[k], ms=3)
             ax.fill_between(steps, curve[:, k].amin(1), curve[:, k].amax(1), color=tints[k], alpha=0.15, lw=0)
         ax.set(xlabel="steps")
         ax.legend(fontsize=7, frameon=False)
-    axes[0].set(ylabel="Fréchet distance, squared pixel units", ylim=(0, 16))
+    axes[0].set(ylabel="Fréchet distance,\nsquared pixel units", ylim=(0, 16))
     axes[1].set(ylabel="VLB, bits per pixel")
     plt.show()
 
@@ -938,7 +909,7 @@ show_runs()
 
 
 # %% [markdown]
-# {numref}`fig-curriculum-runs` shows both runs.
+# {numref}`fig-curriculum-runs` shows both experiments. On the left, growing has lost nothing by the end of its detour, and gained nothing.
 #
 # ## Question of the notes
 #
@@ -958,34 +929,48 @@ show_runs()
 # :::
 # **The proposal**, for a side that grows from 64 to 256 pixels, $s=4$.
 #
-# 1. *Fix the target first.* It is the law of the 256-pixel images, and it is judged from step 0 by one number that no stage changes: the held-out bound {eq}`eq-curriculum-vlb` at full resolution.
-# 2. *Shift the noise when the side grows.* By {prf:ref}`thm-curriculum-pooling` the means of $4\times4$ blocks see noise that is four times weaker. Keeping the schedule would leave the global structure nearly undestroyed until late, and the network would spend few levels on it. Hence
-#    $\lambda_{256}(t)=\lambda_{64}(t)-2\log4$ {cite:p}`hoogeboom2023`, that is $\sigma/\alpha$ four times larger. The shift is exact for block-constant images and a little short for digits ({numref}`fig-curriculum-shift`).
-# 3. *Spend the early steps where they are cheap.* Train the shared part at 64 pixels, then at 256, and end with a long stretch at 256 pixels alone: the annealing of {prf:ref}`thm-curriculum-dials`(b). The gain is compute, so compare at equal compute. Two alternatives avoid the question of forgetting: a *cascade*
-#    of separate models 64 → 256, whose second model is trained on conditioning images with noise added, since it will meet imperfect ones {cite:p}`ho2022`; or a diffusion in the space of an autoencoder {cite:p}`rombach2022`.
-# 4. *Sample the levels freely, but re-weight.* The integral in {eq}`eq-curriculum-vlb` has the same value under any density of $\gamma$, if divided by it, and the schedule between the ends is such a density. What can be won is variance: stratify, and draw levels with a large loss more often. Dropping the weights (as the popular unweighted loss and the
-#    min-SNR weights {cite:p}`hang2023` do) chooses another objective. That may be what one wants, for pictures rather than for nats; then say so, and do not call it a sampler.
+# 1. *Fix the target first.* It is the law of the 256-pixel images, judged from step 0 by one number that no stage changes: the held-out bound
+#    {eq}`eq-curriculum-vlb` at full resolution.
+# 2. *Shift the noise when the side grows.* By {prf:ref}`thm-curriculum-pooling` the means of $4\times4$ blocks see noise that is four times weaker. Under the old
+#    schedule the global structure would be destroyed only late, at few levels, and the network would spend little training on it. Hence
+#    $\lambda_{256}(t)=\lambda_{64}(t)-2\log4$ {cite:p}`hoogeboom2023`, that is $\sigma/\alpha$ four times larger. The shift is exact for block-constant images
+#    and
+#    a little short for digits ({numref}`fig-curriculum-shift`).
+# 3. *Spend the early steps where they are cheap.* Train the shared part at 64 pixels, then at 256, and end with a long stretch at 256 pixels alone: the
+#    annealing of {prf:ref}`thm-curriculum-dials`(b). The gain is compute, so compare at equal compute. Two alternatives avoid the question of forgetting. A
+#    *cascade* of separate models 64 → 256 trains the second on conditioning images with noise added, since it will meet imperfect ones {cite:p}`ho2022`. Or
+#    the diffusion runs in the space of an autoencoder {cite:p}`rombach2022`.
+# 4. *Sample the levels freely, but re-weight.* The integral in {eq}`eq-curriculum-vlb` has the same value under any density of $\gamma$, if divided by it, and
+#    the
+#    schedule between the ends is such a density. What can be won is variance: stratify, and draw levels with a large loss more often. Dropping the weights,
+#    as the popular unweighted loss and the min-SNR weights do {cite:p}`hang2023`, chooses another objective. That may be what one wants, for pictures rather
+#    than for nats; then say so.
 # 5. *Expect nothing, measure.* Equal compute, several seeds, a tuned baseline, an interval.
 #
-# **Point 2 in numbers** stands in {ref}`sec-curriculum-pooling`: the noise falls to {value}`curriculum-noise-std:.2f` for $s=2$, and the SNR of the digits improves {value}`curriculum-snr-gain:.2f`-fold rather than fourfold.
+# **Point 2 in numbers** stands in {ref}`sec-curriculum-pooling`: noise falls to {value}`curriculum-noise-std:.2f` for $s=2$, and the SNR of the digits improves
+# {value}`curriculum-snr-gain:.2f`-fold rather than fourfold.
 #
-# **Point 4, executed.** The Gaussian predictor has an exact integral, so every estimator can be held against the truth. Each batch has 64 test digits, one level $\gamma_i$ each, and estimates $\frac1{64}\sum_i \frac{1}{q(\gamma_i)}\,\frac12\lVert\varepsilon_i-\hat\varepsilon_i\rVert^2$.
+# **Point 4, executed.** The Gaussian predictor has an exact integral, so every estimator can be held against the truth. Each batch has 64 test digits, one
+# level $\gamma_i$ each, and estimates the integral by $\frac1{64}\sum_i \frac{1}{q(\gamma_i)}\,\frac12\lVert\varepsilon_i-\hat\varepsilon_i\rVert^2$. A level
+# comes
+# from a time $t\in[0,1)$, drawn in one of four ways, by one of three schedules. The *importance* schedule draws $\gamma$ in proportion to the root of the mean
+# squared loss, tabulated on the validation digits (folded).
 
 # %%
-def uniform_t(R, n):  # independent
+def uniform_t(R, n):         # independent times, (R, n)
     return torch.rand(R, n, generator=gen)
 
-
-def low_discrepancy_t(
-    R, n
-):  # one random shift of a regular grid for the whole batch
+def low_discrepancy_t(R, n):  # one random shift of a regular grid per batch
     return (torch.arange(n) / n + torch.rand(R, 1, generator=gen)) % 1
 
-
-def stratified_t(R, n):  # one independent draw in each cell of the grid
+def stratified_t(R, n):      # one independent draw in each cell of the grid
     return (torch.arange(n) + torch.rand(R, n, generator=gen)) / n
 
+def one_t(R, n):             # one time for the whole batch
+    return torch.rand(R, 1, generator=gen).expand(R, n)
 
+
+# %% tags=["hide-input"]
 def half_errors(y, gamma):
     """½‖ε − ε̂‖² of the Gaussian predictor; y (..., 64), gamma (...)."""
     eps = torch.randn(y.shape, generator=gen)
@@ -993,20 +978,17 @@ def half_errors(y, gamma):
     return 0.5 * (eps - gaussian_eps(z, gamma[..., None], c)).square().sum(-1)
 
 
-# importance: q(γ) ∝ root of the mean squared loss, tabulated on the validation digits
 table = torch.linspace(low, high, 181)
-root = torch.stack(
-    [half_errors(y_val, g.expand(len(y_val))).square().mean().sqrt() for g in table]
-)
+root = torch.stack([half_errors(y_val, g.expand(len(y_val))).square().mean().sqrt() for g in table])
 cdf = torch.cat([torch.zeros(1), torch.cumulative_trapezoid(root, table)])
 cdf = cdf / cdf[-1]
 
 
 # %%
-def flat(t):                 # γ and 1/q(γ)
+def flat(t):                 # γ and 1/q(γ) = dγ/dt
     return low + (high - low) * t, torch.full_like(t, high - low)
 
-def importance(t):           # γ from its CDF; 1/q is the slope of γ(t)
+def importance(t):           # γ from its CDF
     k = torch.searchsorted(cdf, t).clamp(1, len(cdf) - 1)
     slope = (table[k] - table[k - 1]) / (cdf[k] - cdf[k - 1])
     return table[k - 1] + slope * (t - cdf[k - 1]), slope
@@ -1016,15 +998,16 @@ def cosine(t):               # α = cos, σ = sin of an angle uniform between th
     phi = a + (b - a) * t
     return 2 * phi.tan().log(), 2 * (b - a) / (phi.sin() * phi.cos())
 
+def cosine_forgot(t):        # wrong: without its slope
+    return cosine(t)[0], torch.full_like(t, high - low)
+
 
 # %%
 def estimates(times, schedule, R=1500, n=64):
     """R independent batch estimates of the integral, in nats."""
-    t = times(R, n)
-    gamma, weight = schedule(t)
+    gamma, weight = schedule(times(R, n))
     pick = torch.randint(len(y_test), (R, n), generator=gen)
     return (weight * half_errors(y_test[pick], gamma)).mean(1)
-
 
 runs = {
     "uniform": estimates(uniform_t, flat),
@@ -1032,13 +1015,9 @@ runs = {
     "stratified": estimates(stratified_t, flat),
     "importance": estimates(uniform_t, importance),
     "cosine": estimates(uniform_t, cosine),
-    "one-t": estimates(
-        lambda R, n: torch.rand(R, 1, generator=gen).expand(R, n), flat
-    ),
+    "one-t": estimates(one_t, flat),
 }
-forgot = estimates(
-    uniform_t, lambda t: (cosine(t)[0], torch.full_like(t, high - low))
-)
+forgot = estimates(uniform_t, cosine_forgot)
 
 
 # %% tags=["hide-input"]
@@ -1075,16 +1054,20 @@ def check_estimators():
     claim("curriculum-vlb-forgot", "wrong: cosine schedule without its weight", m, wrong, item="Q0.8",
           by="quadrature over the angle: another objective", se=se, unit="nats")
     claim("curriculum-vlb-forgot-off", "wrong objective over the right integral", wrong / integral, item="Q0.8",
-          by="one if weights did not matter", at_least=0.4, at_most=0.9)
+          by="one if weights did not matter", at_least=0.8, at_most=0.95)
 
 
 check_estimators()
 
 
 # %% [markdown]
-# All weighted estimators agree with the quadrature. For the same batch stratifying divides the variance by {value}`curriculum-ratio-stratified:.0f`, a shifted grid by {value}`curriculum-ratio-shift:.0f` and importance sampling by {value}`curriculum-ratio-importance:.0f`:
-# most of the variance here was between levels, and each of the three removes that part. One shared level for the whole batch is unbiased too, and {value}`curriculum-ratio-one:.0f` times as noisy as independent levels.
-# The schedule cancels if it is weighted by its slope (*cosine*); without that weight the number is {value}`curriculum-vlb-forgot-off:.2f` of the right one, and no bound.
+# All weighted estimators agree with the quadrature. For the same batch, stratifying divides the variance by {value}`curriculum-ratio-stratified:.0f` and a
+# shifted
+# grid by {value}`curriculum-ratio-shift:.0f`: they remove the variance between levels. Importance sampling, which evens the weighted loss out, divides it by
+# {value}`curriculum-ratio-importance:.0f`. One shared level for the whole batch is unbiased too, and {value}`curriculum-ratio-one:.0f` times as noisy as
+# independent
+# levels. The schedule cancels if it is weighted by its slope (*cosine*); without that weight the number is {value}`curriculum-vlb-forgot-off:.2f` of the right
+# one, and no bound.
 # :::{solution-end}
 # :::
 #
@@ -1095,7 +1078,8 @@ check_estimators()
 # :label: ex-curriculum-pool
 #
 # (a) `pool` averages blocks of $s\times s$ pixels of images of any shape $(h, w)$ that $s$ divides. (b) A schedule was made for images
-# of side $h$: at some time the log signal-to-noise ratio is $\lambda$. Images of side $s\,h$ will be trained on instead. `shifted` returns the $\lambda$ they need at this time, so that
+# of side $h$: at some time the log signal-to-noise ratio is $\lambda$. Images of side $s\,h$ will be trained on instead. `shifted` returns the $\lambda$ they
+# need at this time, so that
 # their block means are destroyed as much as the small images were.
 #
 # *Implement · about 20 minutes · 4 points*
@@ -1141,8 +1125,10 @@ _ = self_check("curriculum-pool", check_curriculum_pool)
 # :::{exercise} A curriculum that changes nothing but the noise
 # :label: ex-curriculum-weights
 #
-# Examples $1,\dots,K$ have probabilities $p$. A teacher draws $n$ of them independently from $q$ instead, with $q_i>0$ wherever $p_i>0$. (a) From the drawn indices and their losses, return an estimate of $\sum_i p_i\ell_i$ whose *mean is exact for every* $n$.
-# (b) Return the $q$ for which the weighted gradient of one draw has the smallest mean square, given the norms of the $K$ gradients. (At least one $p_i$ with a non-zero norm is positive.)
+# Examples $1,\dots,K$ have probabilities $p$. A teacher draws $n$ of them independently from $q$ instead, with $q_i>0$ wherever $p_i>0$. (a) From the drawn
+# indices and their losses, return an estimate of $\sum_i p_i\ell_i$ whose *mean is exact for every* $n$.
+# (b) Return the $q$ for which the weighted gradient of one draw has the smallest mean square, given the norms of the $K$ gradients. (At least one $p_i$ with a
+# non-zero norm is positive.)
 #
 # *Implement · about 25 minutes · 5 points*
 # :::
@@ -1190,7 +1176,8 @@ _ = self_check("curriculum-weights", check_curriculum_weights)
 # :::{exercise} Stratified noise levels
 # :label: ex-curriculum-strata
 #
-# For each of $R$ batches draw $n$ times in $[0,1)$: in batch $r$ the $i$-th time is uniform in $[\frac in,\frac{i+1}n)$, $i=0,\dots,n-1$, and all are independent. Use the generator that is handed over and nothing else.
+# For each of $R$ batches draw $n$ times in $[0,1)$: in batch $r$ the $i$-th time is uniform in $[\frac in,\frac{i+1}n)$, $i=0,\dots,n-1$, and all are
+# independent. Use the generator that is handed over and nothing else.
 #
 # *Implement · about 15 minutes · 4 points*
 # :::
@@ -1227,8 +1214,9 @@ _ = self_check("curriculum-strata", check_curriculum_strata)
 # :::{exercise} What the discriminator may see
 # :label: ex-curriculum-match
 #
-# A GAN is at the stage of resolution $r$; its generator makes images of the full side, and the discriminator expects that side. Return what it is shown of real and of generated images: block means of $r\times r$ blocks in all, written back to full side. Two correct networks could
-# still learn nothing from a wrong pair, so check yours: whose gradient must pass?
+# A GAN is at the stage of resolution $r$, a divisor of the side; its generator makes images of the full side, and the discriminator expects that side. Return
+# what it is shown of real and of generated images: the means of $r\times r$ blocks in all, each written back to all pixels of its block. Two correct networks
+# could still learn nothing from a wrong pair, so check yours: whose gradient must pass?
 #
 # *Implement · about 20 minutes · 4 points*
 # :::
@@ -1258,6 +1246,7 @@ def check_curriculum_match():
                 assert torch.allclose(view[:, rows, columns].sum((1, 2)), x[:, rows, columns].sum((1, 2))), (
                     f"{name}: a block must keep its mean"
                 )
+        assert views[1].requires_grad, "no gradient reaches the generator"
         (gradient,) = torch.autograd.grad(views[1].sum(), fake, allow_unused=True)
         assert gradient is not None and torch.allclose(gradient, torch.ones_like(fake)), (
             "the generator must feel every pixel through the pooling"
@@ -1271,8 +1260,11 @@ _ = self_check("curriculum-match", check_curriculum_match)
 # :::{exercise} What a curriculum has shown by the end
 # :label: ex-curriculum-pace
 #
-# Noise levels $u\in[0,1]$ are drawn uniformly from the window $[1-k,1]$. During the first fraction $b$ of the run, $0<b\le1$, $k$ grows linearly from $a$ to $1$, $0<a<1$; afterwards $k=1$. Find the density of all levels shown in the whole run,
-# $\bar q(u)=\int_0^1 q_\tau(u)\,\mathrm d\tau$ with $\tau$ the fraction of the run that has passed. Then look: how often was the hardest level, $u=0$, shown, compared with uniform sampling? For which runs could one divide by $\bar q$ to undo the curriculum, and is an average over the run what a learner with a finite memory feels?
+# Noise levels $u\in[0,1]$ are drawn uniformly from the window $[1-k,1]$. During the first fraction $b$ of the run, $0<b\le1$, $k$ grows linearly from $a$ to
+# $1$, $0<a<1$; afterwards $k=1$. Find the density of all levels shown in the whole run,
+# $\bar q(u)=\int_0^1 q_\tau(u)\,\mathrm d\tau$ with $\tau$ the fraction of the run that has passed. Then look: how often was the hardest level, $u=0$, shown,
+# compared with uniform sampling? For which runs could one divide by $\bar q$ to undo the curriculum, and is an average over the run what a learner with a
+# finite memory feels?
 #
 # *Investigate · about 30 minutes · 5 points*
 # :::
@@ -1309,7 +1301,10 @@ _ = self_check("curriculum-pace", check_curriculum_pace)
 # %% [markdown]
 # ## What to read next
 #
-# {cite:t}`bengio2009` named the idea and tried it on shapes and words; {cite:t}`wu2021` ask *when* curricula work, over thousands of runs, and find little at standard settings and some use under small budgets or noisy labels. {cite:t}`karras2018` is the growing GAN and
-# {cite:t}`karras2020` its revision. {cite:t}`kingma2021` has the bound, its invariance to the schedule and the low-discrepancy sampler; {cite:t}`hoogeboom2023` the shift of the noise; {cite:t}`kim2025` a curriculum over noise levels that helps in their setting.
+# {cite:t}`bengio2009` named the idea and tried it on shapes and words. {cite:t}`wu2021` ask *when* curricula work, over thousands of runs, and find little at
+# standard settings and some use under small budgets or noisy labels. {cite:t}`karras2018` is the growing GAN and {cite:t}`karras2020` its revision.
+# {cite:t}`kingma2021` has the bound, its invariance to the schedule and the low-discrepancy sampler; {cite:t}`hoogeboom2023` the shift of the noise;
+# {cite:t}`kim2025` a curriculum over noise levels that helps in their setting.
 #
-# In this book: {ref}`ch-optimisation` is about the steps themselves, {ref}`ch-adversarial` about the game, and {ref}`ch-evaluation` about the distances used as judges here.
+# In this book, {ref}`ch-optimisation` is about the steps themselves, {ref}`ch-adversarial` about the game, and {ref}`ch-evaluation` about the distances used
+# here as judges.

@@ -29,7 +29,8 @@ torch.set_default_dtype(torch.float64)
 # #### Pool, and shift the noise
 #
 # (a) `pool` averages blocks of $s\times s$ pixels of images of any shape $(h, w)$ that $s$ divides. (b) A schedule was made for images
-# of side $h$: at some time the log signal-to-noise ratio is $\lambda$. Images of side $s\,h$ will be trained on instead. `shifted` returns the $\lambda$ they need at this time, so that
+# of side $h$: at some time the log signal-to-noise ratio is $\lambda$. Images of side $s\,h$ will be trained on instead. `shifted` returns the $\lambda$ they
+# need at this time, so that
 # their block means are destroyed as much as the small images were.
 
 # %% ex={"id": "curriculum-pool", "role": "solution"}
@@ -103,6 +104,26 @@ def shifted(lam, s):
     return lam - math.log(s)
 
 
+# %% ex={"id": "curriculum-pool", "role": "wrong", "why": "splits the sides in the wrong order: averages pixels that lie far apart"}
+def pool(x, s):
+    n, h, w = x.shape
+    return x.reshape(n, s, h // s, s, w // s).mean((1, 3))
+
+
+def shifted(lam, s):
+    return lam - 2 * math.log(s)
+
+
+# %% ex={"id": "curriculum-pool", "role": "wrong", "why": "logarithm to base 2"}
+def pool(x, s):
+    n, h, w = x.shape
+    return x.reshape(n, h // s, s, w // s, s).mean((2, 4))
+
+
+def shifted(lam, s):
+    return lam - 2 * math.log2(s)
+
+
 # %% ex={"id": "curriculum-pool", "role": "wrong", "why": "keeps every s-th pixel"}
 def pool(x, s):
     return x[:, ::s, ::s]
@@ -115,8 +136,10 @@ def shifted(lam, s):
 # %% [markdown] ex={"id": "curriculum-weights", "role": "statement", "kind": "implement", "points": 5, "minutes": 25, "difficulty": 2, "topic": "curriculum"}
 # #### A curriculum that changes nothing but the noise
 #
-# Examples $1,\dots,K$ have probabilities $p$. A teacher draws $n$ of them independently from $q$ instead, with $q_i>0$ wherever $p_i>0$. (a) From the drawn indices and their losses, return an estimate of $\sum_i p_i\ell_i$ whose *mean is exact for every* $n$.
-# (b) Return the $q$ for which the weighted gradient of one draw has the smallest mean square, given the norms of the $K$ gradients. (At least one $p_i$ with a non-zero norm is positive.)
+# Examples $1,\dots,K$ have probabilities $p$. A teacher draws $n$ of them independently from $q$ instead, with $q_i>0$ wherever $p_i>0$. (a) From the drawn
+# indices and their losses, return an estimate of $\sum_i p_i\ell_i$ whose *mean is exact for every* $n$.
+# (b) Return the $q$ for which the weighted gradient of one draw has the smallest mean square, given the norms of the $K$ gradients. (At least one $p_i$ with a
+# non-zero norm is positive.)
 
 # %% ex={"id": "curriculum-weights", "role": "solution"}
 def weighted_loss(losses, drawn, p, q):
@@ -203,10 +226,30 @@ def best_sampler(p, norms):
     return q / q.sum()
 
 
+# %% ex={"id": "curriculum-weights", "role": "wrong", "why": "forgets that p weighs the gradients"}
+def weighted_loss(losses, drawn, p, q):
+    return (p[drawn] / q[drawn] * losses).mean()
+
+
+def best_sampler(p, norms):
+    return norms / norms.sum()
+
+
+# %% ex={"id": "curriculum-weights", "role": "wrong", "why": "draws in proportion to the squared norms"}
+def weighted_loss(losses, drawn, p, q):
+    return (p[drawn] / q[drawn] * losses).mean()
+
+
+def best_sampler(p, norms):
+    q = p * norms**2
+    return q / q.sum()
+
+
 # %% [markdown] ex={"id": "curriculum-strata", "role": "statement", "kind": "implement", "points": 4, "minutes": 15, "difficulty": 1, "topic": "curriculum"}
 # #### Stratified noise levels
 #
-# For each of $R$ batches draw $n$ times in $[0,1)$: in batch $r$ the $i$-th time is uniform in $[\frac in,\frac{i+1}n)$, $i=0,\dots,n-1$, and all are independent. Use the generator that is handed over and nothing else.
+# For each of $R$ batches draw $n$ times in $[0,1)$: in batch $r$ the $i$-th time is uniform in $[\frac in,\frac{i+1}n)$, $i=0,\dots,n-1$, and all are
+# independent. Use the generator that is handed over and nothing else.
 
 # %% ex={"id": "curriculum-strata", "role": "solution"}
 def stratified_times(R, n, generator):
@@ -258,11 +301,17 @@ def stratified_times(R, n, generator):
     return ((torch.arange(n) + torch.rand(1, n, generator=generator)) / n).expand(R, n)
 
 
+# %% ex={"id": "curriculum-strata", "role": "wrong", "why": "uses the global random numbers instead of the generator"}
+def stratified_times(R, n, generator):
+    return (torch.arange(n) + torch.rand(R, n)) / n
+
+
 # %% [markdown] ex={"id": "curriculum-match", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "curriculum"}
 # #### What the discriminator may see
 #
-# A GAN is at the stage of resolution $r$; its generator makes images of the full side, and the discriminator expects that side. Return what it is shown of real and of generated images: block means of $r\times r$ blocks in all, written back to full side. Two correct networks could
-# still learn nothing from a wrong pair, so check yours: whose gradient must pass?
+# A GAN is at the stage of resolution $r$, a divisor of the side; its generator makes images of the full side, and the discriminator expects that side. Return
+# what it is shown of real and of generated images: the means of $r\times r$ blocks in all, each written back to all pixels of its block. Two correct networks
+# could still learn nothing from a wrong pair, so check yours: whose gradient must pass?
 
 # %% ex={"id": "curriculum-match", "role": "solution"}
 def discriminator_views(real, fake, r):
@@ -297,6 +346,7 @@ def check_curriculum_match():
                 assert torch.allclose(view[:, rows, columns].sum((1, 2)), x[:, rows, columns].sum((1, 2))), (
                     f"{name}: a block must keep its mean"
                 )
+        assert views[1].requires_grad, "no gradient reaches the generator"
         (gradient,) = torch.autograd.grad(views[1].sum(), fake, allow_unused=True)
         assert gradient is not None and torch.allclose(gradient, torch.ones_like(fake)), (
             "the generator must feel every pixel through the pooling"
@@ -333,11 +383,30 @@ def discriminator_views(real, fake, r):
     return coarse(real), coarse(fake)
 
 
+# %% ex={"id": "curriculum-match", "role": "wrong", "why": "cuts the generator off: no gradient passes"}
+def discriminator_views(real, fake, r):
+    def coarse(x):
+        n, side, _ = x.shape
+        s = side // r
+        means = x.reshape(n, r, s, r, s).mean((2, 4))
+        return means.repeat_interleave(s, 1).repeat_interleave(s, 2)
+
+    return coarse(real), coarse(fake.detach())
+
+
+# %% ex={"id": "curriculum-match", "role": "wrong", "why": "leaves both at full resolution: no stage at all"}
+def discriminator_views(real, fake, r):
+    return real, fake
+
+
 # %% [markdown] ex={"id": "curriculum-pace", "role": "statement", "kind": "investigate", "points": 5, "minutes": 30, "difficulty": 3, "topic": "curriculum"}
 # #### What a curriculum has shown by the end
 #
-# Noise levels $u\in[0,1]$ are drawn uniformly from the window $[1-k,1]$. During the first fraction $b$ of the run, $0<b\le1$, $k$ grows linearly from $a$ to $1$, $0<a<1$; afterwards $k=1$. Find the density of all levels shown in the whole run,
-# $\bar q(u)=\int_0^1 q_\tau(u)\,\mathrm d\tau$ with $\tau$ the fraction of the run that has passed. Then look: how often was the hardest level, $u=0$, shown, compared with uniform sampling? For which runs could one divide by $\bar q$ to undo the curriculum, and is an average over the run what a learner with a finite memory feels?
+# Noise levels $u\in[0,1]$ are drawn uniformly from the window $[1-k,1]$. During the first fraction $b$ of the run, $0<b\le1$, $k$ grows linearly from $a$ to
+# $1$, $0<a<1$; afterwards $k=1$. Find the density of all levels shown in the whole run,
+# $\bar q(u)=\int_0^1 q_\tau(u)\,\mathrm d\tau$ with $\tau$ the fraction of the run that has passed. Then look: how often was the hardest level, $u=0$, shown,
+# compared with uniform sampling? For which runs could one divide by $\bar q$ to undo the curriculum, and is an average over the run what a learner with a
+# finite memory feels?
 
 # %% ex={"id": "curriculum-pace", "role": "solution"}
 def average_density(u, a, b):
@@ -388,3 +457,14 @@ def average_density(u, a, b):
 # %% ex={"id": "curriculum-pace", "role": "wrong", "why": "easy first turned round: the window starts at u = 0"}
 def average_density(u, a, b):
     return b / (1 - a) * -u.clamp(min=a).log() + (1 - b)
+
+
+# %% ex={"id": "curriculum-pace", "role": "wrong", "why": "forgets that the window has a width from the start"}
+def average_density(u, a, b):
+    return b / (1 - a) * -(1 - u).clamp(min=1e-12).log() + (1 - b)
+
+
+# %% ex={"id": "curriculum-pace", "role": "wrong", "why": "integrates over k instead of over time"}
+def average_density(u, a, b):
+    entered = (1 - u).clamp(min=a)
+    return b * -entered.log() + (1 - b)
