@@ -923,10 +923,10 @@ plt.show()
 
 # %% [markdown]
 # **The losses are no measure of progress** ({numref}`fig-adversarial-gan`). The discriminator's loss starts near $\log4$, when there is no generator worth the
-# name, and within some two hundred steps it is at $\log4$ to stay. At that constant loss the last iterate's distance to the truth swings by a factor of two and
-# more. A loss is measured against an opponent who moves as well: $\log4$ says that *this* discriminator is undecided, which by {eq}`eq-adversarial-gap` it also is
-# when it is merely weak, or a little behind. Judge by something outside the game: a distance where the truth is known, or on real data the metrics of
-# {ref}`ch-evaluation`. The average, meanwhile, has left both the last iterate and the fitted Gaussian behind.
+# name, and within some two hundred steps it is at $\log4$ to stay. At that constant loss the last iterate's distance to the truth swings by a factor of two
+# and more. A loss is measured against an opponent who moves as well: $\log4$ says that *this* discriminator is undecided, which by {eq}`eq-adversarial-gap`
+# it also is when it is merely weak, or a little behind. Judge by something outside the game: a distance where the truth is known, or on real data the metrics
+# of {ref}`ch-evaluation`. The average, meanwhile, has left both the last iterate and the fitted Gaussian behind.
 #
 # And the saturating loss? Here the two laws overlap from the start, and Adam rescales small gradients. Three more runs with it, everything else equal, end about
 # as near to the truth; no advantage of either loss shows. That is why {ref}`sec-adversarial-how-well` had to look at a large separation and at plain gradient
@@ -962,8 +962,8 @@ claim("adversarial-gan-saturating", "averaged generator: distance with the satur
 #
 # - *friction*, from R1 or instance noise, enough of it: $\gamma>hc^2$ for simultaneous steps;
 # - *looking ahead*: extragradient, or optimism, which reuses the last gradient {cite:p}`daskalakis2018`;
-# - *averaging*: if one alternating step is $u'=Mu$, the mean of $u_0,\dots,u_{N-1}$ is $\frac1N(I-M)^{-1}(I-M^N)u_0$, of the order $1/N$ as the powers of $M$ stay
-#   bounded.
+# - *averaging*: if one alternating step is $u'=Mu$, the mean of $u_0,\dots,u_{N-1}$ is $\frac1N(I-M)^{-1}(I-M^N)u_0$, of the order $1/N$ as the powers of $M$
+#   stay bounded.
 #
 # *Two time-scales*, a faster discriminator {cite:p}`heusel2017`, is **not** on the list by itself: it changes $c$ to $c\sqrt\tau$, and $\sqrt{1+\tau h^2c^2}>1$.
 # It pays together with friction: a $D$ that is fast and has friction stays at $\psi\approx-c\theta/\gamma$, and the generator sees
@@ -1006,9 +1006,9 @@ claim("adversarial-gan-simultaneous", "averaged generator: distance with simulta
 # :::{exercise} Three losses from logits
 # :label: ex-adversarial-losses
 #
-# The discriminator returns logits $\ell$, $D=\sigma(\ell)$. Write three losses, each *to be minimised* and each made of means over a batch: the discriminator's,
-# $-V$; the generator's non-saturating one; the generator's saturating one, the second term of $V$. Logits of $\pm1000$ occur: no loss may be infinite or undefined
-# there, and the non-saturating one must still pass on its full gradient at $-1000$.
+# The discriminator returns logits $\ell$, $D=\sigma(\ell)$. Write three losses, each *to be minimised* and each made of means over a batch: the
+# discriminator's, $-V$; the generator's non-saturating one; the generator's saturating one, the second term of $V$. Logits of $\pm1000$ occur: no loss may be
+# infinite or undefined there, and the non-saturating one must still pass on its full gradient at $-1000$.
 #
 # *Implement · about 15 minutes · 3 points*
 # :::
@@ -1312,5 +1312,5 @@ _ = self_check("adversarial-modulus", check_modulus)
 # are the source of the smallest game and of R1; {cite:t}`gidel2019` treat averaging and extragradient as methods for variational inequalities;
 # {cite:t}`farnia2020` ask whether there is anything to converge to.
 #
-# In this book: {ref}`ch-critics` turns the discriminator into a critic and treats lost modes; {ref}`ch-families` compares what adversarial networks and likelihood
-# models learn; {ref}`ch-divergences` is about the Jensen–Shannon divergence itself.
+# In this book: {ref}`ch-critics` turns the discriminator into a critic and treats lost modes; {ref}`ch-families` compares what adversarial networks and
+# likelihood models learn; {ref}`ch-divergences` is about the Jensen–Shannon divergence itself.

@@ -29,9 +29,9 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown] ex={"id": "adversarial-losses", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 1, "topic": "losses"}
 # #### Three losses from logits
 #
-# The discriminator returns logits $\ell$, $D=\sigma(\ell)$. Write three losses, each *to be minimised* and each made of means over a batch: the discriminator's,
-# $-V$; the generator's non-saturating one; the generator's saturating one, the second term of $V$. Logits of $\pm1000$ occur: no loss may be infinite or undefined
-# there, and the non-saturating one must still pass on its full gradient at $-1000$.
+# The discriminator returns logits $\ell$, $D=\sigma(\ell)$. Write three losses, each *to be minimised* and each made of means over a batch: the
+# discriminator's, $-V$; the generator's non-saturating one; the generator's saturating one, the second term of $V$. Logits of $\pm1000$ occur: no loss may be
+# infinite or undefined there, and the non-saturating one must still pass on its full gradient at $-1000$.
 
 # %% ex={"id": "adversarial-losses", "role": "solution"}
 def discriminator_objective(real_logits, fake_logits):

@@ -89,7 +89,8 @@ def sinh_log_density(x, mu, s, a, b):
 # %% [markdown] ex={"id": "families-schedule", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 2, "topic": "families"}
 # #### One step back, given the start
 #
-# For the chain of {eq}`eq-families-diffusion`, $q(x_{t-1}\mid x_t,x_0)$ is Gaussian with mean $c_t\,x_0+d_t\,x_t$ and variance $\tilde\beta_t$. Return, for given $\beta_1,\dots,\beta_T$, the three sequences for $t=1,\dots,T$. (For $t=1$ the answer must be certain.)
+# For the chain of {eq}`eq-families-diffusion`, in one dimension, $q(x_{t-1}\mid x_t,x_0)$ is Gaussian with mean $c_t\,x_0+d_t\,x_t$ and variance
+# $\tilde\beta_t$. Return, for given $\beta_1,\dots,\beta_T$, the three sequences for $t=1,\dots,T$. (For $t=1$ the variance must be zero.)
 
 # %% ex={"id": "families-schedule", "role": "solution"}
 def one_step_back(betas):
@@ -162,11 +163,12 @@ def one_step_back(betas):
 # %% [markdown] ex={"id": "families-elbo", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 2, "topic": "families"}
 # #### The bound, point by point
 #
-# Let $p(z)=\mathcal N(0,1)$, $p(x\mid z)=\mathcal N(az+b,\sigma^2)$ and $q(z\mid x)=\mathcal N(m,v)$ for a given $x$. Return $\mathcal L(x)$ of {eq}`eq-families-elbo` in closed form.
+# Let $p(z)=\mathcal N(0,1)$, $p(x\mid z)=\mathcal N(az+b,\sigma^2)$ and $q(z\mid x)=\mathcal N(m,v)$ for a given $x$. Return $\mathcal L(x)$ of
+# {eq}`eq-families-elbo` in closed form.
 
 # %% ex={"id": "families-elbo", "role": "solution"}
 def elbo(x, m, v, a, b, sigma):
-    """x (n,), encoder's means m (n,) and variances v (n,), three numbers -> bound (n,) in nats"""
+    """x (n,), encoder's means m (n,), variances v (n,) -> bound (n,) in nats"""
     ### BEGIN SOLUTION
     error = (x - a * m - b) ** 2 + a**2 * v
     reconstruction = -0.5 * error / sigma**2 - 0.5 * math.log(2 * math.pi * sigma**2)
@@ -200,6 +202,13 @@ def elbo(x, m, v, a, b, sigma):
     return reconstruction - 0.5 * (m**2 + v - 1 - v.log())
 
 
+# %% ex={"id": "families-elbo", "role": "wrong", "why": "takes v for a standard deviation"}
+def elbo(x, m, v, a, b, sigma):
+    error = (x - a * m - b) ** 2 + a**2 * v**2
+    reconstruction = -0.5 * error / sigma**2 - 0.5 * math.log(2 * math.pi * sigma**2)
+    return reconstruction - 0.5 * (m**2 + v**2 - 1 - 2 * v.log())
+
+
 # %% ex={"id": "families-elbo", "role": "wrong", "why": "adds the divergence"}
 def elbo(x, m, v, a, b, sigma):
     error = (x - a * m - b) ** 2 + a**2 * v
@@ -223,7 +232,9 @@ def elbo(x, m, v, a, b, sigma):
 # %% [markdown] ex={"id": "families-referee", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "families"}
 # #### A referee who sees more data than fakes
 #
-# In a batch a share $\pi$ of the pictures is real. The discriminator maximises $\pi\,\mathbb E_p[\log D]+(1-\pi)\,\mathbb E_q[\log(1-D)]$. From log densities on a grid return the best discriminator's **logit** at every point and the value it reaches, by the trapezoidal rule. Stay in logarithms: densities may be $e^{-2000}$.
+# In a batch a share $\pi$ of the examples is real. The discriminator maximises $\pi\,\mathbb E_p[\log D]+(1-\pi)\,\mathbb E_q[\log(1-D)]$. From log densities
+# on a grid return the best discriminator's **logit** at every point, and the value it reaches in nats, by the trapezoidal rule. Stay in logarithms: densities
+# may be $e^{-2000}$.
 
 # %% ex={"id": "families-referee", "role": "solution"}
 def best_referee(log_p, log_q, share, grid):
@@ -252,6 +263,8 @@ def check_families_referee():
         assert torch.isclose(torch.as_tensor(value), truth, atol=1e-6), f"share {share}: the value is off by {float(value - truth):+.4f}"
         posterior = torch.exp(math.log(share) + log_p - log_m)
         assert torch.allclose(torch.sigmoid(logit), posterior, atol=1e-9), f"share {share}: the logit is not that of P(real | x)"
+        bend = torch.as_tensor(logit).diff().diff().abs().max()
+        assert bend < 1e-9, f"share {share}: for two bells of one width the logit is a straight line, however far out; yours bends"
     far = best_referee(normal(0.0, 0.3).log_prob(grid), normal(20.0, 0.3).log_prob(grid), 0.5, grid)
     assert torch.isfinite(far[0]).all() and abs(float(far[1])) < 1e-6, "laws that exclude each other: a perfect referee reaches 0, without nan or inf"
 
@@ -282,6 +295,13 @@ def best_referee(log_p, log_q, share, grid):
     real = torch.trapezoid(log_p.exp() * log(logit), grid)
     fake = torch.trapezoid(log_q.exp() * log(-logit), grid)
     return logit, share * real + (1 - share) * fake
+
+
+# %% ex={"id": "families-referee", "role": "wrong", "why": "through densities, kept off 0 and 1: finite, but wrong where it is sure"}
+def best_referee(log_p, log_q, share, grid):
+    p, q = share * log_p.exp(), (1 - share) * log_q.exp()
+    d = ((p + 1e-300) / (p + q + 2e-300)).clamp(1e-15, 1 - 1e-15)
+    return torch.logit(d), torch.trapezoid(p * d.log() + q * (1 - d).log(), grid)
 
 
 # %% ex={"id": "families-referee", "role": "wrong", "why": "through densities: 0/0"}
