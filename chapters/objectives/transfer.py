@@ -75,6 +75,7 @@ z_train, z_valid, z_test = (
 )
 
 
+# %% tags=["hide-input"]
 def pick(y, per_class, seed):
     """Indices of `per_class` labelled examples per class, and of all others."""
     g = torch.Generator().manual_seed(seed)
@@ -90,7 +91,7 @@ def pick(y, per_class, seed):
     return chosen, rest.nonzero()[:, 0]
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-crowd", "caption": "Training digits on their last two of the 20 components used. Fifty have labels (coloured numbers), a thousand have none (grey). The clusters are there before the labels are."}, "image": {"alt": "Scatter plot of about a thousand grey points forming overlapping clouds, with fifty coloured digits from zero to nine printed among them, equal digits lying close together."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-crowd", "caption": "Training digits on the two leading components. Fifty have labels (coloured numbers), a thousand have none (grey). The clusters are there before the labels are."}, "image": {"alt": "Scatter plot of about a thousand grey points forming overlapping clouds, with fifty coloured digits from zero to nine printed among them, equal digits lying close together."}}
 labelled, unlabelled = pick(y_train, 5, 0)
 fig, ax = plt.subplots(figsize=(7, 3.6))
 ax.scatter(
@@ -131,7 +132,8 @@ plt.show()
 # with a weight $w$ that says how far we trust the unlabelled part; $w=1$ is honest likelihood, $w=0$ is the supervised generative
 # classifier. With 50 labels in 20 dimensions the covariances need a prior:
 # $\log p(\theta)=\sum_k\big[\log\pi_k-\tfrac\nu2\log|S_k|-\tfrac\nu2\operatorname{Tr}(S_k^{-1}\Psi)\big]$, which acts like $\nu$ extra examples with
-# covariance $\Psi$. We set $\nu=20$ and $\Psi$ to 0.3 times the covariance of all features, and leave both alone.
+# covariance $\Psi$. We set $\nu=20$ and $\Psi$ to 0.3 times the covariance of all features. Little depends on either: on the validation
+# digits, with five labels per class, half or twice of each changes the accuracy by at most {value}`transfer-em-prior:.1%`.
 #
 # :::{prf:algorithm} Semi-supervised EM
 # :label: alg-transfer-em
@@ -164,6 +166,7 @@ def log_joint(z, theta):
     return -0.5 * (white.square().sum(1).T + constant) + pi.log()
 
 
+# %%
 def semi_supervised_em(
     z_l, y_l, z_u, K, *, w=1.0, nu=20.0, shrink=0.3, steps=30, watch=None
 ):
@@ -185,6 +188,7 @@ def semi_supervised_em(
     return m, S, pi
 
 
+# %%
 def objective(theta, z_l, y_l, z_u, *, w=1.0, nu=20.0, shrink=0.3):
     """J of the equation above, in nats."""
     _, S, pi = theta
@@ -200,12 +204,14 @@ def accuracy(theta, z, y):
     return (log_joint(z, theta).argmax(1) == y).double().mean().item()
 
 
+# %% tags=["hide-input"]
 def logistic_accuracy(z, y):
     """Test accuracy of logistic regression trained on z (n, 20) and y (n,)."""
     fitted = LogisticRegression(max_iter=5000).fit(z.numpy(), y.numpy())
     return fitted.score(z_test.numpy(), y_test.numpy())
 
 
+# %%
 parts = z_train[labelled], y_train[labelled], z_train[unlabelled]
 steps = []
 theta = semi_supervised_em(
@@ -214,7 +220,7 @@ theta = semi_supervised_em(
 
 # %% tags=["hide-input"]
 claim(
-    "transfer-em-monotone", "Smallest change of the objective in 30 rounds of EM",
+    "transfer-em-monotone", "smallest change of the objective in 30 rounds of EM",
     min(np.diff(steps)), item="Q1.9", by="EM never lowers its objective",
     at_least=-1e-6, stable=False
 )
@@ -222,39 +228,55 @@ normals = map(torch.distributions.MultivariateNormal, *theta[:2])
 each = torch.stack([normal.log_prob(z_test) for normal in normals], 1)
 claim(
     "transfer-em-density",
-    "Largest difference of log p(z, y) from torch's own Gaussians",
+    "largest difference of log p(z, y) from torch's own Gaussians",
     (log_joint(z_test, theta) - each - theta[2].log()).abs().max(), item="Q1.9",
     by="torch.distributions", at_most=1e-8, stable=False
 )
 
-# %%
 alone = semi_supervised_em(*parts[:2], z_train[:0], 10)
 zero = semi_supervised_em(*parts, 10, w=0.0)
 
-# %% tags=["hide-input"]
 claim(
     "transfer-em-weight-zero",
-    "With weight 0: largest change of a class mean when the crowd is taken away",
+    "with weight 0: largest change of a class mean when the crowd is taken away",
     (zero[0] - alone[0]).abs().max(), item="Q1.9",
     by="the unlabelled examples must not count", at_most=1e-9, stable=False
 )
 
-# %%
+
+def on_validation(nu, shrink):
+    """Accuracy on the validation digits, five labels per class, five draws."""
+    scores = []
+    for s in range(100, 105):  # draws that are used nowhere else
+        i, u = pick(y_train, 5, s)
+        parts = z_train[i], y_train[i], z_train[u]
+        fitted = semi_supervised_em(*parts, 10, nu=nu, shrink=shrink)
+        scores.append(accuracy(fitted, z_valid, y_valid))
+    return np.mean(scores)
+
+
+others = [on_validation(*pair) for pair in ((10, 0.3), (40, 0.3), (20, 0.15), (20, 0.6))]
+claim(
+    "transfer-em-prior",
+    "half or twice the prior's strength or covariance: largest change in accuracy",
+    np.abs(np.array(others) - on_validation(20, 0.3)).max(), item="Q1.9",
+    by="on the validation digits", at_most=0.015, digits=1
+)
+
 full = semi_supervised_em(z_train, y_train, z_train[:0], 10, steps=0)
 
-# %% tags=["hide-input"]
 claim(
     "transfer-generative-classifier",
-    "Test accuracy with all labels, generative classifier (way d)",
+    "test accuracy with all labels, generative classifier (way d)",
     accuracy(full, z_test, y_test), item="Q1.9", by="far above chance, 0.1",
-    at_least=0.95, digits=3
+    at_least=0.98, digits=3
 )
 claim(
     "transfer-generative-vs-logistic",
-    "All labels: generative classifier minus logistic regression",
+    "all labels: generative classifier minus logistic regression",
     accuracy(full, z_test, y_test) - logistic_accuracy(z_train, y_train),
     item="Q1.9", by="curved borders fit digits better than straight ones",
-    at_least=0.015, digits=2
+    at_least=0.025, digits=2
 )
 
 # %% [markdown]
@@ -281,27 +303,27 @@ gain = [monte_carlo(semi[b] - lr[b]) for b in range(len(budgets))]
 # %% tags=["hide-input"]
 claim(
     "transfer-gain",
-    ("Gain over logistic regression at 1, 2, 5, 10 labels per class, mean of 10 "
+    ("gain over logistic regression at 1, 2, 5, 10 labels per class, mean of 10 "
      "draws"),
     [m for m, _ in gain[:4]], item="Q1.9",
-    by="at least three points at each budget", at_least=0.03, digits=2
+    by="at least five points at each budget", at_least=0.05, digits=2
 )
 claim(
     "transfer-gain-same-model",
-    "Gain over the same model without the crowd, at 1 ... 10 labels per class",
+    "gain over the same model without the crowd, at 1 ... 10 labels per class",
     (semi - only).mean(1)[:4], item="Q1.9",
-    by="what the unlabelled images contribute", at_least=0.03, digits=2
+    by="what the unlabelled images contribute", at_least=0.04, digits=2
 )
 claim(
     "transfer-gain-significant",
-    "Gain at 5 labels per class, in standard errors over the draws",
-    gain[2][0] / gain[2][1], item="Q1.9", by="paired over ten draws", at_least=3.0,
+    "gain at 5 labels per class, in standard errors over the draws",
+    gain[2][0] / gain[2][1], item="Q1.9", by="paired over ten draws", at_least=5.0,
     digits=2
 )
 claim(
     "transfer-more-labels",
-    "Do more labels help? Smallest rise of the supervised curve between budgets",
-    np.diff(lr.mean(1)).min(), item="Q1.9", by="a point at least", at_least=0.01, digits=1
+    "do more labels help? Smallest rise of the supervised curve between budgets",
+    np.diff(lr.mean(1)).min(), item="Q1.9", by="two points at least", at_least=0.02, digits=1
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-curve", "caption": "Test accuracy against the number of labels per class, mean and spread (one standard deviation) over ten draws of the labels. The distance between the solid curve and the dotted one is the work of the unlabelled images."}, "image": {"alt": "Three rising curves. The semi-supervised one is highest everywhere, at about four fifths for a single label; logistic regression lies below it; the same Gaussian model without unlabelled data starts lowest."}}
@@ -326,14 +348,15 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# The gap between the curves of {numref}`fig-transfer-curve` is wide. With 1, 2, 5 and 10 labels per class the crowd adds {value}`transfer-gain-same-model:.2f` to the accuracy of the same model. A single seven says little;
-# a single seven inside a cloud of a hundred unlabelled ones says which cloud is called seven, and the cloud says the rest.
+# The gap between the curves of {numref}`fig-transfer-curve` is wide. With 1, 2, 5 and 10 labels per class the crowd adds
+# {value}`transfer-gain-same-model:.2f` to the accuracy of the same model. A single seven says little; a single seven
+# inside a cloud of a hundred unlabelled ones says which cloud is called seven, and the cloud says the rest.
 #
 # ### When unlabelled data hurt
 #
 # The gain rests on an assumption: that the model's classes are the clusters of $p(x)$. Break it. Ask not for the digit but whether it is *odd*,
-# and model each of the two classes by *one* Gaussian. Odd digits are not one cluster but five. The likelihood does not care about our question: given a
-# thousand unlabelled images and two Gaussians it will describe the images as well as two Gaussians can, and if that split is not odd against even, so
+# and model each of the two classes by *one* Gaussian. Odd digits are not one cluster but five. The likelihood does not care about our question: given
+# hundreds of unlabelled images and two Gaussians it will describe the images as well as two Gaussians can, and if that split is not odd against even, so
 # much the worse for the labels.
 
 # %%
@@ -354,14 +377,14 @@ mean_harm = {w: float(np.mean(v)) for w, v in harm.items()}
 # %% tags=["hide-input"]
 claim(
     "transfer-harm",
-    ("Odd or even: loss of accuracy when 877 unlabelled images come in at full "
+    ("odd or even: loss of accuracy when 877 unlabelled images come in at full "
      "weight"),
     mean_harm[0.0] - mean_harm[1.0], item="Q1.9",
-    by="the model is wrong, so more data make it worse", at_least=0.03, digits=2
+    by="the model is wrong, so more data make it worse", at_least=0.04, digits=2
 )
 claim(
     "transfer-harm-guard",
-    "Loss against the supervised model when validation chooses the weight",
+    "loss against the supervised model when validation chooses the weight",
     mean_harm[0.0] - float(np.mean(chosen)), item="Q1.9",
     by="the guard limits the harm", at_most=0.01, stable=False
 )
@@ -386,16 +409,18 @@ plt.show()
 
 
 # %% [markdown]
-# In {numref}`fig-transfer-harm` the loss reaches {value}`transfer-harm:.2f` in accuracy, from *adding data*. {cite:t}`cozman2003` explain it: under a wrong model, supervised and unsupervised
-# maximum likelihood converge to different parameters, and unlabelled data pull towards the second. {cite:t}`nigam2000` met the effect in text and answered
-# it with the weight $w$ and with several components per class. The rule that follows: keep the supervised baseline in the table, choose $w$ on
-# validation data, and suspect the model before the data.
+# In {numref}`fig-transfer-harm` the loss reaches {value}`transfer-harm:.2f` in accuracy, from *adding data*.
+# {cite:t}`cozman2003` explain it: under a wrong model, supervised and unsupervised maximum likelihood converge to
+# different parameters, and unlabelled data pull towards the second. {cite:t}`nigam2000` met the effect in text and
+# answered it with the weight $w$ and with several components per class. The rule that follows: keep the supervised
+# baseline in the table, choose $w$ on validation data, and suspect the model before the data.
 #
 # ### Teaching by samples
 #
-# Way (e) turns the model into a *source of labelled images*: draw a class, draw an image of it, add the pair to the training set of another classifier.
-# Nothing new can enter that way that was not in the model: if the model knew only the labelled images, its samples restate its assumptions (each class a Gaussian);
-# if it had seen the crowd, the samples carry what it learned there.
+# Way (e) turns the model into a *source of labelled images*: draw a class, draw an image of it, add the pair to the
+# training set of another classifier. Nothing new can enter that way that was not in the model: if the model knew only the
+# labelled images, its samples restate its assumptions (each class a Gaussian); if it had seen the crowd, the samples
+# carry what it learned there.
 
 # %%
 def draw_labelled(theta, per_class, generator):
@@ -423,16 +448,16 @@ for s in range(5):
 # %% tags=["hide-input"]
 claim(
     "transfer-augment-semi",
-    "Gain from samples of the semi-supervised model, 5 labels per class",
+    "gain from samples of the semi-supervised model, 5 labels per class",
     np.mean(taught[1.0]), item="Q1.9",
     by="the crowd, passed on through samples", at_least=0.02, digits=2
 )
 claim(
     "transfer-augment-only",
-    "Gain from the labels-only model's samples, minus that",
+    "gain from the labels-only model's samples, minus that",
     np.mean(taught[0.0]) - np.mean(taught[1.0]),
     item="Q1.9", by="a model that saw only the labels has little to teach",
-    at_most=-0.02, digits=2
+    at_most=-0.03, digits=2
 )
 
 # %% [markdown]
@@ -453,12 +478,14 @@ claim(
 # is small enough to refit (c), or fine-tuning, if it is a large network (b); the generative classifier (d), which with *all* labels reaches
 # {value}`transfer-generative-classifier:.2f` here; and samples as training data (e).
 #
-# *Does it help?* Here, with 1, 2, 5, 10 labels per class, the accuracy rises by {value}`transfer-gain:.2f` over logistic regression on the same features, averaged over ten
-# draws. Through samples alone, {value}`transfer-augment-semi:.2f` at five labels per class.
+# *Does it help?* Here, with 1, 2, 5, 10 labels per class, the accuracy rises by {value}`transfer-gain:.2f` over logistic
+# regression on the same features, averaged over ten draws. Through samples alone, {value}`transfer-augment-semi:.2f` at
+# five labels per class.
 #
-# *Why?* $p(y\mid x)$ and $p(x)$ are different objects, and knowing the second says nothing about the first unless an assumption ties them: classes are clusters, or
-# vary along the data manifold, or, in (a), the features that explain the images also separate the classes. When the assumption fails, unlabelled
-# data hurt: {value}`transfer-harm:.2f` less accuracy for odd against even.
+# *Why?* $p(y\mid x)$ and $p(x)$ are different objects, and knowing the second says nothing about the first unless an
+# assumption ties them: classes are clusters, or vary along the data manifold, or, in (a), the features that explain the
+# images also separate the classes. When the assumption fails, unlabelled data hurt: {value}`transfer-harm:.2f` less
+# accuracy for odd against even.
 #
 # *Protocol.* A supervised baseline on the same features; several draws of the labels, with their spread; the weight of the
 # unlabelled part chosen on validation data; no test digit in any choice; and unlabelled data that come from the same law as the test data.
@@ -479,8 +506,8 @@ claim(
 #   $$ (eq-transfer-bpd)
 #
 #   where the second is an upper bound on the code length of the levels under the model's own cell probabilities.
-# - **Samples:** accuracy of a classifier two-sample test on 360 real and 360 generated images, half of them held out; one half is perfect,
-#   and chance alone moves it by about $1/(2\sqrt{360})=0.026$.
+# - **Samples:** accuracy of a classifier two-sample test on the 360 test digits and 360 generated images, half of them held out, averaged over
+#   three generated sets; one half is perfect, and chance alone moves a single test by about $1/(2\sqrt{360})=0.026$.
 # - **Representation:** accuracy of a linear probe with 5 labels per class on the features that the model offers, ten draws of the labels.
 #
 # Every choice (number of components, when to stop) is made on the validation digits. The two VAE rows are importance-weighted bounds with 100 samples
@@ -495,21 +522,22 @@ q_train, q_valid, q_test = [                         # in [0, 1)
 board = {}
 
 
+# %% tags=["hide-input"]
 def levels(q):
     """From [0, 1) back to the grid 0 ... 16."""
     return (17 * q).floor().clamp(0, 16)
 
 
 def bits(log_p, continuous):
-    """Mean bits per dimension from log-likelihoods (n,) of levels or of dequantised
-    data."""
+    """Mean bits per dimension from log-likelihoods (n,), of levels or dequantised."""
     return float(bits_per_dim(-log_p.mean(), 64, levels=17 if continuous else None))
 
 
+# %%
 def enter(name, log_p, continuous, samples, features):
-    """One row of the board; features are a pair of arrays (train, test)."""
-    real, fake = x_test / 16, samples.double() / 16
-    told = np.mean([c2st(real, fake, generator=gen) for _ in range(3)])
+    """One row of the board: 3 · 360 samples, and features (train, test)."""
+    sets = (samples.double() / 16).split(360)
+    told = np.mean([c2st(x_test / 16, fake, generator=gen) for fake in sets])
     z, z_new = features
     draws = [pick(y_train, 5, s)[0] for s in range(10)]
     probe = np.mean([linear_probe(z[i], y_train[i], z_new, y_test) for i in draws])
@@ -518,7 +546,7 @@ def enter(name, log_p, continuous, samples, features):
 
 # %% tags=["hide-input"]
 claim(
-    "transfer-bpd-uniform", "Bits per dimension of the uniform density on the cube",
+    "transfer-bpd-uniform", "bits per dimension of the uniform density on the cube",
     bits(torch.zeros(5), True), math.log2(17), item="X1.9",
     by="closed form log2 17", atol=1e-12
 )
@@ -528,7 +556,7 @@ gaps = [
 ]
 claim(
     "transfer-bpd-scale",
-    "A law of levels as probability and as density on cells: largest difference",
+    "a law of levels as probability and as density on cells: largest difference",
     max(gaps),
     item="X1.9", by="the two forms of the equation are one scale", at_most=1e-9,
     stable=False
@@ -537,9 +565,9 @@ q_mean, q_cov = q_train.mean(0), q_train.T.cov()
 one_gaussian = torch.distributions.MultivariateNormal(q_mean, q_cov)
 claim(
     "transfer-bpd-wrong",
-    "Wrong scale, log2 17 forgotten: 'bits' of a Gaussian on the test digits",
+    "wrong scale, log2 17 forgotten: 'bits' of a Gaussian on the test digits",
     bits(one_gaussian.log_prob(q_test), False),
-    item="X1.9", by="negative code lengths do not exist", at_most=-0.5, digits=3
+    item="X1.9", by="negative code lengths do not exist", at_most=-1.0, digits=3
 )
 
 # %% [markdown]
@@ -549,9 +577,10 @@ claim(
 hist = torch.stack([x.long().bincount(minlength=17) for x in x_train.T]) + 0.5
 log_hist = (hist / hist.sum(1, keepdim=True)).log()              # (64, 17)
 log_p = log_hist[torch.arange(64), x_test.long()].sum(1)
-samples = torch.multinomial(hist, 360, True, generator=gen).T
+samples = torch.multinomial(hist, 1080, True, generator=gen).T
 enter("independent pixels", log_p, False, samples, (x_train, x_test))   # raw pixels
 
+# %%
 lam_q, U_q = torch.linalg.eigh(q_cov)
 
 
@@ -576,13 +605,14 @@ def ppca_codes(q, W, s2):
 sizes = (5, 10, 20, 30, 40, 50, 60)
 k = min(sizes, key=lambda k: bits(ppca_log_p(q_valid, *ppca(k)), True))
 W, s2 = ppca(k)
+
+# %% tags=["hide-input"]
 n = len(q_train)
 log_det = lam_q[-k:].log().sum() + (64 - k) * s2.log()
 closed = -0.5 * (64 * math.log(2 * math.pi) + log_det + 64 * (n - 1) / n)
 
-# %% tags=["hide-input"]
 claim(
-    "transfer-ppca-closed", "Training log-likelihood per digit of the fitted pPCA",
+    "transfer-ppca-closed", "training log-likelihood per digit of the fitted pPCA",
     ppca_log_p(q_train, W, s2).mean(), closed, item="X1.9",
     by="closed form in the eigenvalues", rtol=1e-9, unit="nats"
 )
@@ -595,29 +625,29 @@ claim(
 )
 
 # %%
-z, eps = torch.randn(360, k, generator=gen), torch.randn(360, 64, generator=gen)
+z, eps = torch.randn(1080, k, generator=gen), torch.randn(1080, 64, generator=gen)
 samples = levels(q_mean + z @ W.T + s2.sqrt() * eps)
 codes = [ppca_codes(q, W, s2) for q in (q_train, q_test)]
 enter("pPCA", ppca_log_p(q_test, W, s2), True, samples, codes)
 
 # %% [markdown]
-# The likelihood did not notice the random rotation, to the last digit. That is why it cannot, by itself, choose a representation. It even chooses a
-# poor one: the validation digits prefer {value}`transfer-ppca-size:.0f` components, because each one buys density; the linear probe prefers ten.
+# The likelihood did not notice the random rotation. That is why it cannot, by itself, choose a representation. It even chooses a
+# poor one: the validation digits prefer {value}`transfer-ppca-size:.0f` components, because each one buys density; the linear probe does better with ten.
 
 # %% tags=["hide-input"]
 claim(
     "transfer-ppca-size",
-    "Components of pPCA that validation bits per dimension choose", k,
-    item="Q1.8 X1.9", by="most of the 64", at_least=40
+    "components of pPCA that validation bits per dimension choose", k,
+    item="Q1.8 X1.9", by="most of the 64", at_least=50
 )
 few = [ppca_codes(q, *ppca(10)) for q in (q_train, q_test)]
 draws = [pick(y_train, 5, s)[0] for s in range(10)]
 ten = np.mean([linear_probe(few[0][i], y_train[i], few[1], y_test) for i in draws])
 claim(
     "transfer-ppca-probe",
-    "Linear probe: pPCA with 10 components minus the one that density chooses",
+    "linear probe: pPCA with 10 components minus the one that density chooses",
     ten - board["pPCA"][2], item="Q1.8 X1.9",
-    by="density and representation disagree within one model family", at_least=0.1,
+    by="density and representation disagree within one model family", at_least=0.14,
     digits=2
 )
 
@@ -647,7 +677,7 @@ def draw_mixture(theta, n):
 
 mixtures = [fit_mixture(q_train, K) for K in (2, 5, 10, 20)]
 mixture = min(mixtures, key=lambda theta: bits(mixture_log_p(q_valid, theta), True))
-samples = levels(draw_mixture(mixture, 360))
+samples = levels(draw_mixture(mixture, 1080))
 each = [
     log_joint(q, mixture).log_softmax(1).clamp(min=-30) for q in (q_train, q_test)
 ]
@@ -655,8 +685,9 @@ enter("mixture of Gaussians", mixture_log_p(q_test, mixture), True, samples, eac
 
 
 # %% [markdown]
-# **An autoregressive model of the levels.** One masked network {cite:p}`germain2015` gives all 64 conditionals $P(x_i\mid x_{<i})$ as softmaxes over 17 levels. Hidden unit $h$ sees the
-# first $d_h$ pixels, and pixel $i$ reads the units with $d_h<i$.
+# **An autoregressive model of the levels.** One masked network {cite:p}`germain2015` gives all 64 conditionals
+# $P(x_i\mid x_{<i})$ as softmaxes over 17 levels. Hidden unit $h$ sees the first $d_h$ pixels, and pixel $i$ reads the
+# units with $d_h<i$.
 
 # %%
 class Autoregressive(nn.Module):
@@ -692,6 +723,7 @@ class Autoregressive(nn.Module):
         return x
 
 
+# %%
 torch.set_default_dtype(torch.float32)  # networks train in single precision
 f_train, f_valid, f_test = x_train.float(), x_valid.float(), x_test.float()
 ar = Autoregressive()
@@ -700,14 +732,15 @@ fit(
     steps=500, lr=5e-3, generator=gen,
     validate=lambda: -ar.log_prob(f_valid).mean().item(), every=25, patience=3,
 )
+
+# %% tags=["hide-input"]
 influence = torch.autograd.functional.jacobian(      # (64, 64): conditional, pixel
     lambda x: ar(x[None])[0].sum(1), f_test[0]
 )
 
-# %% tags=["hide-input"]
 claim(
     "transfer-ar-order",
-    "Largest influence of a pixel on its own or an earlier conditional",
+    "largest influence of a pixel on its own or an earlier conditional",
     torch.triu(influence).abs().max(), 0.0, item="X1.9",
     by="the chain rule allows none"
 )
@@ -715,7 +748,7 @@ claim(
 # %%
 with torch.no_grad():
     features = ar.hidden(f_train), ar.hidden(f_test)
-    enter("autoregressive", ar.log_prob(f_test), False, ar.sample(360), features)
+    enter("autoregressive", ar.log_prob(f_test), False, ar.sample(1080), features)
 
 
 # %% [markdown]
@@ -723,8 +756,7 @@ with torch.no_grad():
 
 # %%
 class Coupling(nn.Module):
-    """Keep the pixels of the mask; the others get an affine map computed from
-    those."""
+    """Keep the pixels of the mask; map the others affinely, as those say."""
 
     def __init__(self, mask, hidden=128):
         super().__init__()
@@ -752,6 +784,7 @@ class Coupling(nn.Module):
         return (y - t) * (-a).exp()
 
 
+# %% tags=["hide-input"]
 class Flow(nn.Module):
     def __init__(self, mean, std):
         super().__init__()
@@ -793,30 +826,32 @@ fit(
     every=25,
     patience=3,
 )
+
+# %% tags=["hide-input"]
 one = q_test[:1].float()
 J = torch.autograd.functional.jacobian(lambda x: flow(x)[0][0], one)[:, 0].double()
 
-# %% tags=["hide-input"]
 claim(
     "transfer-flow-logdet",
     "log |det| of the flow minus that of its Jacobian by automatic differentiation",
     flow(one)[1].item() - J.slogdet()[1].item(), item="X1.9",
-    by="autograd and slogdet", at_least=-0.01, at_most=0.01, stable=False
+    by="autograd and slogdet", at_least=-0.001, at_most=0.001, stable=False
 )
 
 # %%
 with torch.no_grad():
     features = [flow(q.float())[0] for q in (q_train, q_test)]
-    samples = levels(flow.sample(360))
+    samples = levels(flow.sample(1080))
     enter("flow", flow.log_prob(q_test.float()), True, samples, features)
 
 
 # %% [markdown]
-# **A small VAE** {cite:p}`kingma2014` with 16 latent dimensions and a decoder that returns, for each pixel, probabilities of the 17 levels, so that its scale is that of the
-# autoregressive model. One function gives the importance weights $\log w=\log p(x\mid z)+\log p(z)-\log q(z\mid x)$, $z\sim q$: their mean is the ELBO, and
-# $\log\frac1K\sum_kw_k$ the tighter bound.
+# **A small VAE** {cite:p}`kingma2014` with 16 latent dimensions and a decoder that returns, for each pixel, probabilities
+# of the 17 levels, so that its scale is that of the autoregressive model. One function gives the importance weights
+# $\log w=\log p(x\mid z)+\log p(z)-\log q(z\mid x)$, $z\sim q$: their mean is the ELBO, and $\log\frac1K\sum_kw_k$ the
+# tighter bound.
 
-# %%
+# %% tags=["hide-input"]
 class VAE(nn.Module):
     def __init__(self, k=16, hidden=128):
         super().__init__()
@@ -837,14 +872,14 @@ class VAE(nn.Module):
         return log_p.gather(-1, level).sum((-1, -2))
 
 
+# %%
 def standard_normal(z):
     """log N(z; 0, I) over the last axis."""
     return -0.5 * z.square().sum(-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
 
 
 def log_weights(model, x, K, log_prior):
-    """log p(x|z) + log p(z) - log q(z|x), K draws of z from q: (n, 64) gives (K,
-    n)."""
+    """log p(x|z) + log p(z) - log q(z|x), K draws of z from q: x (n, 64), (K, n)."""
     mu, log_s = model.encode(x)
     eps = torch.randn(K, *mu.shape, generator=gen)
     z = mu + log_s.exp() * eps
@@ -857,6 +892,7 @@ def iw_bound(log_w):
     return log_w.logsumexp(0) - math.log(len(log_w))
 
 
+# %% tags=["hide-input"]
 vae = VAE()
 fit(
     lambda x: -log_weights(vae, x, 1, standard_normal).mean(),
@@ -882,25 +918,26 @@ def iw_test(log_prior, K=100):
     return torch.cat([iw_bound(log_weights(vae, x, K, log_prior)) for x in parts])
 
 
+# %%
 with torch.no_grad():
     elbo = log_weights(vae, f_test, 100, standard_normal).mean(0)
     bound = iw_test(standard_normal)
     means = [vae.encode(x)[0] for x in (f_train, f_test)]
-    enter("VAE", bound, False, decode(torch.randn(360, 16, generator=gen)), means)
+    enter("VAE", bound, False, decode(torch.randn(1080, 16, generator=gen)), means)
 
 # %% tags=["hide-input"]
 claim(
-    "transfer-iw-elbo", "Importance-weighted bound minus ELBO on the test digits",
+    "transfer-iw-elbo", "importance-weighted bound minus ELBO on the test digits",
     (bound - elbo).mean().item(), item="X1.9",
-    by="Jensen: never negative, here clearly positive", at_least=1.0, stable=False,
+    by="Jensen: never negative, here clearly positive", at_least=2.0, stable=False,
     unit="nats"
 )
 
 # %% [markdown]
-# Is the bound computed correctly? There is a model for which it is exact: pPCA, whose posterior is a known Gaussian. With $q(z\mid x)=p(z\mid x)$ every weight equals $p(x)$,
-# for any $K$ and any draw.
+# Is the bound computed correctly? There is a model for which it is exact: pPCA, whose posterior is a known Gaussian. With
+# $q(z\mid x)=p(z\mid x)$ every weight equals $p(x)$, for any $K$ and any draw.
 
-# %%
+# %% tags=["hide-input"]
 some = q_test[:20]
 post_cov = s2 * torch.linalg.inv(W.T @ W + s2 * torch.eye(k))
 q_z = torch.distributions.MultivariateNormal(ppca_codes(some, W, s2), post_cov)
@@ -911,7 +948,6 @@ noise = (
 log_w = noise + standard_normal(z) - q_z.log_prob(z)
 exact = ppca_log_p(some, W, s2)
 
-# %% tags=["hide-input"]
 claim(
     "transfer-iw-exact",
     "pPCA with its exact posterior: largest error of the bound, K = 7",
@@ -920,7 +956,7 @@ claim(
 )
 claim(
     "transfer-iw-wrong",
-    "Wrong bound, sum of the weights instead of their mean: excess over log p(x)",
+    "wrong bound, sum of the weights instead of their mean: excess over log p(x)",
     (log_w.logsumexp(0) - exact).mean(), math.log(7), item="X1.9",
     by="closed form log K", atol=1e-6, unit="nats"
 )
@@ -946,20 +982,25 @@ claim(
 # :label: q1-8-solution
 # :class: dropdown
 # :::
-# Start from what fails. The VAE above has an encoder (representation) and a decoder that is a calibrated law of grey levels (density), but it samples from the prior
-# $\mathcal N(0,I)$, and the codes of the training images are not distributed like that. Where $q(z)=\frac1n\sum_iq(z\mid x_i)$ is thin, the decoder was never trained, and the prior sends samples
-# there. So keep the two networks and **replace the prior**: fit a mixture of ten Gaussians to codes $z\sim q(z\mid x)$ of the training images, with the five labels per class, by the semi-supervised EM of this page.
+# Start from what fails. The VAE above has an encoder (representation) and a decoder that is a calibrated law of grey
+# levels (density), but it samples from the prior $\mathcal N(0,I)$, and the codes of the training images are not
+# distributed like that. Where $q(z)=\frac1n\sum_iq(z\mid x_i)$ is thin, the decoder was never trained, and the prior
+# sends samples there. So keep the two networks and **replace the prior**: fit a mixture of ten Gaussians to codes
+# $z\sim q(z\mid x)$ of the training images, with the five labels per class, by the semi-supervised EM of this page.
 #
 # - *Sampling* improves because the prior now goes where the decoder works; and each component has a label, so that digits can be ordered by class.
-# - *Density* improves for the same reason: for fixed encoder and decoder the ELBO depends on the prior only through $-\mathrm{KL}(q(z)\,\|\,p(z))$, and a better fit
-#   lowers the KL.
+# - *Density* improves for the same reason: for fixed encoder and decoder the ELBO depends on the prior only through
+#   $-\mathrm{KL}(q(z)\,\|\,p(z))$, and a better fit lowers the KL.
 # - *Representation* is untouched, being the encoder's; but the labels can now be read off with the same EM on the posterior *means*.
 #
-# The difficulties are conflicts; the first three have claims on this page. Likelihood is blind to rotations of $z$ and cannot choose a representation. The best prior is not the
-# best reader: the prior has to cover the noisy codes, the reader should see the clean means; use one for the other and one of the objectives pays. An exact density (flow) came with
-# features of little use; a contrastive loss would give features and no density; an adversarial loss samples and no calibration. And the three objectives have no common unit: a sum of nats and accuracies has arbitrary weights, so
-# state them as *constraints* ("no worse than the autoregressive model in bits, two-sample accuracy below 0.7, then the best classifier"). Uses: semi-supervised classification, compression, and conditional synthesis
-# from one set of parameters.
+# The difficulties are conflicts; the first three have claims on this page. Likelihood is blind to rotations of $z$ and
+# cannot choose a representation. The best prior is not the best reader: the prior has to cover the noisy codes, the
+# reader should see the clean means; use one for the other, either way, and an objective pays. An exact density (flow)
+# came with features of little use; a contrastive loss would give features and no density; an adversarial loss samples and
+# no calibration. And the three objectives have no common unit: a sum of nats and accuracies has arbitrary weights, so
+# state them as *constraints* ("no worse than the autoregressive model in bits, two-sample accuracy below 0.7, then the
+# best classifier"). Uses: semi-supervised classification, compression, and conditional synthesis from one set of
+# parameters.
 
 # %%
 i, u = pick(y_train, 5, 0)
@@ -982,7 +1023,7 @@ def log_mixture(theta):
 
 
 with torch.no_grad():
-    drawn = decode(draw_mixture(prior, 360).float())
+    drawn = decode(draw_mixture(prior, 1080).float())
     designed = iw_test(log_mixture(prior))
     enter("VAE, mixture prior", designed, False, drawn, means)
     misused = iw_test(log_mixture(reader))
@@ -990,25 +1031,31 @@ with torch.no_grad():
 # %% tags=["hide-input"]
 claim(
     "transfer-design-density",
-    "Gain of the mixture prior over N(0, I) in the test bound",
+    "gain of the mixture prior over N(0, I) in the test bound",
     (designed - bound).mean().item(), item="Q1.8 X1.9", by="KL(q(z) || p(z)) falls",
-    at_least=0.3, stable=False, unit="nats"
+    at_least=0.7, stable=False, unit="nats"
 )
 claim(
     "transfer-design-samples",
-    "Fall of the two-sample accuracy with the mixture prior",
+    "fall of the two-sample accuracy with the mixture prior",
     board["VAE"][1] - board["VAE, mixture prior"][1], item="Q1.8 X1.9",
-    by="samples start where the decoder was trained", at_least=0.02, stable=False
+    by="samples start where the decoder was trained", at_least=0.0, stable=False
 )
 claim(
     "transfer-design-conflict",
-    "Loss in the test bound if the reader is used as the prior",
+    "loss in the test bound if the reader is used as the prior",
     (designed - misused).mean().item(), item="Q1.8",
-    by="clean means are narrower than the codes", at_least=5.0, stable=False,
+    by="clean means are narrower than the codes", at_least=20.0, stable=False,
     unit="nats"
 )
+claim(
+    "transfer-design-misread",
+    "loss of accuracy if the prior is used as the reader, 5 labels per class",
+    accuracy(reader, mu_test, y_test) - accuracy(prior, mu_test, y_test), item="Q1.8",
+    by="the prior's classes are widened by the noise of the codes", at_least=0.03,
+    stable=False
+)
 
-# %%
 read, read_pca = [], []
 for s in range(5):
     i, u = pick(y_train, 5, s)
@@ -1017,19 +1064,18 @@ for s in range(5):
     read_pca.append(semi[2, s])
 pixels_probe = board["independent pixels"][2]
 
-# %% tags=["hide-input"]
 claim(
     "transfer-design-reader",
-    "Accuracy, 5 labels per class: reader on the VAE's means minus probe on pixels",
+    "accuracy, 5 labels per class: reader on the VAE's means minus probe on pixels",
     np.mean(read) - pixels_probe, item="Q1.8 Q1.9", by="mean of five draws",
-    at_least=0.03, stable=False
+    at_least=0.02, stable=False
 )
 claim(
     "transfer-design-honest",
-    "The same reader on 20 principal components, minus that on the VAE's means",
+    "the same reader on 20 principal components, minus that on the VAE's means",
     np.mean(read_pca) - np.mean(read), item="Q1.8 Q1.9",
     by="equal within a few points: the gain is the reader's, not the network's",
-    at_least=-0.04, at_most=0.06, stable=False
+    at_least=-0.03, at_most=0.08, stable=False
 )
 
 # %% [markdown]
@@ -1069,70 +1115,92 @@ for c, (ax, head) in enumerate(zip(axes, heads, strict=True)):
     ax.axvline((math.log2(17), 0.5, 0.1)[c], color=colors.truth, lw=0.8, ls=":")
 axes[0].set_yticks(range(len(names)), names)
 axes[0].invert_yaxis()
+axes[2].set_xticks([0, 0.5, 1])
 plt.show()
 
-# %%
+# %% tags=["hide-input"]
 density, fooled, probe = [
     {name: row[c] for name, row in board.items()} for c in range(3)
 ]
 
-# %% tags=["hide-input"]
 claim(
-    "transfer-board-uniform", "Worst of the seven models in bits per dimension",
-    max(density.values()), item="X1.9", by="log2 17 of the uniform law",
-    at_most=math.log2(17), stable=False
+    "transfer-board-uniform", "worst of the seven models in bits per dimension",
+    max(density.values()), item="X1.9", by="log2 17 of the uniform law, less one bit",
+    at_most=math.log2(17) - 1, stable=False
 )
 claim(
-    "transfer-board-grid", "Bits per dimension: independent pixels minus pPCA",
+    "transfer-board-grid", "bits per dimension: independent pixels minus pPCA",
     density["independent pixels"] - density["pPCA"], item="X1.9",
     by="a model that knows the grid beats one that knows the correlations",
-    at_most=0.0, stable=False
+    at_most=-0.3, stable=False
 )
 claim(
     "transfer-board-density",
-    "Bits per dimension: VAE with mixture prior minus autoregressive",
+    "bits per dimension: VAE with mixture prior minus autoregressive",
     density["VAE, mixture prior"] - density["autoregressive"], item="X1.9 Q1.8",
-    by="the design is not worse", at_most=0.03, stable=False
+    by="the design is better", at_most=-0.01, stable=False
 )
 rest = [v for name, v in fooled.items() if name != "VAE, mixture prior"]
 claim(
     "transfer-board-samples",
-    "Two-sample accuracy: VAE with mixture prior minus the best of the rest",
+    "two-sample accuracy: VAE with mixture prior minus the best of the rest",
     fooled["VAE, mixture prior"] - min(rest),
     item="X1.9 Q1.8", by="the design is hardest to tell from real digits",
     at_most=0.0, stable=False
 )
 claim(
     "transfer-board-flow",
-    "Linear probe: the better of flow and mixture minus raw pixels",
+    "linear probe: the better of flow and mixture minus raw pixels",
     max(probe["flow"], probe["mixture of Gaussians"]) - probe["independent pixels"], item="X1.9",
-    by="an exact density need not give useful features", at_most=-0.1, stable=False
+    by="an exact density need not give useful features", at_most=-0.25, stable=False
 )
 claim(
-    "transfer-board-pixels", "Linear probe: best model minus raw pixels",
+    "transfer-board-pixels", "linear probe: best model minus raw pixels",
     max(probe.values()) - probe["independent pixels"], item="X1.9",
     by="on clean digits no model's features are much better than the pixels",
-    at_least=-0.03, at_most=0.06, stable=False
+    at_least=-0.02, at_most=0.04, stable=False
 )
-orders = [sorted(board, key=column.get) for column in (density, fooled)] + [
-    sorted(board, key=lambda k: -probe[k])
-]
+discrete = [name for name in board if name not in ("pPCA", "mixture of Gaussians", "flow")]
 claim(
-    "transfer-board-orders", "Number of different orders among the three columns",
-    len({tuple(o) for o in orders}), 3, item="X1.9 S1.17",
-    by="no objective implies another"
+    "transfer-board-discrete",
+    "bits per dimension: worst model of the levels minus best smooth density",
+    max(density[name] for name in discrete)
+    - min(v for name, v in density.items() if name not in discrete),
+    item="X1.9", by="a smooth density cannot say that a pixel is exactly 0",
+    at_most=-0.02, stable=False
+)
+claim(
+    "transfer-board-zeros", "pixels, of 64, that are 0 in 95 % of the training digits",
+    int(((x_train == 0).double().mean(0) >= 0.95).sum()), item="X1.9", by="count",
+    at_least=10
+)
+claim(
+    "transfer-board-orders",
+    ("three pairs of models, each ordered one way by one column and the other way "
+     "by the next: smallest lead"),
+    min(
+        density["pPCA"] - density["independent pixels"],  # density: pixels first
+        fooled["independent pixels"] - fooled["pPCA"],    # samples: pPCA first
+        fooled["independent pixels"] - fooled["flow"],    # samples: flow first
+        probe["independent pixels"] - probe["flow"],      # probe: pixels first
+        density["pPCA"] - density["flow"],                # density: flow first
+        probe["pPCA"] - probe["flow"],                    # probe: pPCA first
+    ),
+    item="X1.9 S1.17", by="no objective implies another", at_least=0.03, stable=False
 )
 
 
 # %% [markdown]
-# Read {numref}`fig-transfer-board` by columns. **Density:** the models that know that grey levels lie on a grid lead, and the humble histogram beats a Gaussian with all correlations,
-# since most border pixels are *exactly* zero and a smooth density can't say so. The scale is the same for all; the lesson is about the models. **Samples:** the histogram
-# falls back; what counts is correlation, and the design leads. **Representation:** raw pixels are hard to beat on clean digits; the flow's and the mixture's features are worse than no model at all.
-# Nobody's order is anybody else's.
+# Read {numref}`fig-transfer-board` by columns. **Density:** the four models that know that grey levels lie on a grid
+# lead; even the humble histogram beats a Gaussian with all correlations, since {value}`transfer-board-zeros:.0f` of the
+# 64 pixels are *exactly* zero in nearly every digit and a smooth density can't say so. The scale is the same for all; the
+# lesson is about the models. **Samples:** the histogram falls back; what counts is correlation, and the design leads. **Representation:** raw pixels are hard to beat
+# on clean digits; the flow's and the mixture's features are worse than no model at all. Nobody's order is anybody else's.
 #
 # ## The end of Part I
 #
-# {item}`S1.17` The notes close by calling generation, density estimation and representation a tripod, and say of each what it gives. With the experiments of Part I the sentences can be made exact:
+# {item}`S1.17` The notes close by calling generation, density estimation and representation a tripod, and say of each
+# what it gives. With the experiments of Part I the sentences can be made exact:
 #
 # | the notes conclude | what Part I found |
 # |---|---|
@@ -1141,9 +1209,11 @@ claim(
 # | Representation learning *reveals meaningful* latent features. | Likelihood is blind to rotations and more; what is revealed depends on views, labels and the reader ({ref}`ch-representation`). |
 # | Together the three give a *holistic* model. | They are three different questions, answered in three different orders. One model can serve all of them, if each part is built for its job and each job is tested. |
 #
-# The two works that the notes cite support less than they are cited for: the opening of a chapter of {cite:t}`bishop2024` is about probability in deep learning, not about three objectives (erratum E1.11 in {ref}`ch-generation`); the lecture
-# slide does list sampling, density and features, but its gloss that $p(x)$ is high when $x$ looks like a dog is what {ref}`ch-generation` corrects. What remains is the better half: *name the
-# objective before you name the model*. {ref}`ch-approximation` asks how a model is made to approach the data at all, and what "near" should mean.
+# The two works that the notes cite support less than they are cited for: the opening of a chapter of {cite:t}`bishop2024`
+# is about probability in deep learning, not about three objectives (erratum E1.11 in {ref}`ch-generation`); the lecture
+# slide does list sampling, density and features, but its gloss that $p(x)$ is high when $x$ looks like a dog is what
+# {ref}`ch-generation` corrects. What remains is the better half: *name the objective before you name the model*.
+# {ref}`ch-approximation` asks how a model is made to approach the data at all, and what "near" should mean.
 #
 # ## Exercises
 
