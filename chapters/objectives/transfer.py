@@ -131,7 +131,7 @@ plt.show()
 #
 # with a weight $w$ that says how far we trust the unlabelled part; $w=1$ is honest likelihood, $w=0$ is the supervised generative
 # classifier. With 50 labels in 20 dimensions the covariances need a prior:
-# $\log p(\theta)=\sum_k\big[\log\pi_k-\tfrac\nu2\log|S_k|-\tfrac\nu2\operatorname{Tr}(S_k^{-1}\Psi)\big]$, which acts like $\nu$ extra examples with
+# $\log p(\theta)=\sum_k\big[\log\pi_k-\tfrac\nu2\log|S_k|-\tfrac\nu2\operatorname{Tr}(S_k^{-1}\Psi)\big]$, which acts like $\nu$ extra examples per class with
 # covariance $\Psi$. We set $\nu=20$ and $\Psi$ to 0.3 times the covariance of all features. Little depends on either: on the validation
 # digits, with five labels per class, half or twice of each changes the accuracy by at most {value}`transfer-em-prior:.1%`.
 #
@@ -982,7 +982,7 @@ claim(
 # :label: q1-8-solution
 # :class: dropdown
 # :::
-# Start from what fails. The VAE above has an encoder (representation) and a decoder that is a calibrated law of grey
+# Start from what fails. The VAE above has an encoder (representation) and a decoder that is a law of grey
 # levels (density), but it samples from the prior $\mathcal N(0,I)$, and the codes of the training images are not
 # distributed like that. Where $q(z)=\frac1n\sum_iq(z\mid x_i)$ is thin, the decoder was never trained, and the prior
 # sends samples there. So keep the two networks and **replace the prior**: fit a mixture of ten Gaussians to codes
@@ -997,7 +997,7 @@ claim(
 # cannot choose a representation. The best prior is not the best reader: the prior has to cover the noisy codes, the
 # reader should see the clean means; use one for the other, either way, and an objective pays. An exact density (flow)
 # came with features of little use; a contrastive loss would give features and no density; an adversarial loss samples and
-# no calibration. And the three objectives have no common unit: a sum of nats and accuracies has arbitrary weights, so
+# no density. And the three objectives have no common unit: a sum of nats and accuracies has arbitrary weights, so
 # state them as *constraints* ("no worse than the autoregressive model in bits, two-sample accuracy below 0.7, then the
 # best classifier"). Uses: semi-supervised classification, compression, and conditional synthesis from one set of
 # parameters.
@@ -1194,8 +1194,8 @@ claim(
 # Read {numref}`fig-transfer-board` by columns. **Density:** the four models that know that grey levels lie on a grid
 # lead; even the humble histogram beats a Gaussian with all correlations, since {value}`transfer-board-zeros:.0f` of the
 # 64 pixels are *exactly* zero in nearly every digit and a smooth density can't say so. The scale is the same for all; the
-# lesson is about the models. **Samples:** the histogram falls back; what counts is correlation, and the design leads. **Representation:** raw pixels are hard to beat
-# on clean digits; the flow's and the mixture's features are worse than no model at all. Nobody's order is anybody else's.
+# lesson is about the models. **Samples:** the histogram falls back; what counts is correlation, and the design leads.
+# **Representation:** raw pixels are hard to beat on clean digits; the flow's and the mixture's features are worse than no model at all. Nobody's order is anybody else's.
 #
 # ## The end of Part I
 #

@@ -344,7 +344,7 @@ def check_at_work_validity():
         P / P.sum(1, keepdim=True),
         torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64),
     )
-    allowed = torch.tensor([[0, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=torch.float64)
+    allowed = torch.tensor([[0, 1, 1], [1, 0, 0], [1, 1, 1]], dtype=torch.float64)
     for T in (1, 2, 5):
         slow = 0.0
         for s in itertools.product(range(3), repeat=T):
@@ -373,6 +373,14 @@ self_check("at-work-validity", check_at_work_validity)
 # %% ex={"id": "at-work-validity", "role": "wrong", "why": "treats the steps as independent"}
 def prob_valid(start, P, allowed, T):
     return float((start[:, None] * P * allowed).sum()) ** (T - 1)
+
+
+# %% ex={"id": "at-work-validity", "role": "wrong", "why": "reads the rules from the new symbol to the old one"}
+def prob_valid(start, P, allowed, T):
+    mass = start
+    for _ in range(T - 1):
+        mass = mass @ (P * allowed.T)
+    return float(mass.sum())
 
 
 # %% ex={"id": "at-work-validity", "role": "wrong", "why": "takes T steps instead of T - 1"}
