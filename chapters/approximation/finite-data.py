@@ -255,7 +255,8 @@ claim("finite-data-optimiser-done", "the optimiser's part after 80 steps", added
 # ## Ten million examples are nothing, and enough
 #
 # {item}`S0.4` An image of 784 black or white pixels has $2^{784}$ states, a number with 237 digits. Ten million examples
-# cover less than $10^{-229}$ of them. Seen as a table with one entry per image, the data are empty.
+# cover less than $10^{-229}$ of them. Seen as a table with one entry per image, the data fill nothing. Sound and language are no better: a second of
+# audio, 16 000 samples of 8 bits, has $2^{128\,000}$ states, and a hundred words out of ten thousand can be put in a row in $10^{400}$ ways.
 #
 # The digits of this book let us watch that emptiness come. Cut a square of $k\times k$ pixels from the middle of each binarised digit. For $k\le2$ the
 # training set has seen every square of the test set; for $k=8$ hardly any test image has occurred before ({numref}`fig-finite-data-seen`).
@@ -347,7 +348,7 @@ claim("finite-data-states", "digits of the number 2^784, and of 2^784 / 10^7 rou
 # s_d(\varepsilon) = 1-(1-\varepsilon)^d .
 # $$ (eq-finite-data-shell)
 #
-# In 784 dimensions half of the volume lies in the outer $1-2^{-1/784}=0.09$ per cent of the radius.
+# In 784 dimensions half of the volume lies within $1-2^{-1/784}=0.0009$ of the surface.
 
 # %%
 def shell(eps, d):
@@ -557,7 +558,7 @@ claim("finite-data-neighbours", "nearest over mean distance, mean over points: d
 # Then the ratio $\mu=r_2/r_1$ of the distances to the second and the first neighbour has
 #
 # $$
-# P(\mu>u)=u^{-k},\qquad \hat k=\frac{n}{\sum_i\log\mu_i} ,
+# P(\mu>u)=u^{-k}\quad(u\ge1),\qquad \hat k=\frac{n}{\sum_i\log\mu_i} ,
 # $$ (eq-finite-data-two-nn)
 #
 # whatever the density of points, and whatever the number of coordinates {cite:p}`facco2017`: given $r_2$, the nearer point is uniform in a ball of that
@@ -673,7 +674,7 @@ price = {m: monte_carlo(product_kl(theta, estimates(theta, m))) for m in sizes}
 # %% [markdown]
 # Below is the same law for twelve pixels, where a table can still be tried. The truth is a product again, so both models can represent it; the table merely
 # does not know that the pixels are independent, and pays for $2^{12}-1$ parameters instead of 12 ({numref}`fig-finite-data-price`). {item}`E0.25` (Half a
-# count is added to every cell, or a cell that was never seen would cost an infinite divergence. With less than an example per cell this addend, not the
+# count is added to every cell, or a cell that was never seen would cost an infinite divergence. With few examples per cell this addend, not the
 # law, decides the price: the first points lie below their line.)
 
 # %%
@@ -773,8 +774,8 @@ claim("finite-data-right-structure", "a Markov chain fitted to the same rows", m
       by="P/2m with P = 23", se=se, unit="nats", digits=3)
 
 # %% [markdown]
-# With a thousand examples the wrong structure costs {value}`finite-data-wrong-structure:.2f` nats and always will; the right one costs
-# {value}`finite-data-right-structure:.3f`, and ten times less with ten times the data. The digits' pixels are far from independent, too: in
+# With a thousand examples the wrong structure costs {value}`finite-data-wrong-structure:.2f` nats, all but a trace of them for ever; the right one costs
+# {value}`finite-data-right-structure:.3f`, and by the law ten times less with ten times the data. The digits' pixels are far from independent, too: in
 # {ref}`ch-density` a chain of logistic regressions needs ten bits per binarised test image less than independent pixels. The art is to assume *true*
 # structure: locality, hierarchy, a low-dimensional cause. Every architecture of the later pages is such an assumption.
 #
@@ -806,8 +807,8 @@ claim("finite-data-right-structure", "a Markov chain fitted to the same rows", m
 # **But concentration also helps.** An average over many examples hardly varies: it is why $\hat\theta$ is close to $\theta$, and why the price of a
 # parametric model is $P/2m$ and not $2^d/2m$.
 #
-# Moreover, all four are statements about laws *without* dependence. The cell repeats the digits' neighbour experiment as the dependence is mixed away: with
-# each pixel taken from another image with probability $\lambda$, neighbours recede steadily.
+# Moreover, the first three are statements about laws whose coordinates are *independent*. The cell repeats the digits' neighbour experiment as the
+# dependence is mixed away: with each pixel taken from another image with probability $\lambda$, neighbours recede steadily.
 
 # %%
 shares = torch.tensor([0.0, 0.1, 0.25, 0.5, 1.0])
