@@ -436,7 +436,7 @@ groups = {
 _, ax = plt.subplots(figsize=(6.8, 2.8))
 names = list(judged)
 ax.bar(names, list(machine.values()), color=colors.model, label="single pictures: share right")
-ax.plot(names, list(groups.values()), "o", color=colors.bad, label="sets of twenty: share with a repeat")
+ax.plot(names, list(groups.values()), "o", color=colors.bad, clip_on=False, zorder=3, label="sets of twenty: share with a repeat")
 ax.axhline(0.5, color=colors.truth, ls="--", lw=1)
 ax.set(ylabel="share", ylim=(0, 1.3), yticks=[0, 0.5, 1])
 ax.tick_params(axis="x", rotation=20)
