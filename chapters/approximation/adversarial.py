@@ -101,8 +101,17 @@ plt.show()
 # :::
 #
 # :::{prf:proof}
-# At a point $x$ with $p+q>0$ the integrand of $V$ is $p\log D+q\log(1-D)=(p+q)\big[D^*\log D+(1-D^*)\log(1-D)\big]$. The bracket is minus a cross-entropy:
-# $D^*\log D^*+(1-D^*)\log(1-D^*)-\mathrm{kl}(D^*\Vert D)$. Integrate, with $p+q=2m$. The first two terms give
+# At a point $x$ with $p+q>0$ the integrand of $V$ is
+#
+# $$
+# \begin{aligned}
+# &p\log D+q\log(1-D)\\
+# &=(p+q)\big[D^*\log D+(1-D^*)\log(1-D)\big]\\
+# &=p\log D^*+q\log(1-D^*)-(p+q)\,\mathrm{kl}(D^*\Vert D).
+# \end{aligned}
+# $$
+#
+# Integrate, with $p+q=2m$. The first two terms of the last line give
 #
 # $$
 # \int p\log\frac{p}{p+q}+\int q\log\frac{q}{p+q} = \mathrm{KL}(p\Vert m)+\mathrm{KL}(q\Vert m)-2\log2 .
@@ -721,8 +730,7 @@ claim("adversarial-mixed", "a generator that may mix: min max V, max min V, and 
 
 
 # %% [markdown]
-# {cite:t}`farnia2020` show that equilibria, even local ones, are missing in games that are far less contrived. There is a second reason to be careful with the
-# word.
+# {cite:t}`farnia2020` give adversarial games that have no equilibrium, not even a local one. There is a second reason to be careful with the word.
 #
 # :::{admonition} Erratum E0.24 · Which game, and does it have an equilibrium?
 # :class: erratum
@@ -768,8 +776,12 @@ claim("adversarial-slow", "non-saturating, alternating, h = 0.1: 1/r² gained fr
 # :label: alg-adversarial
 # **Repeat**
 #
-# 1. *Discriminator.* Draw real $x_{1..n}$ and noise $z_{1..n}$. Make fakes $G(z_i)$ and **cut them off** from $G$. Descend
-#    $\frac1n\sum_i\big[-\log\sigma(\ell(x_i))-\log\sigma(-\ell(G(z_i)))+\frac\gamma2\lVert\nabla_x\ell(x_i)\rVert^2\big]$ in the parameters of $D$.
+# 1. *Discriminator.* Draw real $x_{1..n}$ and noise $z_{1..n}$. Make fakes $G(z_i)$ and **cut them off** from $G$. Descend, in the parameters of $D$,
+#
+#    $$
+#    \frac1n\sum_i\Big[-\log\sigma(\ell(x_i))-\log\sigma(-\ell(G(z_i)))+\frac\gamma2\lVert\nabla_x\ell(x_i)\rVert^2\Big].
+#    $$
+#
 # 2. *Generator.* Draw new noise. Descend $\frac1n\sum_i-\log\sigma(\ell(G(z_i)))$ in the parameters of $G$, through the discriminator of step 1.
 # 3. *Average.* $\bar G\leftarrow(1-\alpha)\,\bar G+\alpha\,G$, parameter by parameter. Return $\bar G$.
 # :::
