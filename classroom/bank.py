@@ -90,8 +90,8 @@ class Exercise:
         """Lines that no student may see before the work is handed in."""
         for found in REGION.finditer(self.solution):
             yield from found[0].split("\n")[1:-1]
-        for code in [*(p.code + "\n" + p.judge for p in self.probes), *(code for _, code in self.wrong)]:
-            yield from code.split("\n")
+        for probe in self.probes:
+            yield from (probe.code + "\n" + probe.judge).split("\n")
         if self.written:
             yield from self.solution.split("\n")
             yield from (what for _, what in self.rubric)

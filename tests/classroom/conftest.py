@@ -232,3 +232,8 @@ def run(key, box, tmp_path):
         return {state["submission"]: state for state in states}, out, said
 
     return do
+
+
+@pytest.fixture(scope="session")
+def text():
+    return MASTER
