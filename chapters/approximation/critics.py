@@ -50,11 +50,9 @@ torch.set_default_dtype(torch.float64)
 # W_1(p,q)=\sup_{\lVert D\rVert_{\mathrm{Lip}}\le1}\;\mathbb E_p[D(x)]-\mathbb E_q[D(x)] ,
 # $$ (eq-critics-dual)
 #
-# and a network $D$, now called a **critic**, can be trained to climb towards it. But nothing in a network keeps its slope below one: twice the output is
-# twice the value. The first cure was to
-# **clip** every weight to $[-c,c]$ after each step {cite:p}`arjovsky2017wgan`. That bounds the slope, by a number that nobody chose: without biases, a
-# network of three (leaky) ReLU layers whose weights
-# are all $c$ times as large is $c^3$ times as large.
+# and a network $D$, now called a **critic**, can be trained to climb towards it. But nothing in a network keeps its slope below one: twice the output is twice
+# the value. The first cure was to **clip** every weight to $[-c,c]$ after each step {cite:p}`arjovsky2017wgan`. That bounds the slope, by a number that nobody
+# chose: without biases, a network of three (leaky) ReLU layers whose weights are all $c$ times as large is $c^3$ times as large.
 #
 # Let us watch four critics look at two Gaussians whose means lie $W=1$ apart, so that the true distance is one. All networks of this page are trained side by
 # side, as a stack of matrices with one slice per problem.
@@ -122,14 +120,14 @@ claim("critics-clip", "value with c = 0.3 over value with c = 0.03", last[1] / l
 
 
 # %% [markdown]
-# {numref}`fig-critics-climb` is the problem of this page. A critic needs a leash, and the leash decides what it measures. Two leashes are in use, a penalty
-# on the slope and a normalisation of the weights; for each
-# we first look where the answer is a formula. A last section changes not the slope of the critic but its diet.
+# {numref}`fig-critics-climb` is the problem of this page. A critic needs a leash, and the leash decides what it measures. Two leashes are in use, a penalty on
+# the slope and a normalisation of the weights; for each we first look where the answer is a formula. A last section changes not the slope of the critic but its
+# diet.
 #
 # ## The gradient penalty, with its sign
 #
-# {item}`S0.25` {cite:t}`gulrajani2017` punish slopes that differ from one, at points $\hat x$ on lines between real and generated samples. The
-# critic **minimises**
+# {item}`S0.25` {cite:t}`gulrajani2017` punish slopes that differ from one, at points $\hat x$ on lines between real and generated samples. The critic
+# **minimises**
 #
 # $$
 # \begin{aligned}
@@ -148,12 +146,11 @@ claim("critics-clip", "value with c = 0.3 over value with c = 0.03", last[1] / l
 #
 # :::{admonition} Erratum E0.3 · Sign of the gradient penalty
 # :class: erratum
-# {item}`E0.3 X0.9` **The notes write** $L_D=V(D,G)+\lambda\,\mathbb E(\lVert\nabla D\rVert-1)^2$ with the same $V$ that $D$ *maximises*.
-# **What is true:** the penalty belongs to what is minimised, or with a minus to what is maximised. Maximised as printed, violations are *rewarded* and the
-# slope explodes. Minimised as printed, the penalty is right
-# but the critic runs backwards: from a slope near one it falls into a local minimum at $1-\Delta/2\lambda$ if $\lambda>\Delta/2$, and the global minimum is
-# at $-(1+\Delta/2\lambda)$, the right critic with the wrong sign.
-# And $V$ must be the Wasserstein value without logarithms: a discriminator's logits have no reason to have slope one.
+# {item}`E0.3 X0.9` **The notes write** $L_D=V(D,G)+\lambda\,\mathbb E(\lVert\nabla D\rVert-1)^2$ with the same $V$ that $D$ *maximises*. **What is true:** the
+# penalty belongs to what is minimised, or with a minus to what is maximised. Maximised as printed, violations are *rewarded* and the slope explodes. Minimised
+# as printed, the penalty is right but the critic runs backwards: from a slope near one it falls into a local minimum at $1-\Delta/2\lambda$ if
+# $\lambda>\Delta/2$, and the global minimum is at $-(1+\Delta/2\lambda)$, the right critic with the wrong sign. And $V$ must be the Wasserstein value without
+# logarithms: a discriminator's logits have no reason to have slope one.
 # :::
 
 # %%
@@ -190,8 +187,7 @@ claim("critics-sign-weak", "as printed, minimised by descent from 1.05, λ = 1/2
 # :::{prf:theorem} A penalised critic over-estimates
 # :label: thm-critics-bias
 # Let $q$ be $p$ moved by a vector of length $W$, and let $\hat x$ be uniform on the path of a random point of $p$. The minimum of $L_D$ over all critics is
-# reached by a linear one of slope
-# $1+W/2\lambda$ along the motion, and its value is $W\,(1+W/2\lambda)$ instead of $W$.
+# reached by a linear one of slope $1+W/2\lambda$ along the motion, and its value is $W\,(1+W/2\lambda)$ instead of $W$.
 # :::
 #
 # :::{prf:proof}
@@ -201,9 +197,8 @@ claim("critics-sign-weak", "as printed, minimised by descent from 1.05, λ = 1/2
 # direction of the motion makes both inequalities equalities.
 # :::
 #
-# So the estimate is worst when the distance is large and the penalty weak. In practice $\hat x$ lies between a real and a generated point that have nothing
-# to do with each other. Does the formula survive?
-# Three networks each for four cases, with the loss {eq}`eq-critics-penalty` as it stands: {item}`X0.8`
+# So the estimate is worst when the distance is large and the penalty weak. In practice $\hat x$ lies between a real and a generated point that have nothing to
+# do with each other. Does the formula survive? Three networks each for four cases, with the loss {eq}`eq-critics-penalty` as it stands: {item}`X0.8`
 
 # %%
 def gradient_norm(D, x):
@@ -268,9 +263,8 @@ claim("critics-bias-slope", "slope that maximises Wc - λ(c - 1)², searched", b
 # distance" is this value.
 #
 # **The zero-centred penalty** {cite:p}`mescheder2018`, $R_1=\tfrac\gamma2\,\mathbb E_p\lVert\nabla D\rVert^2$, is taken on real data only and asks for slope
-# zero. For the linear critic $-w\Delta+\tfrac\gamma2w^2$ gives $w^*=\Delta/\gamma$:
-# the push on the generator *fades as it arrives*, while a slope near one pushes with full force until the last step and beyond. So $R_1$ can converge where
-# the other penalty keeps circling.
+# zero. For the linear critic $-w\Delta+\tfrac\gamma2w^2$ gives $w^*=\Delta/\gamma$: the push on the generator *fades as it arrives*, while a slope near one
+# pushes with full force until the last step and beyond. So $R_1$ can converge where the other penalty keeps circling.
 #
 # Let a generator of one point $g$ in the plane follow a linear critic $w\cdot x$ towards data at $0$, with $K$ critic steps to one of its own. In continuous
 # time $\dot g=w$ and
@@ -279,9 +273,9 @@ claim("critics-bias-slope", "slope that maximises Wc - λ(c - 1)², searched", b
 # \dot w=K\Bigl(-g-2\lambda(\lVert w\rVert-1)\frac{w}{\lVert w\rVert}\Bigr) .
 # $$ (eq-critics-chase)
 #
-# A circle solves it: on a circle of angular speed $\omega$ the velocity $w$ is perpendicular to $g$, and $\dot w=-\omega^2g$. So $\omega^2=K$, the penalty
-# must vanish, $\lVert w\rVert=1$, and the distance stays $\lVert g\rVert=1/\sqrt K$ for ever.
-# With $R_1$ the bracket is $-g-\gamma w$, a damped spring ({ref}`ch-adversarial` has its eigenvalues).
+# A circle solves it: on a circle of angular speed $\omega$ the velocity $w$ is perpendicular to $g$, and $\dot w=-\omega^2g$. So $\omega^2=K$, the penalty must
+# vanish, $\lVert w\rVert=1$, and the distance stays $\lVert g\rVert=1/\sqrt K$ for ever. With $R_1$ the bracket is $-g-\gamma w$, a damped spring
+# ({ref}`ch-adversarial` has its eigenvalues).
 
 # %%
 def chase(penalty, steps=6000, rate=0.02, K=10):
@@ -311,8 +305,8 @@ claim("critics-circles", "distance in the last 500 steps, one-centred penalty: l
 # ## Spectral normalisation
 #
 # {item}`S0.24` The other leash is built into the network. A linear map's slope is its largest singular value $\sigma(W)$, so divide:
-# $W_{\mathrm{SN}}=W/\sigma(W)$ {cite:p}`miyato2018`. If the activations have slope at most one as well, so has the whole
-# network, since slopes multiply. To find $\sigma(W)$ repeat
+# $W_{\mathrm{SN}}=W/\sigma(W)$ {cite:p}`miyato2018`. If the activations have slope at most one as well, so has the whole network, since slopes multiply. To
+# find $\sigma(W)$ repeat
 #
 # $$
 # v\leftarrow\frac{W^\top u}{\lVert W^\top u\rVert},\qquad u\leftarrow\frac{Wv}{\lVert Wv\rVert},\qquad \sigma\approx u^\top Wv .
@@ -349,10 +343,9 @@ claim("critics-power-loose", "slope of the layer divided by the estimate of 1, 3
 
 
 # %% [markdown]
-# An estimate by power iteration is never too large, so the leash is never too short and, in the first rounds, a little too long. In training one round per
-# step is enough, *if $u$ is kept from step to
-# step*: the weights hardly move, and the rounds add up. This is the whole layer, for a stack of critics; the gradient passes through the division, while $u$
-# and $v$ count as constants.
+# An estimate by power iteration is never too large, so the leash is never too short and, in the first rounds, a little too long. In training one round per step
+# is enough, *if $u$ is kept from step to step*: the weights hardly move, and the rounds add up. This is the whole layer, for a stack of critics; the gradient
+# passes through the division, while $u$ and $v$ count as constants.
 
 # %%
 def unit(x):
@@ -405,22 +398,18 @@ claim("critics-sn-value", "value of the normalised critic over the true distance
 
 
 # %% [markdown]
-# Where the free critic's reading grows with training and the penalised one's is $1+W/2\lambda$ times too large, the normalised one cannot read more than
-# $W_1$: it is a feasible point of {eq}`eq-critics-dual`. On this problem, where a linear critic is best, it finds it.
-# In general it reads less.
+# Where the free critic's reading grows with training and the penalised one's is $1+W/2\lambda$ times too large, the normalised one cannot read more than $W_1$:
+# it is a feasible point of {eq}`eq-critics-dual`. On this problem, where a linear critic is best, it finds it. In general it reads less.
 #
 # :::{admonition} Erratum E0.15 · Spectral normalisation bounds, it does not control
 # :class: erratum
-# {item}`E0.15` **The notes say** that $W/\sigma(W)$ controls the discriminator's Lipschitz constant. **What is true:** it bounds the slope of each *layer*.
-# The network's own slope may be far below the product of the
-# bounds, so that it is leashed harder than intended. And for convolutions the usual recipe takes the norm of the kernel *reshaped* to a matrix
-# $(c_{\text{out}},\,c_{\text{in}}k_hk_w)$, which is not the operator's: that can be
-# larger by up to $\sqrt{k_hk_w}$.
+# {item}`E0.15` **The notes say** that $W/\sigma(W)$ controls the discriminator's Lipschitz constant. **What is true:** it bounds the slope of each *layer*. The
+# network's own slope may be far below the product of the bounds, so that it is leashed harder than intended. And for convolutions the usual recipe takes the
+# norm of the kernel *reshaped* to a matrix $(c_{\text{out}},\,c_{\text{in}}k_hk_w)$, which is not the operator's: that can be larger by up to $\sqrt{k_hk_w}$.
 # :::
 #
 # A convolution with periodic boundary is diagonal in frequency: at each frequency $f$ it multiplies the channels by a small matrix $\hat K(f)$, the Fourier
-# transform of the kernel. Its norm is the largest singular value of any of
-# them {cite:p}`sedghi2019`. The reshaped kernel $R$ gives bounds on both sides,
+# transform of the kernel. Its norm is the largest singular value of any of them {cite:p}`sedghi2019`. The reshaped kernel $R$ gives bounds on both sides,
 #
 # $$
 # \lVert R\rVert\le\lVert\mathrm{conv}\rVert\le\sqrt{k_hk_w}\,\lVert R\rVert .
@@ -475,20 +464,18 @@ claim("critics-product", "random network of three normalised layers: largest slo
 
 
 # %% [markdown]
-# A reshaped kernel understates the norm of a random convolution by a factor of {value}`critics-conv-reshaped:.1f` on average. And the slope of a random
-# network whose three layers are all exactly normalised reaches only
-# {value}`critics-product:.0%` of what the bound allows.
+# A reshaped kernel understates the norm of a random convolution by a factor of {value}`critics-conv-reshaped:.1f` on average. And the slope of a random network
+# whose three layers are all exactly normalised reaches only {value}`critics-product:.0%` of what the bound allows.
 #
 # ## Packing: show the discriminator several at once
 #
 # {item}`S0.16` Why do games lose modes at all? With the best discriminator the minimax loss is Jensen–Shannon ({ref}`ch-adversarial`), which is bounded: a
-# model that has lost half of the modes pays only part of $\log2$. And on the modes that it has kept, the best
-# discriminator of single pictures says $p/(p+q)=\tfrac13$ everywhere: it is flat, and no slope leads away.
+# model that has lost half of the modes pays only part of $\log2$. And on the modes that it has kept, the best discriminator of single pictures says
+# $p/(p+q)=\tfrac13$ everywhere: it is flat, and no slope leads away.
 #
 # Show it $m$ pictures from the same source at once {cite:p}`lin2018`. Then it compares $p^{\otimes m}$ with $q^{\otimes m}$, and $m$ draws that all come from
-# half of the modes are a rare event under the data. If $q$ is $p$ restricted to a
-# share $s_1$ of its mass, then $q^{\otimes m}$ is $p^{\otimes m}$ restricted to a share $s=s_1^m$: there it has the density $p^{\otimes m}/s$, and the
-# mixture has $\tfrac{1+s}{2s}\,p^{\otimes m}$. Hence
+# half of the modes are a rare event under the data. If $q$ is $p$ restricted to a share $s_1$ of its mass, then $q^{\otimes m}$ is $p^{\otimes m}$ restricted
+# to a share $s=s_1^m$: there it has the density $p^{\otimes m}/s$, and the mixture has $\tfrac{1+s}{2s}\,p^{\otimes m}$. Hence
 #
 # $$
 # \begin{aligned}
@@ -531,9 +518,9 @@ claim("critics-packing-small", "a mode of 0.1 % lost: Jensen–Shannon of 4 draw
 # ## Four games on a ring
 #
 # Eight narrow Gaussians on a circle of radius two, with $\sigma=0.05$ instead of the 0.2 of this book's other rings, are the classic trap: a generator finds
-# some and hops between them. Four games, three seeds each: the non-saturating game as it is, with $R_1$ ($\gamma=1$), with pairs of
-# points packed together, and a Wasserstein game with gradient penalty ($\lambda=1$) whose critic takes two steps to the generator's one. All have the same
-# networks, rates and number of generator steps. The whole training loop: {item}`X0.13`
+# some and hops between them. Four games, three seeds each: the non-saturating game as it is, with $R_1$ ($\gamma=1$), with pairs of points packed together, and
+# a Wasserstein game with gradient penalty ($\lambda=1$) whose critic takes two steps to the generator's one. All have the same networks, rates and number of
+# generator steps. The whole training loop: {item}`X0.13`
 
 # %%
 angles = 2 * math.pi * torch.arange(8) / 8
@@ -623,8 +610,8 @@ claim("critics-ring-sharp", "share of samples within four standard deviations of
 
 
 # %% [markdown]
-# The run is short, and says what it says: it suffices to see which games *find* the modes ({numref}`fig-critics-ring`), not which would be sharpest in the
-# end. That the plain game loses some here is a fact about these networks, rates and steps, not a law.
+# The run is short, and says what it says: it suffices to see which games *find* the modes ({numref}`fig-critics-ring`), not which would be sharpest in the end.
+# That the plain game loses some here is a fact about these networks, rates and steps, not a law.
 #
 # :::{exercise-start} Q0.4 · Against mode collapse
 # :label: q0-4
@@ -639,14 +626,13 @@ claim("critics-ring-sharp", "share of samples within four standard deviations of
 # :class: dropdown
 # :::
 # **What the divergence says.** It is bounded by $\log2$ and saturates: losing a mode of weight $w$ costs {eq}`eq-critics-packing` with $s=1-w$, about
-# $\tfrac12w\log2$, whatever the distance of the mode, and the *slope* of the divergence vanishes once supports part.
-# The usual non-saturating loss has the gradient of $\mathrm{KL}(q\Vert p)-2\,\mathrm{JS}$, whose first part seeks modes and whose second even rewards
-# distance ({ref}`ch-families`). And a discriminator of single pictures cannot see variety.
+# $\tfrac12w\log2$, whatever the distance of the mode, and the *slope* of the divergence vanishes once supports part. The usual non-saturating loss has the
+# gradient of $\mathrm{KL}(q\Vert p)-2\,\mathrm{JS}$, whose first part seeks modes and whose second even rewards distance ({ref}`ch-families`). And a
+# discriminator of single pictures cannot see variety.
 #
-# **So, three parts.** (1) The non-saturating loss, for its slope. (2) $R_1$ on real data, for convergence near the solution. (3) Packing, so that the price
-# of a lost mode is paid about $m$ times over, {eq}`eq-critics-packing`.
-# The ring above tests (2) and (3) one at a time. Other ways to the same ends: noise on both inputs, a Wasserstein critic with a penalty, statistics of the
-# batch as an input, a likelihood term.
+# **So, three parts.** (1) The non-saturating loss, for its slope. (2) $R_1$ on real data, for convergence near the solution. (3) Packing, so that the price of
+# a lost mode is paid about $m$ times over, {eq}`eq-critics-packing`. The ring above tests (2) and (3) one at a time. Other ways to the same ends: noise on both
+# inputs, a Wasserstein critic with a penalty, statistics of the batch as an input, a likelihood term.
 #
 # The cell computes what packing buys for a *rare* mode, where it matters most: the number of draws at once that make losing it as expensive as losing half of
 # the modes is for single draws.

@@ -42,22 +42,22 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown]
 # ## A ravine
 #
-# {item}`X0.11` Whatever a generative model's loss is, something has to walk downhill on it. Here is the smallest hill that tells walkers apart: a valley a thousand times
-# steeper across than along,
+# {item}`X0.11` Whatever a generative model's loss is, something has to walk downhill on it. Here is the smallest hill that tells walkers apart: a valley a
+# thousand times steeper across than along,
 #
 # $$
 # L(\theta)=\tfrac12\,\theta^\top A\,\theta,\qquad A=\operatorname{diag}(1,\kappa),\qquad \kappa=1000 .
 # $$ (eq-optimisation-ravine)
 #
-# $\kappa$, the ratio of the largest to the smallest curvature, is the **condition number**. Three walkers start at $(1,1)$, each with its textbook setting. Which is at the bottom first? And which of them
-# would notice if somebody turned the map by 45 degrees ({numref}`fig-optimisation-ravine`)?
+# $\kappa$, the ratio of the largest to the smallest curvature, is the **condition number**. Three walkers start at $(1,1)$: gradient descent and momentum at
+# the best settings that the next section derives, and Adam. Which is at the bottom first? And which of them would notice if somebody turned the map by 45
+# degrees ({numref}`fig-optimisation-ravine`)?
 #
-# All walkers of this page have one form: a state, and a function that takes the gradient and returns the step.
+# All walkers of this page have one form: a state, and a rule that takes the gradient and returns the step.
 
 # %%
 def descend(rule, grad, theta, steps):
-    """Follow theta <- theta - step; returns all points, start included: (steps + 1,
-    *theta.shape)"""
+    """theta <- theta - step: all points, the start included, (steps + 1, ...)"""
     state, path = {}, [theta]
     for t in range(1, steps + 1):
         theta = theta - rule(grad(theta), t, state)
@@ -71,7 +71,7 @@ def gradient_descent(eta):
 
 def momentum(eta, gamma):
     def rule(g, t, state):
-        state["v"] = gamma * state.get("v", 0) + eta * g  # v_t = γ v_{t-1} + η g_t
+        state["v"] = gamma * state.get("v", 0) + eta * g   # v_t = γ v_{t-1} + η g_t
         return state["v"]
 
     return rule
@@ -79,14 +79,10 @@ def momentum(eta, gamma):
 
 def adam(eta, beta1=0.9, beta2=0.999, eps=1e-8):
     def rule(g, t, state):
-        state["m"] = (
-            beta1 * state.get("m", 0) + (1 - beta1) * g
-        )  # mean of the gradient
-        state["s"] = (
-            beta2 * state.get("s", 0) + (1 - beta2) * g**2
-        )  # mean of its square
-        m_hat = state["m"] / (1 - beta1**t)  # both start at 0:
-        s_hat = state["s"] / (1 - beta2**t)  # undo that bias
+        state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g       # mean of g
+        state["s"] = beta2 * state.get("s", 0) + (1 - beta2) * g**2    # and of g²
+        m_hat = state["m"] / (1 - beta1**t)      # both start at 0: undo that bias
+        s_hat = state["s"] / (1 - beta2**t)
         return eta * m_hat / (s_hat.sqrt() + eps)
 
     return rule
@@ -123,27 +119,42 @@ claim("optimisation-invariant", "gradient descent and momentum: path on the turn
       torch.stack([apart["gradient descent"], apart["momentum"]]), torch.zeros(2),
       item="X0.11 E0.16", by="both are equivariant under rotations", atol=1e-9)
 claim("optimisation-adam-aligned", "Adam's loss after 200 steps, ravine along the axes",
-      final["Adam, η = 0.03", "-"], item="X0.11 E0.16", by="fast: each axis has its own step", at_most=1e-5)
+      final["Adam, η = 0.03", "-"], item="X0.11 E0.16", by="fast: each axis has its own step", at_most=1e-6, digits=2)
 claim("optimisation-adam-turned", "Adam's loss after 200 steps, same ravine turned by 45 degrees",
-      final["Adam, η = 0.03", "--"], item="X0.11 E0.16", by="slow: no axis is along the ravine", at_least=0.1)
+      final["Adam, η = 0.03", "--"], item="X0.11 E0.16", by="1/2 if it had only crossed the valley", at_least=0.45, at_most=0.5, digits=2)
+
+
+def after(rate, matrix, start):
+    end = descend(adam(rate), lambda x: matrix @ x, start, 200)[-1]
+    return 0.5 * end @ matrix @ end
+
+
+grid_of_rates = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+aligned = min(after(r, A, torch.ones(2)) for r in grid_of_rates)
+across = min(after(r, turned, turn @ torch.ones(2)) for r in grid_of_rates)
+claim("optimisation-adam-best", "best of six rates of Adam: loss on the turned ravine over loss on the aligned one", across / aligned,
+      item="X0.11 E0.16", by="1 if Adam were equivariant", at_least=1e4, stable=False)
 
 
 # %% [markdown]
+# Adam on the turned ravine crosses the valley and then stands: its loss is what the start has *along* the valley, one half. Both coordinates now see the steep
+# slope, both divide by its root mean square, and the gentle one drowns. No learning rate in a grid of six mends it.
+#
 # ## How fast can it go?
 #
-# On a quadratic everything is known. Gradient descent multiplies the error along the eigenvector of curvature $\lambda$ by $1-\eta\lambda$ in each step. The worst factor over
-# $[\mu,L]$ is smallest when both ends are equally bad.
+# On a quadratic everything is known. Gradient descent multiplies the error along the eigenvector of curvature $\lambda$ by $1-\eta\lambda$ in each step. The
+# worst factor over $[\mu,M]$ is smallest when both ends are equally bad.
 #
 # :::{prf:theorem} Rates on a quadratic
 # :label: thm-optimisation-rates
-# Let the curvatures lie in $[\mu,L]$ and $\kappa=L/\mu$. Gradient descent is fastest with $\eta=2/(L+\mu)$, where the error shrinks per step by
+# Let the curvatures lie in $[\mu,M]$ and $\kappa=M/\mu$. Gradient descent is fastest with $\eta=2/(M+\mu)$, where the error shrinks per step by
 #
 # $$
 # \rho_{\mathrm{GD}}=\frac{\kappa-1}{\kappa+1} .
 # $$ (eq-optimisation-gd)
 #
-# Momentum, $v_t=\gamma v_{t-1}+\eta\nabla L$, $\theta_t=\theta_{t-1}-v_t$, with $\eta=\bigl(\tfrac{2}{\sqrt L+\sqrt\mu}\bigr)^2$ and $\gamma=\rho_{\mathrm{HB}}^2$ shrinks it, up to a factor
-# that grows linearly in $t$, by
+# Momentum, $v_t=\gamma v_{t-1}+\eta\nabla L$, $\theta_t=\theta_{t-1}-v_t$, with $\eta=\bigl(\tfrac{2}{\sqrt M+\sqrt\mu}\bigr)^2$ and
+# $\gamma=\rho_{\mathrm{HB}}^2$ shrinks it, up to a factor that grows linearly in $t$, by
 #
 # $$
 # \rho_{\mathrm{HB}}=\frac{\sqrt\kappa-1}{\sqrt\kappa+1} .
@@ -151,17 +162,18 @@ claim("optimisation-adam-turned", "Adam's loss after 200 steps, same ravine turn
 # :::
 #
 # :::{prf:proof}
-# *Gradient descent:* $\max_\lambda|1-\eta\lambda|=\max(|1-\eta\mu|,|1-\eta L|)$, smallest where $1-\eta\mu=\eta L-1$. *Momentum:* eliminate $v$: $\theta_{t+1}=(1+\gamma-\eta\lambda)\theta_t-\gamma\theta_{t-1}$. The roots of
-# $z^2-(1+\gamma-\eta\lambda)z+\gamma$ have product $\gamma$; where they are complex, that is, where $(1-\sqrt\gamma)^2\le\eta\lambda\le(1+\sqrt\gamma)^2$, both have modulus $\sqrt\gamma$ *whatever $\lambda$ is*. The settings
-# put $\mu$ and $L$ exactly on the two ends. There the root is double, hence the factor $t$.
+# *Gradient descent:* $\max_\lambda|1-\eta\lambda|=\max(|1-\eta\mu|,|1-\eta M|)$, smallest where $1-\eta\mu=\eta M-1$.
+#
+# *Momentum:* eliminate $v$: $\theta_{t+1}=(1+\gamma-\eta\lambda)\theta_t-\gamma\theta_{t-1}$. The roots of $z^2-(1+\gamma-\eta\lambda)z+\gamma$ have the
+# product $\gamma$. Where they are complex, that is, where $(1-\sqrt\gamma)^2\le\eta\lambda\le(1+\sqrt\gamma)^2$, both have the modulus $\sqrt\gamma$ *whatever
+# $\lambda$ is*. The settings put $\mu$ and $M$ exactly on the two ends. There the root is double, hence the factor $t$.
 # :::
 #
-# The square root is the point: for $\kappa=1000$ a factor of thirty in steps. {item}`S0.22`
+# The square root is the point: $\log\rho\approx-2/\kappa$ against $-2/\sqrt\kappa$, for $\kappa=1000$ a factor of about thirty in steps. {item}`S0.22`
 
 # %%
 def steps_needed(rule, kappa, tolerance=1e-6):
-    """Steps until the distance to the minimum has shrunk by the tolerance, from (1,
-    1)."""
+    """Steps from (1, 1) until the distance to 0 has shrunk by the tolerance"""
     grad = torch.tensor([1.0, kappa])
     path = descend(rule, lambda x: grad * x, torch.ones(2), 8000)
     return int((path.norm(dim=1) <= tolerance * math.sqrt(2)).nonzero()[0])
@@ -214,8 +226,9 @@ claim("optimisation-torch-momentum", "momentum as above minus torch.optim.SGD af
       (mine - theirs.detach()).abs().max(), 0.0, item="S0.22", by="torch.optim", atol=1e-12)
 
 # %% [markdown]
-# Too little momentum wastes the root, too much rings like a bell. Move $\gamma$ below: on the way to the best value the curve gets steeper, beyond it the slope is $\sqrt\gamma$ per
-# step and gets flatter again.
+# Too little momentum wastes the root, too much rings like a bell. Move $\gamma$ below, each with the largest rate that keeps the steep direction oscillating,
+# $\eta=(1+\sqrt\gamma)^2/M$. On the way to the best value the curve gets steeper; beyond it the error shrinks by $\sqrt\gamma$ per step and the curve gets
+# flatter again.
 
 # %% tags=["hide-input"]
 frames = []
@@ -244,9 +257,10 @@ slider_figure(
 # %% [markdown]
 # :::{admonition} Erratum E0.13 · What momentum is for
 # :class: erratum
-# {item}`E0.13` **The notes say** that variational autoencoders and flows are frequently trained by stochastic gradient descent with momentum, which "helps to overcome shallow local minima". **What is
-# true:** in practice they are trained by Adam; what is *proved* about momentum is {eq}`eq-optimisation-hb`, a remedy for bad conditioning; and rolling through a shallow minimum is a thing that may happen, in
-# either direction. The cell starts four thousand balls on $L(\theta)=\tfrac14\theta^4-\tfrac12\theta^2+0.15\,\theta$, which has a deep minimum on the left and a shallow one on the right.
+# {item}`E0.13` **The notes say** that variational autoencoders and flows are frequently trained by stochastic gradient descent with momentum, which "helps to
+# overcome shallow local minima". **What is true:** in practice they are trained by Adam; what is *proved* about momentum is {eq}`eq-optimisation-hb`, a remedy
+# for bad conditioning; and rolling through a shallow minimum is a thing that may happen, in either direction. The cell starts four thousand balls on
+# $L(\theta)=\tfrac14\theta^4-\tfrac12\theta^2+0.15\,\theta$, which has a deep minimum on the left and a shallow one on the right.
 # :::
 
 # %%
@@ -269,19 +283,21 @@ claim("optimisation-basin", "share of starts from which gradient descent ends in
       (plain < 0).double().mean(), (roots[1] + 2) / 4, item="E0.13", by="everything left of the barrier, a root of the slope",
       atol=1 / 4001)
 claim("optimisation-escapes", "of those in the shallow basin: share that momentum carries to the deep one",
-      share(heavy < 0, plain > 0), item="E0.13", by="it may", at_least=0.2, at_most=0.6)
+      share(heavy < 0, plain > 0), item="E0.13", by="0 if it never did, 1 if always", at_least=0.25, at_most=0.33, digits=2)
 claim("optimisation-falls-out", "of those in the deep basin: share that momentum carries to the shallow one",
-      share(heavy > 0, plain < 0), item="E0.13", by="it may as well", at_least=0.05, at_most=0.3)
+      share(heavy > 0, plain < 0), item="E0.13", by="0 if momentum only ever helped", at_least=0.07, at_most=0.12, digits=2)
 
 
 # %% [markdown]
-# Momentum moved {value}`optimisation-escapes:.0%` of the balls in the shallow basin to the better minimum, and {value}`optimisation-falls-out:.0%` of those in the deep basin to the worse one.
+# Momentum moved {value}`optimisation-escapes:.0%` of the balls in the shallow basin to the better minimum, and {value}`optimisation-falls-out:.0%` of those in
+# the deep basin to the worse one.
 #
 # ## Minima, saddles and other stationary points
 #
-# {item}`S0.15` The losses of neural networks are not convex, and the usual picture of that is a landscape with many valleys. In high dimension it misleads. A stationary point is a minimum only if *all*
-# $d$ curvatures are positive. If the Hessian were a random symmetric matrix, that would be rarer than $d$ coin tosses that all come up heads: the eigenvalues repel each other, and the probability
-# falls like $3^{-d^2/4}$ {cite:p}`dean2006`. Nearly every stationary point of such a landscape is a **saddle**.
+# {item}`S0.15` The losses of neural networks are not convex, and the usual picture of that is a landscape with many valleys. In high dimension it misleads. A
+# stationary point is a minimum only if *all* $d$ curvatures are positive. If the Hessian were a random symmetric matrix, that would be rarer than $d$ coin
+# tosses that all come up heads: the eigenvalues repel each other, and the probability falls like $3^{-d^2/4}$ {cite:p}`dean2006`. Nearly every stationary point
+# of such a landscape is a **saddle**.
 
 # %%
 def share_minima(d, n=200_000):
@@ -299,35 +315,67 @@ for d in (2, 3):
           item="S0.15 E0.12", by="integral over the Gaussian orthogonal ensemble", se=se)
 mean, se = share_minima(5)
 claim("optimisation-saddles-5", "the same for d = 5, over what independent signs would give (1/32)", mean * 32,
-      item="S0.15 E0.12", by="eigenvalues repel: far below 1", at_most=0.02)
+      item="S0.15 E0.12", by="eigenvalues repel: far below 1", at_least=0.002, at_most=0.01, stable=False)
 
 
 # %% [markdown]
-# Real losses are no random matrices, and their bad stationary points tend to lie high up; but the conclusion that saddles, not valleys, are what slows training is borne out {cite:p}`dauphin2014`.
-# And a saddle slows more than it holds: along a direction of curvature $-\lambda$ the distance grows by $1+\eta\lambda$ per step, so a walker that starts $\varepsilon$ beside the ridge leaves after about
-# $\log(1/\varepsilon)/\eta\lambda$ steps. A little noise is all it needs.
+# Real losses are no random matrices. {cite:t}`dauphin2014` looked at stationary points of small networks and found what this picture predicts: those with many
+# negative curvatures lie high up.
 #
+# A saddle slows more than it holds. Along a direction of curvature $-\lambda$ the distance from the ridge grows by the factor $1+\eta\lambda$ per step, so a
+# walker that starts $\varepsilon$ beside it has come to distance one after
+#
+# $$
+# t=\Bigl\lceil\frac{\log(1/\varepsilon)}{\log(1+\eta\lambda)}\Bigr\rceil
+# $$ (eq-optimisation-saddle)
+#
+# steps, which grows only with the logarithm. Exactly on the ridge it stays for ever; a little noise is all it needs.
+
+# %%
+def leaves(epsilon, noise=0.0, eta=0.05, steps=2000):
+    """First step at which |y| >= 1 on L = (x² - y²)/2, from y = epsilon; or steps"""
+    x, y = torch.ones(()), torch.tensor(epsilon)
+    for t in range(1, steps + 1):
+        x = x - eta * (x + noise * torch.randn((), generator=gen))
+        y = y + eta * (y + noise * torch.randn((), generator=gen))
+        if y.abs() >= 1:
+            return t
+    return steps
+
+
+# %% tags=["hide-input"]
+beside = (1e-2, 1e-4, 1e-8)
+claim("optimisation-saddle", "steps to leave a saddle of curvature -1, η = 0.05, from 10⁻², 10⁻⁴ and 10⁻⁸ beside the ridge", torch.tensor([leaves(e) for e in beside]),
+      torch.tensor([math.ceil(-math.log(e) / math.log(1.05)) for e in beside]), item="S0.15", by="log(1/ε) / log(1 + ηλ), rounded up")
+woken = [leaves(0.0, noise=1e-6) for _ in range(20)]
+claim("optimisation-woken", "started on the ridge, noise of size 10⁻⁶ in the gradient: steps of the slowest of twenty walkers", max(woken), item="S0.15 E0.12",
+      by="never without noise; about log(10⁶)/log(1.05) = 283 and some luck", at_least=250, at_most=500)
+
+
+# %% [markdown]
 # ## Noise has a size
 #
-# Gradients come from batches. The notes write the result as $\dot\theta=-\nabla L+\eta(t)$ with a noise $\eta$ that is left open, and clashes with the learning rate. What is the noise, and what does it leave behind?
+# Gradients come from batches. The notes write the result as $\dot\theta=-\nabla L+\eta(t)$ with a noise $\eta$ that is left open, and whose letter clashes with
+# the learning rate's. What is the noise, and what does it leave behind?
 #
-# Near a minimum with curvature $a$ let the batch gradient be $a\theta+\xi$ with variance $\sigma^2$ for $\xi$. The step $\theta\leftarrow\theta-\eta(a\theta+\xi)$ has a stationary variance that solves $V=(1-\eta a)^2V+\eta^2\sigma^2$:
+# Near a minimum with curvature $a$ let the batch gradient be $a\theta+\xi$ with variance $\sigma^2$ for $\xi$. The step
+# $\theta\leftarrow\theta-\eta(a\theta+\xi)$ has a stationary variance that solves $V=(1-\eta a)^2V+\eta^2\sigma^2$:
 #
 # $$
 # V=\frac{\eta\,\sigma^2}{2a-\eta a^2}\;\approx\;\frac{\eta\,\sigma^2}{2a} .
 # $$ (eq-optimisation-stationary)
 #
-# It does not go to zero, and it is proportional to the learning rate. A flow that reproduces this must carry $\eta$ in its noise,
+# It does not go to zero; for small rates it is proportional to the learning rate. A flow that reproduces this to first order must carry $\eta$ in its noise,
 #
 # $$
 # d\theta=-\nabla L\,dt+\sqrt{\eta\,C(\theta)}\;dW,
 # $$ (eq-optimisation-sde)
 #
-# where $C$ is the covariance of the batch gradient {cite:p}`mandt2017`.
+# where $C$ is the covariance of the batch gradient {cite:p}`mandt2017`: on the parabola its stationary variance is $\eta\sigma^2/2a$.
 
 # %%
 def stationary_variance(eta, a=1.0, sigma=1.0, chains=20_000, steps=400):
-    """Variance of noisy gradient descent on a parabola, over independent chains."""
+    """Noisy descent on a parabola: mean of theta² over chains, standard error"""
     theta = torch.zeros(chains)
     for _ in range(steps):
         g = a * theta + sigma * torch.randn(chains, generator=gen)
@@ -338,9 +386,10 @@ def stationary_variance(eta, a=1.0, sigma=1.0, chains=20_000, steps=400):
 # %% [markdown]
 # :::{admonition} Erratum E0.12 · Gradient flow with noise
 # :class: erratum
-# {item}`E0.12` **The notes say** that training follows $\dot\theta=-\nabla L(\theta)+\eta(t)$ and that the trouble is many local minima. **What is true:** the noise must scale with the square root of the learning rate
-# and have the gradient's covariance, or the stationary law is wrong; that covariance is anisotropic; saddles outnumber minima; and the update of an adversarial game is no gradient of anything, so that no
-# such flow describes it ({ref}`ch-adversarial`). In the cell, a noise that does not know the learning rate foretells one variance for all of them.
+# {item}`E0.12` **The notes say** that training follows $\dot\theta=-\nabla L(\theta)+\eta(t)$ and that the trouble is many local minima. **What is true:** the
+# noise must scale with the square root of the learning rate and have the gradient's covariance, or the stationary law is wrong; that covariance is anisotropic;
+# saddles outnumber minima; and the update of an adversarial game is no gradient of anything, so that no such flow describes it ({ref}`ch-adversarial`). In the
+# cell, a noise that does not know the learning rate foretells one variance for all of them.
 # :::
 
 # %% tags=["hide-input"]
@@ -349,17 +398,24 @@ got = [stationary_variance(eta, steps=round(8 / eta)) for eta in rates]
 for eta, (mean, se) in zip(rates, got, strict=True):
     claim(f"optimisation-variance-{int(100 * eta)}", f"stationary variance of noisy descent, η = {eta}", mean,
           eta / (2 - eta), item="E0.12 S0.15", by="ησ²/(2a - ηa²)", se=se)
-claim("optimisation-variance-scale", "variance at η = 0.5 over variance at η = 0.02", got[2][0] / got[0][0],
-      (0.5 / 1.5) / (0.02 / 1.98), item="E0.12", by="closed form; 1 if the noise did not scale", rtol=0.05, digits=3)
+batches = [stationary_variance(eta, sigma=1 / math.sqrt(size), steps=round(8 / eta)) for eta, size in ((0.1, 4), (0.025, 1))]
+spread = batches[0][0] / batches[1][0] * math.sqrt(sum((se / mean) ** 2 for mean, se in batches))
+claim("optimisation-batch-rate", "variance with η = 0.1 and batches of 4 over variance with η = 0.025 and single examples", batches[0][0] / batches[1][0],
+      (2 - 0.025) / (2 - 0.1), item="E0.12", by="(2 - 0.025) / (2 - 0.1): η/B up to first order; 4 if batches did nothing", se=spread, digits=3)
+theta = torch.zeros(20_000)
+for t in range(1, 401):
+    theta = theta - (theta + torch.randn(20_000, generator=gen)) / t
+mean, se = monte_carlo(theta**2)
+claim("optimisation-robbins", "variance after 400 steps with the falling rate η = 1/t", mean, 1 / 400, item="E0.12", by="the point is the mean of the noise: σ²/t", se=se)
 
 # %% [markdown]
-# What is $C$? For a model that is fitted by maximum likelihood and *contains the truth*, the covariance of one example's gradient at the optimum is the Fisher information, which is the Hessian of the loss: noise is
-# large exactly where the valley is steep. The cell checks it on a logistic regression that draws its own labels.
+# What is $C$? For a model that is fitted by maximum likelihood and *contains the truth*, the covariance of one example's gradient at the optimum is the Fisher
+# information, which is the Hessian of the expected loss: noise is large exactly where the valley is steep. The cell checks it on a logistic regression that
+# draws its own labels.
 
 # %%
-features = torch.randn(40_000, 4, generator=gen) * torch.tensor(
-    [3.0, 1.0, 0.5, 0.2]
-)
+scales = torch.tensor([3.0, 1.0, 0.5, 0.2])
+features = torch.randn(40_000, 4, generator=gen) * scales
 weights = torch.tensor([0.5, -1.0, 1.0, 2.0])
 prob = torch.sigmoid(features @ weights)
 labels = torch.bernoulli(prob, generator=gen)
@@ -371,22 +427,28 @@ hessian = (features * (prob * (1 - prob))[:, None]).T @ features / len(features)
 # %% tags=["hide-input"]
 ratio = torch.linalg.eigvals(torch.linalg.solve(hessian, noise)).real
 claim("optimisation-fisher", "eigenvalues of H⁻¹C, gradient covariance against Hessian", ratio.sort().values,
-      torch.ones(4), item="E0.12", by="information identity", atol=0.06, digits=2)
-spectrum = torch.linalg.eigvalsh(noise)
-claim("optimisation-anisotropy", "largest over smallest eigenvalue of the noise", spectrum[-1] / spectrum[0],
-      item="E0.12", by="1 if the noise were isotropic", at_least=20)
+      torch.ones(4), item="E0.12", by="information identity, up to 40 000 examples", atol=0.08, digits=2)
+spectra = [torch.linalg.eigvalsh(m) for m in (noise, hessian)]
+claim("optimisation-anisotropy", "largest over smallest eigenvalue of the noise", spectra[0][-1] / spectra[0][0], spectra[1][-1] / spectra[1][0],
+      item="E0.12", by="that of the Hessian; 1 if the noise were isotropic", rtol=0.1, digits=2)
+residual = 2 * torch.randn(40_000, generator=gen)[:, None]      # a linear model that believes in variance 1
+wrong = torch.linalg.solve(features.T @ features, (residual * features).T @ (residual * features))
+claim("optimisation-fisher-wrong", "the same for least squares when the noise has variance 4 and the model says 1", torch.linalg.eigvals(wrong).real.sort().values,
+      torch.full((4,), 4.0), item="E0.12", by="σ²: the identity needs the truth in the model", rtol=0.1, digits=2)
 batch = per_example[: 40_000 // 50 * 50].reshape(-1, 50, 4).mean(1)
 claim("optimisation-batch", "trace of the covariance of a batch of 50 over that of one example",
-      batch.var(0).sum() / per_example.var(0).sum() * 50, 1.0, item="E0.12", by="C/B", atol=0.1, digits=2)
+      batch.var(0).sum() / per_example.var(0).sum() * 50, 1.0, item="E0.12", by="C/B", atol=0.15, digits=2)
 
 
 # %% [markdown]
-# Averaging more examples divides $C$, lowering $\eta$ divides its effect; near a minimum, a batch $B$ and a rate $\eta$ matter through $\eta/B$ only. To end *at* the minimum, the rate must be lowered towards zero.
+# Averaging more examples divides $C$, lowering $\eta$ divides its effect; near a minimum and to first order, a batch $B$ and a rate $\eta$ matter through
+# $\eta/B$ only. To end *at* the minimum, the rate must fall towards zero, neither too fast nor too slowly {cite:p}`robbins1951`; with $\eta_t=1/t$ on the
+# parabola with $a=1$, the point is minus the mean of all noise so far, and its variance is $\sigma^2/t$.
 #
 # ## Adaptive steps
 #
-# {item}`S0.26` If steep and flat directions lie along the axes, each axis can have its own step. **RMSprop** divides by a running root mean square of the gradient, **Adam** {cite:p}`kingma2015` adds momentum and undoes the bias
-# of both averages,
+# {item}`S0.26` If steep and flat directions lie along the axes, each axis can have its own step. **RMSprop** divides by a running root mean square of the
+# gradient; **Adam** {cite:p}`kingma2015` averages the gradient as well and undoes the bias of both averages,
 #
 # $$
 # \begin{aligned}
@@ -396,8 +458,10 @@ claim("optimisation-batch", "trace of the covariance of a batch of 50 over that 
 # \end{aligned}
 # $$ (eq-optimisation-adam)
 #
-# all elementwise. (The literature and the notes write $v_t$ both for this second moment and for momentum's velocity; here the second moment is $s_t$.) Why the hats? After the first step $m_1=(1-\beta_1)g_1$ and
-# $s_1=(1-\beta_2)g_1^2$, so that the step would be $\tfrac{1-\beta_1}{\sqrt{1-\beta_2}}\approx3.2$ times the learning rate; with them it is $\eta\operatorname{sign}(g_1)$. **AMSGrad** {cite:p}`reddi2018` keeps the *largest* $s$ so far.
+# all elementwise. (The literature and the notes write $v_t$ both for this second moment and for momentum's velocity; here the second moment is $s_t$.) Why the
+# hats? After the first step $m_1=(1-\beta_1)g_1$ and $s_1=(1-\beta_2)g_1^2$, so that the step would be $\tfrac{1-\beta_1}{\sqrt{1-\beta_2}}\approx3.2$ times
+# the learning rate; with them it is $\eta\operatorname{sign}(g_1)$. **AMSGrad** {cite:p}`reddi2018` divides by the *largest* $s$ so far; as in PyTorch, we keep
+# the hats.
 
 # %%
 def rmsprop(eta, alpha=0.99, eps=1e-8):
@@ -412,15 +476,11 @@ def amsgrad(eta, beta1=0.9, beta2=0.999, eps=1e-8):
     def rule(g, t, state):
         state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
         state["s"] = beta2 * state.get("s", 0) + (1 - beta2) * g**2
-        state["max"] = torch.maximum(
-            state.get("max", torch.zeros_like(g)), state["s"]
-        )
-        return (
-            eta
-            * state["m"]
-            / (1 - beta1**t)
-            / ((state["max"] / (1 - beta2**t)).sqrt() + eps)
-        )
+        largest = state.get("max", torch.zeros_like(g))
+        state["max"] = torch.maximum(largest, state["s"])
+        m_hat = state["m"] / (1 - beta1**t)  # as in Adam
+        s_hat = state["max"] / (1 - beta2**t)
+        return eta * m_hat / (s_hat.sqrt() + eps)
 
     return rule
 
@@ -461,18 +521,20 @@ claim("optimisation-no-hats", "the same without bias correction", raw, torch.ten
 # %% [markdown]
 # :::{admonition} Erratum E0.16 · Adam adapts to the axes, and may fail
 # :class: erratum
-# {item}`E0.16` **The notes say** that Adam adapts its rates to the complex landscapes of generative models. **What is true:** it adapts to the *coordinates*. Turned by 45 degrees, the ravine of
-# {numref}`fig-optimisation-ravine` costs it orders of magnitude, and gradient descent nothing. Nor is convergence implied: on the convex problem below, from {cite:t}`reddi2018`, Adam walks to the *worst* point. With a constant
-# rate it does not settle at all. For adversarial games its momentum is turned down ($\beta_1$ between 0 and 0.5), since momentum amplifies rotation ({ref}`ch-adversarial`).
+# {item}`E0.16` **The notes say** that Adam adapts its rates to the complex landscapes of generative models. **What is true:** it adapts to the *coordinates*.
+# Turned by 45 degrees, the ravine of {numref}`fig-optimisation-ravine` costs it orders of magnitude, and gradient descent nothing. Nor is convergence implied:
+# on the convex problem below, from {cite:t}`reddi2018`, Adam walks to the *worst* point. With a constant rate it need not settle at all. And for adversarial
+# games its $\beta_1$ is turned down, to between 0 and 0.5, since momentum feeds their rotation: the last claim below adds momentum to the game of
+# {ref}`sec-adversarial-dirac`.
 # :::
 #
-# The problem: on $[-1,1]$ the loss is $3\theta$ in every third round and $-\theta$ in the others. On average it is $\theta/3$, best at $-1$. With a short memory Adam divides the rare large gradient by a large root and the
-# frequent small ones by a small root, and so follows the majority. AMSGrad never forgets the large one ({numref}`fig-optimisation-reddi`).
+# The problem: on $[-1,1]$ the loss is $3\theta$ in every third round and $-\theta$ in the others. On average it is $\theta/3$, best at $-1$. With a short
+# memory Adam divides the rare large gradient by a large root and the frequent small ones by a small root, and so follows the majority. AMSGrad never forgets
+# the large one ({numref}`fig-optimisation-reddi`).
 
 # %%
-def reddi(rule, rounds=30_000):
-    """Online rounds with gradients 3, -1, -1, 3, ..., projected to [-1, 1]: all
-    points"""
+def reddi(rule, rounds=6000):
+    """Rounds with gradients 3, -1, -1, 3, ..., projected to [-1, 1]: all points"""
     theta, state, path = torch.zeros(()), {}, []
     for t in range(1, rounds + 1):
         g = torch.tensor(3.0 if t % 3 == 1 else -1.0)
@@ -482,8 +544,8 @@ def reddi(rule, rounds=30_000):
 
 
 short_memory = {"beta1": 0.0, "beta2": 0.1}
-wrong_way = reddi(adam(0.5, **short_memory), 6000)
-right_way = reddi(amsgrad(0.5, **short_memory), 6000)
+wrong_way = reddi(adam(0.5, **short_memory))
+right_way = reddi(amsgrad(0.5, **short_memory))
 
 # %% mystnb={"figure": {"name": "fig-optimisation-reddi", "caption": "The same convex problem, best at minus one. Adam with a short memory walks to the opposite end and stays; AMSGrad reaches the optimum."}, "image": {"alt": "Position against round on a logarithmic axis: one line climbs to plus one and remains there, the other falls steadily to nearly minus one."}} tags=["hide-input"]
 _, ax = plt.subplots(figsize=(6, 2.4))
@@ -518,48 +580,63 @@ settled = descend(lowered, lambda x: turned @ x, turn @ torch.ones(2), 6000)[-1]
 claim("optimisation-settled", "the same with a rate that falls to zero: final loss", 0.5 * settled @ turned @ settled,
       item="E0.16", by="it settles", at_most=1e-9, stable=False)
 
+
+def growth(h, gamma):
+    """Modulus of one alternating round of the linear game with momentum: D moves first, G answers."""
+    rows = []
+    for theta, psi, of_theta, of_psi in torch.eye(4):
+        of_psi = gamma * of_psi - h * theta
+        psi = psi + of_psi
+        of_theta = gamma * of_theta + h * psi
+        rows.append(torch.stack([theta + of_theta, psi, of_theta, of_psi]))
+    return torch.linalg.eigvals(torch.stack(rows)).abs().max()
+
+
+claim("optimisation-game", "linear game, alternating: growth per round without momentum", growth(0.1, 0.0), 1.0, item="E0.16", by="a closed orbit", atol=1e-9)
+claim("optimisation-game-momentum", "the same with γ = 0.9 and a tenth of the rate", growth(0.01, 0.9), item="E0.16", by="1 if momentum did no harm: it spirals out",
+      at_least=1.02, at_most=1.04, digits=3)
+
 # %% [markdown]
 # ## On real data
 #
-# A convex problem of real size: softmax regression of the digits' classes with a small quadratic penalty, 650 parameters, whose optimum a quasi-Newton method finds to ten digits. Nothing about it says that its valleys lie along the pixels. So let every optimiser
-# work in three coordinate systems, $W=MU$ with $M$ the identity, a random rotation, or a diagonal matrix that stretches each input by up to a hundred. The model, the loss and the optimum are the same; only what the optimiser sees differs. Each gets three hundred full
-# gradients and the best of six learning rates ({numref}`fig-optimisation-digits`).
+# A convex problem of real size: softmax regression of the digits' classes with a small quadratic penalty, 650 parameters, whose optimum a quasi-Newton method
+# finds to ten digits. Nothing about it says that its valleys lie along the pixels. So let every optimiser work in three kinds of coordinates, $W=TU$ with $T$
+# the identity, a random rotation, or a diagonal matrix that shrinks each input by up to a hundred (three draws of it). The model, the loss and the optimum are
+# the same; only what the optimiser sees differs. Each gets three hundred full gradients and the best of six learning rates ({numref}`fig-optimisation-digits`).
 
 # %%
 data = digits()
-x = torch.cat(
-    [data.train.x / 16, torch.ones(len(data.train.x), 1)], 1
-)  # (1077, 65)
+n = len(data.train.x)
+x = torch.cat([data.train.x / 16, torch.ones(n, 1)], 1)     # (1077, 65)
 one_hot = torch.nn.functional.one_hot(data.train.y, 10).double()
 
 
-def value(w):  # w (65, 10)
-    return (
-        -(one_hot * torch.log_softmax(x @ w, 1)).sum(1).mean()
-        + 0.0005 * w.square().sum()
-    )
+def value(w):                                               # w (65, 10)
+    log_p = torch.log_softmax(x @ w, 1)
+    return -(one_hot * log_p).sum(1).mean() + 0.0005 * w.square().sum()
 
 
 def gradient(w):
-    return x.T @ (torch.softmax(x @ w, 1) - one_hot) / len(x) + 0.001 * w
+    return x.T @ (torch.softmax(x @ w, 1) - one_hot) / n + 0.001 * w
+
+
+def shrunk():
+    return torch.diag(10 ** (-2 * torch.rand(65, generator=gen)))
 
 
 coordinates = {
-    "as it is": torch.eye(65),
-    "turned": torch.linalg.qr(torch.randn(65, 65, generator=gen)).Q,
-    "stretched": torch.diag(10 ** (-2 * torch.rand(65, generator=gen))),
+    "as it is": [torch.eye(65)],
+    "turned": [torch.linalg.qr(torch.randn(65, 65, generator=gen)).Q],
+    "stretched": [shrunk(), shrunk(), shrunk()],
 }
+powers = (0.25, 1.0, 4.0, 16.0, 64.0, 256.0)
 grids = {
-    "gradient descent": [
-        gradient_descent(r) for r in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-    ],
-    "momentum, γ = 0.9": [
-        momentum(r, 0.9) for r in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-    ],
-    "Adam": [adam(r) for r in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)],
+    "gradient descent": [gradient_descent(r) for r in powers],
+    "momentum, γ = 0.9": [momentum(r, 0.9) for r in powers],
+    "Adam": [adam(r) for r in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)],
 }
 
-# %% mystnb={"figure": {"name": "fig-optimisation-digits", "caption": "Loss above the optimum for softmax regression of the digits, best of six learning rates, in three coordinate systems. In decent coordinates tuned momentum wins, turned or not; stretched ones ruin it, and hurt Adam far less."}, "image": {"alt": "Three panels of excess loss against step on a logarithmic axis. In the first two, momentum falls fastest, Adam next, gradient descent slowest. In the third, gradient descent and momentum hardly fall while Adam falls by orders of magnitude."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-optimisation-digits", "caption": "Loss above the optimum for softmax regression of the digits, best of six learning rates, in three coordinate systems. In decent coordinates tuned momentum wins, turned or not; stretched ones (first of three draws) ruin it, and hurt Adam far less."}, "image": {"alt": "Three panels of excess loss against step on a logarithmic axis. In the first two, momentum falls fastest, Adam next, gradient descent slowest. In the third, gradient descent and momentum hardly fall while Adam falls by orders of magnitude."}} tags=["hide-input"]
 w = torch.zeros(65, 10, requires_grad=True)
 newton = torch.optim.LBFGS([w], max_iter=2000, tolerance_grad=1e-10, tolerance_change=0, history_size=50,
                            line_search_fn="strong_wolfe")
@@ -575,17 +652,21 @@ def closure():
 newton.step(closure)
 optimum = value(w.detach())
 
-excess = {}
+excess, chosen = {}, []
 _, axes = plt.subplots(1, 3, figsize=(7, 2.8), sharey=True, layout="constrained")
-for ax, (system, m) in zip(axes, coordinates.items(), strict=True):
+for ax, (system, maps) in zip(axes, coordinates.items(), strict=True):
     for (name, rules), colour in zip(grids.items(), colors.cycle, strict=False):
-        runs = []
-        for rule in rules:
-            path = descend(rule, lambda u, m=m: m.T @ gradient(m @ u), torch.zeros(65, 10), 300)
-            runs.append(torch.stack([value(m @ u) - optimum for u in path[::10]]))
-        best = min(runs, key=lambda run: run[-1])
-        excess[name, system] = best[-1]
-        ax.semilogy(range(0, 301, 10), best.clamp_min(1e-10), color=colour, label=name)
+        bests = []
+        for m in maps:
+            runs = []
+            for rule in rules:
+                path = descend(rule, lambda u, m=m: m.T @ gradient(m @ u), torch.zeros(65, 10), 300)
+                runs.append(torch.stack([value(m @ u) - optimum for u in path[::10]]).clamp_min(1e-12))
+            best = min(range(6), key=lambda k: runs[k][-1])
+            bests.append(runs[best])
+            chosen.append(best)
+        excess[name, system] = torch.stack([b[-1] for b in bests]).log().mean().exp()
+        ax.semilogy(range(0, 301, 10), bests[0], color=colour, label=name)
     ax.set(title=system, xlabel="step", ylim=(1e-10, 5))
 axes[0].set_ylabel("loss above the optimum (nats)")
 axes[2].legend(loc="lower left")
@@ -594,22 +675,36 @@ plt.show()
 # %% tags=["hide-input"]
 plain_gd, heavy, adaptive = grids
 claim("optimisation-digits-optimum", "norm of the gradient at the optimum found", gradient(w.detach()).norm(), 0.0,
-      item="X0.11", by="a stationary point of a convex loss", atol=1e-6, stable=False)
+      item="X0.11", by="a stationary point; the gap is at most ‖g‖²/0.002", atol=1e-7, stable=False)
+claim("optimisation-digits-grid", "place of the best of six rates in its grid, least and largest over all cases", torch.tensor([min(chosen), max(chosen)]), item="X0.11",
+      by="inside: 1 to 4 of 0 to 5", at_least=1, at_most=4, stable=False)
 claim("optimisation-digits-momentum", "as it is: excess loss of gradient descent over that of momentum", excess[plain_gd, "as it is"] / excess[heavy, "as it is"],
-      item="E0.13 X0.11", by="√κ against κ", at_least=1e3, stable=False)
+      item="E0.13 X0.11", by="√κ against κ", at_least=1e4, stable=False)
 claim("optimisation-digits-adam", "as it is: excess loss of Adam over that of momentum", excess[adaptive, "as it is"] / excess[heavy, "as it is"],
       item="E0.13 E0.16", by="1 if both were equally good", at_least=100, stable=False)
 claim("optimisation-digits-turned", "turned over as it is: gradient descent",
       excess[plain_gd, "turned"] / excess[plain_gd, "as it is"], 1.0, item="E0.16", by="equivariance", atol=1e-3, digits=2)
 claim("optimisation-digits-adam-turned", "turned: Adam's excess loss", excess[adaptive, "turned"], item="E0.16",
       by="as good as unturned: no ravine along the pixels", at_most=1e-7, stable=False)
-claim("optimisation-digits-stretched", "stretched: excess loss of momentum over that of Adam",
-      excess[heavy, "stretched"] / excess[adaptive, "stretched"], item="E0.16", by="1 if Adam did not adapt", at_least=30, stable=False)
+claim("optimisation-digits-stretched", "stretched: excess loss of momentum over that of Adam, geometric mean of three draws",
+      excess[heavy, "stretched"] / excess[adaptive, "stretched"], item="E0.16", by="1 if Adam did not adapt", at_least=10, stable=False)
+ranges = []
+for seed in range(3):
+    torch.manual_seed(seed)
+    layers = [torch.nn.Linear(a, b) for a, b in ((64, 128), (128, 128), (128, 128), (128, 10))]
+    net = torch.nn.Sequential(*[part for layer in layers for part in (layer, torch.nn.ReLU())][:-1])
+    torch.nn.functional.cross_entropy(net(data.train.x / 16), data.train.y).backward()
+    sizes = torch.stack([p.grad.square().mean().sqrt() for p in net.parameters()])
+    ranges.append(sizes.max() / sizes.min())
+claim("optimisation-layers", "a ReLU network of four layers, before training: largest over smallest root-mean-square gradient of its eight arrays, least of three seeds",
+      min(ranges), item="E0.16", by="1 if all parameters had one scale", at_least=8, stable=False)
 
 
 # %% [markdown]
-# Two lessons, one of them against folklore. On a well-scaled problem Adam has no edge: tuned momentum beats it by orders of magnitude, and turning the pixels does Adam no harm, since the valleys did not lie along them in the first place. What Adam is good for is the third panel:
-# coordinates of very different scale, which it undoes one by one. The parameters of a deep network are such coordinates, each layer with its own scale; that, and the few learning rates one has to try, is the honest case for it.
+# Two lessons, one of them against folklore. On this well-scaled problem Adam has no edge: tuned momentum beats it by orders of magnitude, and turning the
+# pixels does Adam no harm, since the valleys did not lie along them in the first place. What Adam is good for is the third panel: coordinates of very different
+# scale, which it undoes one by one. The weights and biases of a small deep network are such coordinates, already before training: the sizes of their gradients
+# differ tenfold and more. How much of Adam's success with large networks that explains is not settled {cite:p}`kunstner2023`.
 #
 # ## Exercises
 
@@ -667,8 +762,10 @@ _ = self_check("optimisation-nesterov", check_optimisation_nesterov)
 # :::{exercise} Decay that does not adapt
 # :label: ex-optimisation-adamw
 #
-# Adding $\tfrac\lambda2\lVert\theta\rVert^2$ to the loss sends $\lambda\theta$ through Adam's division, so that parameters with large gradients are decayed least. AdamW {cite:p}`loshchilov2019` decays them all alike: it first replaces $\theta$ by
-# $(1-\eta\lambda)\theta$ and then takes Adam's step {eq}`eq-optimisation-adam` with the gradient of the *loss alone*, evaluated before the decay. Return the point after all given gradients, which are fixed in advance, with $\beta_1=0.9$, $\beta_2=0.999$, $\epsilon=10^{-8}$.
+# Adding $\tfrac\lambda2\lVert\theta\rVert^2$ to the loss sends $\lambda\theta$ through Adam's division, so that parameters with large gradients are decayed
+# least. AdamW {cite:p}`loshchilov2019` decays them all alike: it first replaces $\theta$ by
+# $(1-\eta\lambda)\theta$ and then takes Adam's step {eq}`eq-optimisation-adam` with the gradient of the *loss alone*, evaluated before the decay. Return the
+# point after all given gradients, which are fixed in advance, with $\beta_1=0.9$, $\beta_2=0.999$, $\epsilon=10^{-8}$.
 #
 # *Implement · about 20 minutes · 4 points*
 # :::
@@ -706,8 +803,10 @@ _ = self_check("optimisation-adamw", check_optimisation_adamw)
 # :::{exercise} Does momentum cool?
 # :label: ex-optimisation-lyapunov
 #
-# Near a minimum of curvature $a$, let the gradient be $a\theta+\xi$ with independent noise of variance $\sigma^2$, and run momentum: $v_t=\gamma v_{t-1}+\eta(a\theta_{t-1}+\xi_t)$, $\theta_t=\theta_{t-1}-v_t$. Return the stationary variance of $\theta$. (Write the update of
-# $(\theta,v)$ as a matrix $M$ plus noise; the stationary covariance solves $\Sigma=M\Sigma M^\top+Q$, which is a linear system.) Then compare with {eq}`eq-optimisation-stationary` for the rate $\eta/(1-\gamma)$: what does momentum do to the noise at equal speed?
+# Near a minimum of curvature $a$, let the gradient be $a\theta+\xi$ with independent noise of variance $\sigma^2$, and run momentum:
+# $v_t=\gamma v_{t-1}+\eta(a\theta_{t-1}+\xi_t)$, $\theta_t=\theta_{t-1}-v_t$. Return the stationary variance of $\theta$. (Write the update of
+# $(\theta,v)$ as a matrix $M$ plus noise; the stationary covariance solves $\Sigma=M\Sigma M^\top+Q$, which is a linear system.) Then compare with
+# {eq}`eq-optimisation-stationary` for the rate $\eta/(1-\gamma)$: what does momentum do to the noise at equal speed, for a small rate and for a large one?
 #
 # *Investigate · about 30 minutes · 5 points*
 # :::
@@ -741,8 +840,9 @@ _ = self_check("optimisation-lyapunov", check_optimisation_lyapunov)
 # :::{exercise} The largest stable rate
 # :label: ex-optimisation-curvature
 #
-# Gradient descent on a loss with largest curvature $L$ is stable for $\eta<2/L$. Find $L$ without the Hessian: the product of the Hessian with a vector $u$ is the gradient of $\nabla L(\theta)\cdot u$, which costs two backward passes. Iterate $u\leftarrow Hu/\lVert Hu\rVert$ and return
-# $2/L$. All curvatures are non-negative here.
+# Near a point where the largest curvature of the loss is $M$, gradient descent is stable for $\eta<2/M$. Find $M$ without the Hessian $H$: its product with a
+# vector $u$ is the gradient of $\nabla L(\theta)\cdot u$,
+# which costs two backward passes. Iterate $u\leftarrow Hu/\lVert Hu\rVert$ from a random start and return $2/M$. All curvatures are non-negative here.
 #
 # *Implement · about 20 minutes · 4 points*
 # :::

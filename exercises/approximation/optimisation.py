@@ -87,6 +87,26 @@ def nesterov(grad, theta, eta, gamma, steps):
     return torch.stack(path)
 
 
+# %% ex={"id": "optimisation-nesterov", "role": "wrong", "why": "averages the gradient: a factor 1 - gamma too small"}
+def nesterov(grad, theta, eta, gamma, steps):
+    v, path = torch.zeros_like(theta), [theta]
+    for _ in range(steps):
+        v = gamma * v + (1 - gamma) * eta * grad(theta - gamma * v)
+        theta = theta - v
+        path.append(theta)
+    return torch.stack(path)
+
+
+# %% ex={"id": "optimisation-nesterov", "role": "wrong", "why": "returns the points ahead, where the gradient is taken"}
+def nesterov(grad, theta, eta, gamma, steps):
+    v, path = torch.zeros_like(theta), [theta]
+    for _ in range(steps):
+        v = gamma * v + eta * grad(theta - gamma * v)
+        theta = theta - v
+        path.append(theta - gamma * v)
+    return torch.stack(path)
+
+
 # %% ex={"id": "optimisation-nesterov", "role": "wrong", "why": "looks behind instead of ahead"}
 def nesterov(grad, theta, eta, gamma, steps):
     v, path = torch.zeros_like(theta), [theta]
@@ -111,8 +131,10 @@ def nesterov(grad, theta, eta, gamma, steps):
 # %% [markdown] ex={"id": "optimisation-adamw", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "optimisation"}
 # #### Decay that does not adapt
 #
-# Adding $\tfrac\lambda2\lVert\theta\rVert^2$ to the loss sends $\lambda\theta$ through Adam's division, so that parameters with large gradients are decayed least. AdamW {cite:p}`loshchilov2019` decays them all alike: it first replaces $\theta$ by
-# $(1-\eta\lambda)\theta$ and then takes Adam's step {eq}`eq-optimisation-adam` with the gradient of the *loss alone*, evaluated before the decay. Return the point after all given gradients, which are fixed in advance, with $\beta_1=0.9$, $\beta_2=0.999$, $\epsilon=10^{-8}$.
+# Adding $\tfrac\lambda2\lVert\theta\rVert^2$ to the loss sends $\lambda\theta$ through Adam's division, so that parameters with large gradients are decayed
+# least. AdamW {cite:p}`loshchilov2019` decays them all alike: it first replaces $\theta$ by
+# $(1-\eta\lambda)\theta$ and then takes Adam's step {eq}`eq-optimisation-adam` with the gradient of the *loss alone*, evaluated before the decay. Return the
+# point after all given gradients, which are fixed in advance, with $\beta_1=0.9$, $\beta_2=0.999$, $\epsilon=10^{-8}$.
 
 # %% ex={"id": "optimisation-adamw", "role": "solution"}
 def adamw(theta, gradients, eta, decay):
@@ -172,7 +194,29 @@ def adamw(theta, gradients, eta, decay):
     return theta
 
 
-# %% ex={"id": "optimisation-adamw", "role": "wrong", "why": "counts steps from zero in the bias correction"}
+# %% ex={"id": "optimisation-adamw", "role": "wrong", "why": "decays after Adam's step, and so shrinks the step as well"}
+def adamw(theta, gradients, eta, decay):
+    m, s = torch.zeros_like(theta), torch.zeros_like(theta)
+    for t, g in enumerate(gradients, start=1):
+        m = 0.9 * m + 0.1 * g
+        s = 0.999 * s + 0.001 * g**2
+        theta = theta - eta * (m / (1 - 0.9**t)) / ((s / (1 - 0.999**t)).sqrt() + 1e-8)
+        theta = (1 - eta * decay) * theta
+    return theta
+
+
+# %% ex={"id": "optimisation-adamw", "role": "wrong", "why": "epsilon inside the root"}
+def adamw(theta, gradients, eta, decay):
+    m, s = torch.zeros_like(theta), torch.zeros_like(theta)
+    for t, g in enumerate(gradients, start=1):
+        m = 0.9 * m + 0.1 * g
+        s = 0.999 * s + 0.001 * g**2
+        theta = (1 - eta * decay) * theta
+        theta = theta - eta * (m / (1 - 0.9**t)) / (s / (1 - 0.999**t) + 1e-8).sqrt()
+    return theta
+
+
+# %% ex={"id": "optimisation-adamw", "role": "wrong", "why": "counts steps from one too many in the bias correction"}
 def adamw(theta, gradients, eta, decay):
     m, s = torch.zeros_like(theta), torch.zeros_like(theta)
     for t, g in enumerate(gradients, start=2):
@@ -196,8 +240,10 @@ def adamw(theta, gradients, eta, decay):
 # %% [markdown] ex={"id": "optimisation-lyapunov", "role": "statement", "kind": "investigate", "points": 5, "minutes": 30, "difficulty": 3, "topic": "optimisation"}
 # #### Does momentum cool?
 #
-# Near a minimum of curvature $a$, let the gradient be $a\theta+\xi$ with independent noise of variance $\sigma^2$, and run momentum: $v_t=\gamma v_{t-1}+\eta(a\theta_{t-1}+\xi_t)$, $\theta_t=\theta_{t-1}-v_t$. Return the stationary variance of $\theta$. (Write the update of
-# $(\theta,v)$ as a matrix $M$ plus noise; the stationary covariance solves $\Sigma=M\Sigma M^\top+Q$, which is a linear system.) Then compare with {eq}`eq-optimisation-stationary` for the rate $\eta/(1-\gamma)$: what does momentum do to the noise at equal speed?
+# Near a minimum of curvature $a$, let the gradient be $a\theta+\xi$ with independent noise of variance $\sigma^2$, and run momentum:
+# $v_t=\gamma v_{t-1}+\eta(a\theta_{t-1}+\xi_t)$, $\theta_t=\theta_{t-1}-v_t$. Return the stationary variance of $\theta$. (Write the update of
+# $(\theta,v)$ as a matrix $M$ plus noise; the stationary covariance solves $\Sigma=M\Sigma M^\top+Q$, which is a linear system.) Then compare with
+# {eq}`eq-optimisation-stationary` for the rate $\eta/(1-\gamma)$: what does momentum do to the noise at equal speed, for a small rate and for a large one?
 
 # %% ex={"id": "optimisation-lyapunov", "role": "solution"}
 def momentum_variance(a, sigma, eta, gamma):
@@ -244,6 +290,20 @@ def momentum_variance(a, sigma, eta, gamma):
     return torch.linalg.solve(torch.eye(4) - torch.kron(m, m), q.flatten())[0].item()
 
 
+# %% ex={"id": "optimisation-lyapunov", "role": "wrong", "why": "noise of theta and v with the same sign"}
+def momentum_variance(a, sigma, eta, gamma):
+    m = torch.tensor([[1 - eta * a, -gamma], [eta * a, gamma]])
+    b = torch.tensor([eta, eta]) * sigma
+    return torch.linalg.solve(torch.eye(4) - torch.kron(m, m), torch.outer(b, b).flatten())[0].item()
+
+
+# %% ex={"id": "optimisation-lyapunov", "role": "wrong", "why": "the variance of the velocity"}
+def momentum_variance(a, sigma, eta, gamma):
+    m = torch.tensor([[1 - eta * a, -gamma], [eta * a, gamma]])
+    b = torch.tensor([-eta, eta]) * sigma
+    return torch.linalg.solve(torch.eye(4) - torch.kron(m, m), torch.outer(b, b).flatten())[3].item()
+
+
 # %% ex={"id": "optimisation-lyapunov", "role": "wrong", "why": "returns a standard deviation"}
 def momentum_variance(a, sigma, eta, gamma):
     m = torch.tensor([[1 - eta * a, -gamma], [eta * a, gamma]])
@@ -259,8 +319,9 @@ def momentum_variance(a, sigma, eta, gamma):
 # %% [markdown] ex={"id": "optimisation-curvature", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "optimisation"}
 # #### The largest stable rate
 #
-# Gradient descent on a loss with largest curvature $L$ is stable for $\eta<2/L$. Find $L$ without the Hessian: the product of the Hessian with a vector $u$ is the gradient of $\nabla L(\theta)\cdot u$, which costs two backward passes. Iterate $u\leftarrow Hu/\lVert Hu\rVert$ and return
-# $2/L$. All curvatures are non-negative here.
+# Near a point where the largest curvature of the loss is $M$, gradient descent is stable for $\eta<2/M$. Find $M$ without the Hessian $H$: its product with a
+# vector $u$ is the gradient of $\nabla L(\theta)\cdot u$,
+# which costs two backward passes. Iterate $u\leftarrow Hu/\lVert Hu\rVert$ from a random start and return $2/M$. All curvatures are non-negative here.
 
 # %% ex={"id": "optimisation-curvature", "role": "solution"}
 def largest_rate(loss, theta, iterations=200):
@@ -299,7 +360,7 @@ def check_optimisation_curvature():
 self_check("optimisation-curvature", check_optimisation_curvature)
 
 
-# %% ex={"id": "optimisation-curvature", "role": "wrong", "why": "one over L: the fastest on one direction, not the limit"}
+# %% ex={"id": "optimisation-curvature", "role": "wrong", "why": "one over M: the fastest on one direction, not the limit"}
 def largest_rate(loss, theta, iterations=200):
     return 1 / torch.linalg.eigvalsh(torch.autograd.functional.hessian(loss, theta))[-1].item()
 
@@ -311,6 +372,25 @@ def largest_rate(loss, theta, iterations=200):
     u = g.detach() / g.detach().norm()
     (hu,) = torch.autograd.grad(g @ u, theta)
     return 2 / (u @ hu).item()
+
+
+# %% ex={"id": "optimisation-curvature", "role": "wrong", "why": "starts the iteration at the gradient, which may not see the steep direction"}
+def largest_rate(loss, theta, iterations=200):
+    theta = theta.detach().requires_grad_()
+    (g,) = torch.autograd.grad(loss(theta), theta, create_graph=True)
+    u = g.detach() / g.detach().norm()
+    for _ in range(iterations):
+        (hu,) = torch.autograd.grad(g @ u, theta, retain_graph=True)
+        curvature, u = (u @ hu).item(), hu / hu.norm()
+    return 2 / curvature
+
+
+# %% ex={"id": "optimisation-curvature", "role": "wrong", "why": "differentiates g\u00b7g instead of g\u00b7u"}
+def largest_rate(loss, theta, iterations=200):
+    theta = theta.detach().requires_grad_()
+    (g,) = torch.autograd.grad(loss(theta), theta, create_graph=True)
+    (hg,) = torch.autograd.grad(g @ g, theta)
+    return 2 / (hg.norm() / g.norm()).item()
 
 
 # %% ex={"id": "optimisation-curvature", "role": "wrong", "why": "the mean curvature instead of the largest"}
