@@ -1378,6 +1378,8 @@ laws = {
     "depth and position": fit_strings(state),
     "uniform over valid (truth)": valid / 132,
 }
+
+# %%
 draws = 500
 report = {}
 for name, p in laws.items():
