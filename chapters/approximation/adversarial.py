@@ -573,6 +573,9 @@ claim("adversarial-moduli", "h = 0.3: modulus of one step, simultaneous, alterna
       by="the theorem, c = ½; matrices by autograd", atol=1e-9, digits=6)
 edge = [modulus(steps_matrix(simultaneous, h=t, gamma=0.5)) - 1 for t in (1.98, 2.02)]
 edge += [modulus(steps_matrix(extragradient, h=t)) - 1 for t in (1.98, 2.02)]
+claim("adversarial-trace", "the same for the alternating step: trace and determinant",
+      torch.stack([torch.trace(moduli[1]), torch.linalg.det(moduli[1])]), torch.tensor([2 - a**2, 1.0]), item="X0.7 Q0.7",
+      by="the proof: two shears, 2 − a² and 1", atol=1e-9, digits=6)
 claim("adversarial-thresholds", "R1 (γ = 0.5) and extragradient converge at h = 1.98 but not at 2.02",
       torch.stack(edge) > 0, torch.tensor([False, True, False, True]), item="X0.7", by="γ > hc² and hc < 1 with c = ½")
 claim("adversarial-r1-sign", "wrong: R1 with the other sign, γ = −0.4, grows per step by",
