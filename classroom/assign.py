@@ -235,7 +235,7 @@ def _notebook(cells: list[nbformat.NotebookNode], assignment: Assignment) -> nbf
 
 
 def _no_leak(notebook: nbformat.NotebookNode, bank: Sequence[Master], chosen: set[str]) -> None:
-    """Hold the file as it will be written against every line of a solution, probe, judge or rubric of the bank."""
+    """Hold the file against every line of a solution, probe, judge or rubric of the bank."""
     text = "\n".join(cell.source for cell in notebook.cells)
     public = {line.strip() for master in bank for line in master.setup.split("\n")}
     for master in bank:

@@ -86,7 +86,7 @@ def _in_zip(path: Path, prefix: str) -> Iterator[Submission]:
         with zipfile.ZipFile(path) as archive:
             for info in sorted(archive.infolist(), key=lambda i: i.filename)[:MOST_FILES]:
                 inner = PurePosixPath(info.filename)
-                hidden = any(part.startswith(".") or part == "__MACOSX" for part in inner.parts)
+                hidden = inner.name.startswith(".") or "__MACOSX" in inner.parts
                 if info.is_dir() or inner.suffix.lower() != ".ipynb" or hidden:
                     continue
                 one = Submission(printable(prefix + info.filename))

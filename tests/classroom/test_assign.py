@@ -1,0 +1,182 @@
+"""What is handed out, and what is kept back."""
+
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from classroom import assign, cli
+from classroom.grade import read_key
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_students_notebook_is_whole_and_holds_no_secret(notebook, masters):
+    nbformat.validate(notebook)
+    text = json.dumps(notebook)
+    for secret in (
+        "secret_powers",
+        "hidden_input",
+        "confidential",
+        "only for markers",
+        "def judge",
+        "(x**K).sum",
+    ):
+        assert secret not in text
+    roles = [cell.metadata.get("ex", {}).get("role") for cell in notebook.cells]
+    assert roles == [None, None, "statement", None, "numbers", "answer", "check", "statement", "answer", "check",
+                     "statement", "answer"]  # fmt: skip
+    assert "K = 3" in text and "x^{3}" in text and "raise NotImplementedError" in text
+    assert notebook.cells[0].source.startswith("# Homework\n") and "9 points" in notebook.cells[0].source
+
+
+def test_the_first_cell_is_that_of_the_books_notebooks():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    first = json.loads(next((ROOT / "notebooks/objectives").glob("*.ipynb")).read_text())["cells"]
+    setup = next("".join(cell["source"]) for cell in first if cell["cell_type"] == "code")
+    assert assign.setup_source(config) == setup
+
+
+def test_a_leak_is_seen(masters, assignment):
+    exercise = assignment.chosen[0][1]
+    told = exercise.statement
+    try:
+        exercise.statement += "\n\n    secret_powers = x**K\n"
+        with pytest.raises(assign.AssignError, match="would show a secret line of sum-power: 'secret_powers"):
+            assign.student_notebook(assignment, assign.numbers_for(assignment, None), "", masters)
+    finally:
+        exercise.statement = told
+
+
+def test_variants_differ_and_repeat(assignment):
+    def drawn(*args):
+        return [assign.numbers_for(assignment, v, s)["sum-power"]["K"] for v, s in args]
+
+    assert drawn((None, "")) == [3]
+    many = [(str(v), "") for v in range(60)]
+    assert set(drawn(*many)) == {2, 3, 4, 5} and drawn(*many) == drawn(*many)
+    assert len(set(drawn(*(("7", s) for s in "abcdefghij")))) > 1
+
+
+@pytest.mark.parametrize(
+    ("ids", "name", "message"),
+    [
+        ([], "hw", "no exercise was chosen"),
+        (["sum-power", "sum-none"], "hw", "the bank has no exercise 'sum-none'"),
+        (["sum-coin", "sum-coin"], "hw", "chosen twice: sum-coin"),
+        (["sum-coin"], "../hw", "name must be letters, digits"),
+    ],
+)
+def test_a_choice_that_can_not_be(masters, ids, name, message):
+    with pytest.raises(assign.AssignError, match=message):
+        assign.choose(masters, ids, name)
+
+
+def test_two_exercises_that_define_one_name(masters, tmp_path, text):
+    from classroom.bank import read_bank
+
+    folder = tmp_path / "exercises"
+    folder.mkdir()
+    (folder / "a.md").write_text(text)
+    (folder / "b.md").write_text(text.replace("sum-", "other-"))
+    with pytest.raises(assign.AssignError, match="sum-coin and other-coin both define 'coins'"):
+        assign.choose(read_bank(folder), ["sum-coin", "other-coin"], "hw")
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [("exercises: 3", "must hold a list 'exercises'"), ("exercises: [a]\nexercise: [b]", "unknown entry exercise"), (": [", "plan.yml")],
+)  # fmt: skip
+def test_a_plan_that_can_not_be_read(tmp_path, plan, message):
+    (tmp_path / "plan.yml").write_text(plan)
+    with pytest.raises(assign.AssignError, match=message):
+        assign.read_plan(tmp_path / "plan.yml")
+
+
+@pytest.fixture(scope="module")
+def handed_out(tmp_path_factory, text):
+    """`genkit-book assign` on a bank of one's own, with a variant for each student."""
+    folder = tmp_path_factory.mktemp("course")
+    (folder / "bank").mkdir()
+    (folder / "bank/sums.md").write_text(text)
+    (folder / "hw.yml").write_text("title: Sums\nexercises: [sum-power, sum-explain]\n")
+    (folder / "roster.csv").write_text("student\nana\nbruno\n")
+    words = [str(folder / "hw.yml"), "--bank", str(folder / "bank"), "-o", str(folder / "out")]
+    assert cli.main(["assign", *words]) == 0
+    assert cli.main(["assign", *words, "--variant", "7", "--roster", str(folder / "roster.csv")]) == 0
+    return folder / "out"
+
+
+def test_the_command_writes_three_files_and_keeps_two_private(handed_out):
+    files = {path.relative_to(handed_out).as_posix() for path in handed_out.rglob("*") if path.is_file()}
+    assert files == {
+        "hw.ipynb", "hw-7.ipynb", "students/hw-7-ana.ipynb", "students/hw-7-bruno.ipynb",
+        "instructor/hw.key.json", "instructor/hw-answers.ipynb", "instructor/hw-7.key.json", "instructor/hw-7-answers.ipynb",
+    }  # fmt: skip
+    for path in (handed_out / "instructor").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_key_holds_the_numbers_of_each_student(handed_out):
+    key = read_key(handed_out / "instructor/hw-7.key.json")
+    assert set(key["numbers"]) == {"", "ana", "bruno"} and key["variant"] == "7"
+    for student in ("ana", "bruno"):
+        text = (handed_out / f"students/hw-7-{student}.ipynb").read_text()
+        assert f"K = {key['numbers'][student]['sum-power']['K']}" in text
+
+
+def test_the_answer_key_is_executed_and_shows_everything(handed_out):
+    nb = nbformat.read(handed_out / "instructor/hw-answers.ipynb", 4)
+    text = json.dumps(nb)
+    for part in ("secret_powers", "hidden_input", "confidential", "only for markers", "forgets to divide"):
+        assert part in text
+    outputs = [o for cell in nb.cells if cell.cell_type == "code" for o in cell.outputs]
+    assert any("passes its checks" in str(o) for o in outputs) and any("tensor" in str(o) for o in outputs)
+    assert not any(o.output_type == "error" for o in outputs)
+
+
+def test_the_students_notebook_runs_as_handed_out(handed_out):
+    """From top to bottom in a fresh interpreter: nothing stops, each check says that nothing was tried yet."""
+    nb = nbformat.read(handed_out / "hw.ipynb", 4)
+    code = "\n\n".join(cell.source for cell in nb.cells if cell.cell_type == "code")
+    code = code.replace("%pip install", "pass # ")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "not attempted" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sum-coin", "--variant", "3"], "none of these exercises has numbers to vary"),
+        (["sum-power", "--roster", "ROSTER"], "say --variant SEED with it"),
+        (["no.yml"], "no.yml"),
+    ],
+)
+def test_a_command_that_can_not_be_followed(handed_out, capsys, tmp_path, words, message):
+    roster = handed_out.parent / "roster.csv"
+    words = [str(roster) if w == "ROSTER" else w for w in words]
+    status = cli.main(["assign", *words, "--bank", str(handed_out.parent / "bank"), "-o", str(tmp_path)])
+    assert status == 2 and message in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_list_filters(handed_out, capsys):
+    bank = ["--bank", str(handed_out.parent / "bank")]
+    cli.main(["list", *bank, "--no-written", "--kind", "implement"])
+    out = capsys.readouterr().out
+    assert (
+        "sum-power" in out
+        and "[variants]" in out
+        and "sum-coin" not in out
+        and "1 exercises, 4 points" in out
+    )
+    cli.main(["list", *bank, "--csv", "--max-points", "3"])
+    rows = capsys.readouterr().out.strip().split("\n")
+    assert rows[0].startswith("id,page,kind,points") and [r.split(",")[0] for r in rows[1:]] == [
+        "sum-coin",
+        "sum-explain",
+    ]
