@@ -525,8 +525,10 @@ claim("systems-buffer-floor", "the same with a floor of 5 instead of 0.5 under t
 #   $\chi^2_{n-1}/n$, so that after $g$ rounds
 #
 # $$
-# \mathbb E[\sigma_g^2]=\Bigl(1-\frac1n\Bigr)^{g}\sigma_0^2 ,\qquad
-# \mathbb E[\log\sigma_g^2]=\log\sigma_0^2+g\Bigl(\psi\bigl(\tfrac{n-1}2\bigr)+\log\frac2n\Bigr),
+# \begin{aligned}
+# \mathbb E[\sigma_g^2]&=\Bigl(1-\frac1n\Bigr)^{g}\sigma_0^2 ,\\
+# \mathbb E[\log\sigma_g^2]&=\log\sigma_0^2+g\Bigl(\psi\bigl(\tfrac{n-1}2\bigr)+\log\tfrac2n\Bigr),
+# \end{aligned}
 # $$ (eq-systems-collapse)
 #
 # with the digamma function $\psi$. The second is near $-2g/n$: typical runs shrink twice as fast as the mean. This is **model collapse**
