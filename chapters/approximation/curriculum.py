@@ -250,11 +250,9 @@ claim("curriculum-order-constant", "constant step 0.05 over the same sorted exam
 #
 # :::{prf:proof}
 # (a) $\operatorname{Cov}(A\varepsilon)=AA^\top=I/s^2$. (b) A block's mean has variance $s^{-4}$ times the sum of all covariances in the block. Adding over
-# blocks,
-# the diagonal gives $\operatorname{tr}\Sigma/s^4$ and the rest $(s^2-1)\bar\rho\operatorname{tr}\Sigma/s^4$; divide by $m=d/s^2$ and by $\sigma^2/s^2$.
+# blocks, the diagonal gives $\operatorname{tr}\Sigma/s^4$ and the rest $(s^2-1)\bar\rho\operatorname{tr}\Sigma/s^4$; divide by $m=d/s^2$ and by $\sigma^2/s^2$.
 # (c) The inequality is data processing, for $Az$ is a function of $z$. If $x=Px$, then $z-Pz=\sigma(I-P)\varepsilon$ is noise alone, and independent of $Pz$,
-# since
-# the noise is Gaussian and the two projections are orthogonal. So all that $z$ tells stands in $Pz$, that is in $Az=u+\sigma A\varepsilon$.
+# since the noise is Gaussian and the two projections are orthogonal. So all that $z$ tells stands in $Pz$, that is in $Az=u+\sigma A\varepsilon$.
 # :::
 
 # %%
@@ -891,8 +889,7 @@ check_noise()
 # that step size easy first beats uniform in nearly every seed: reported alone, a success. But it is then still worse, by more than a nat, than plain uniform
 # sampling at the
 # better step size. A curriculum that beats an untuned baseline may have shown only that the baseline was untuned. (We have not tested *why* hard first is
-# ahead, nor
-# tuned it, so we offer no reason and no recommendation.)
+# ahead, nor tuned it, so we offer no reason and no recommendation.)
 
 # %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-curriculum-runs", "caption": "Validation during training, mean and range over seeds: GANs by Fr\u00e9chet distance (left), noise predictors by bits per pixel at the better step size (right). No ladder ends far below the plan without one."}, "image": {"alt": "Two panels of curves falling with training steps. On the left, growing starts far above full resolution and joins it, while the loss as printed stays above both. On the right, three curves for uniform, easy first and hard first end close together, hard first lowest, after easy first had started as the highest."}}
 def show_runs():
@@ -941,15 +938,13 @@ show_runs()
 # 2. *Shift the noise when the side grows.* By {prf:ref}`thm-curriculum-pooling` the means of $4\times4$ blocks see noise that is four times weaker. Under the old
 #    schedule the global structure would be destroyed only late, at few levels, and the network would spend little training on it. Hence
 #    $\lambda_{256}(t)=\lambda_{64}(t)-2\log4$ {cite:p}`hoogeboom2023`, that is $\sigma/\alpha$ four times larger. The shift is exact for block-constant images
-#    and
-#    a little short for digits ({numref}`fig-curriculum-shift`).
+#    and a little short for digits ({numref}`fig-curriculum-shift`).
 # 3. *Spend the early steps where they are cheap.* Train the shared part at 64 pixels, then at 256, and end with a long stretch at 256 pixels alone: the
 #    annealing of {prf:ref}`thm-curriculum-dials`(b). The gain is compute, so compare at equal compute. Two alternatives avoid the question of forgetting. A
 #    *cascade* of separate models 64 → 256 trains the second on conditioning images with noise added, since it will meet imperfect ones {cite:p}`ho2022`. Or
 #    the diffusion runs in the space of an autoencoder {cite:p}`rombach2022`.
 # 4. *Sample the levels freely, but re-weight.* The integral in {eq}`eq-curriculum-vlb` has the same value under any density of $\gamma$, if divided by it, and
-#    the
-#    schedule between the ends is such a density. What can be won is variance: stratify, and draw levels with a large loss more often. Dropping the weights,
+#    the schedule between the ends is such a density. What can be won is variance: stratify, and draw levels with a large loss more often. Dropping the weights,
 #    as the popular unweighted loss and the min-SNR weights do {cite:p}`hang2023`, chooses another objective. That may be what one wants, for pictures rather
 #    than for nats; then say so.
 # 5. *Expect nothing, measure.* Equal compute, several seeds, a tuned baseline, an interval.
@@ -1086,8 +1081,7 @@ check_estimators()
 #
 # (a) `pool` averages blocks of $s\times s$ pixels of images of any shape $(h, w)$ that $s$ divides. (b) A schedule was made for images
 # of side $h$: at some time the log signal-to-noise ratio is $\lambda$. Images of side $s\,h$ will be trained on instead. `shifted` returns the $\lambda$ they
-# need at this time, so that
-# their block means are destroyed as much as the small images were.
+# need at this time, so that their block means are destroyed as much as the small images were.
 #
 # *Implement · about 20 minutes · 4 points*
 # :::

@@ -160,8 +160,7 @@ claim("systems-knows-best", "at seen combinations: log-likelihood of the model t
 # %% [markdown]
 # Moving a digit to an unseen combination costs the model that knows shifts nothing, the additive model {value}`systems-learned-additive:.0f` nats and the table
 # {value}`systems-learned-table:.0f`. Even at combinations that all three have seen, knowledge is worth {value}`systems-knows-best:.0f` nats, far more than a
-# label of ten classes
-# can be worth.
+# label of ten classes can be worth.
 #
 # :::{exercise-start} Q0.11 · Known hierarchical structure
 # :label: q0-11
@@ -225,8 +224,7 @@ claim("systems-ceiling-worst", "mean gain without the two worst digits", gain.so
 # %% [markdown]
 # The judge reads nearly all pictures of the model that knows, and fewer than half of the other's. The median digit almost reaches the ceiling. The *mean* is far
 # lower, {value}`systems-ceiling-mean:.1f` nats, and two digits are the reason: without them it is {value}`systems-ceiling-worst:.1f`. There the model is sure
-# of a wrong
-# class, and a density pays for false certainty without limit.
+# of a wrong class, and a density pays for false certainty without limit.
 # :::{solution-end}
 # :::
 #
@@ -505,8 +503,7 @@ claim("systems-buffer-floor", "the same with a floor of 5 instead of 0.5 under t
 # :class: question
 # :::
 # {item}`Q0.13` New data keep arriving. How does one adapt a generative model so that it can still sample from earlier "versions" of the distribution, and does
-# not
-# forget?
+# not forget?
 # :::{exercise-end}
 # :::
 #
@@ -540,8 +537,7 @@ claim("systems-buffer-floor", "the same with a floor of 5 instead of 0.5 under t
 # $$ (eq-systems-fresh)
 #
 # whose fixed point is not zero: one real draw in ten keeps {value}`systems-fresh-fixed:.2f` of the variance for $n=20$. Report the whole matrix of scores, the
-# storage,
-# and the drift of the data, so that a fall can be told from a change of task.
+# storage, and the drift of the data, so that a fall can be told from a change of task.
 
 # %%
 def generations(n, rounds, fresh=0.0, runs=6000):
@@ -723,8 +719,7 @@ claim("systems-sum", "total probability of memoriser, editor and grammar over al
 # %% [markdown]
 # In {numref}`fig-systems-strings` the first three measures cannot tell the editor from the grammar; its divergence from the truth is
 # {value}`systems-editor-kl:.1f` times as large. The code length needs neither the truth nor a test set, and puts all four models in the order of the divergence
-# in
-# {value}`systems-code-ranks:.0f` of the 24 choices.
+# in {value}`systems-code-ranks:.0f` of the 24 choices.
 #
 # :::{exercise-start} Q0.9 · Evaluation without a test set
 # :label: q0-9
@@ -795,8 +790,7 @@ claim("systems-peaks-null", "total variation of the number of peaks, memoriser, 
 # :::{admonition} Erratum E0.27 · References of the conclusion
 # :class: erratum
 # {item}`E0.27` **The notes cite**, for optimisation strategies, mode collapse and evaluation, lecture slides on limited data, on counting images and on the
-# question
-# what is best. **What is true:** those slides are about other subjects; the pages above cite papers on these.
+# question what is best. **What is true:** those slides are about other subjects; the pages above cite papers on these.
 # :::
 #
 # ## Exercises

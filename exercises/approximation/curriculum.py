@@ -30,8 +30,7 @@ torch.set_default_dtype(torch.float64)
 #
 # (a) `pool` averages blocks of $s\times s$ pixels of images of any shape $(h, w)$ that $s$ divides. (b) A schedule was made for images
 # of side $h$: at some time the log signal-to-noise ratio is $\lambda$. Images of side $s\,h$ will be trained on instead. `shifted` returns the $\lambda$ they
-# need at this time, so that
-# their block means are destroyed as much as the small images were.
+# need at this time, so that their block means are destroyed as much as the small images were.
 
 # %% ex={"id": "curriculum-pool", "role": "solution"}
 def pool(x, s):
