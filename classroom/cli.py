@@ -214,7 +214,9 @@ def export_command(args: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog="genkit-book", description=__doc__.split("\n")[0], epilog=__doc__.split("\n\n")[1]
+        prog="genkit-book",
+        description="Choose exercises, hand them out, grade what comes back.",
+        epilog=__doc__.split("\n\n")[1],
     )
     sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

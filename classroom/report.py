@@ -161,10 +161,20 @@ def read_marks(path: Path, key: dict[str, Any]) -> Given:
     return out
 
 
+STOPPED = {
+    "ended early": "Running your notebook from top to bottom ended Python itself: nothing later was seen.",
+    "timed out": "Running your notebook from top to bottom took too long; what was seen until then counts.",
+    "out of memory": "Running your notebook took too much memory; what was seen until then counts.",
+    "too much output": "Running your notebook gave too much output; what was seen until then counts.",
+}
+
+
 def feedback(key: dict[str, Any], state: dict[str, Any], row: Row, given: Given) -> str:
     """What the student gets back, as Markdown."""
     out = [f"# {key['title']}: {row['total']} of {row['max']} points", ""]
     out += [f"Submission {code_span(state['submission'])}: {row['status']}.", ""]
+    if state["status"] in STOPPED:
+        out += [STOPPED[state["status"]], ""]
     if state["cells"]:
         out += ["These cells of your notebook stopped when it was run from top to bottom:", ""]
         out += [f"- cell {number}: {code_span(said)}" for number, said in state["cells"][:20]]

@@ -55,6 +55,15 @@ MUTANTS = [
         "for symbol, ones in stream:",
         "density-codec-exact",
     ),
+    # enumeration: a tail that leaves out the result itself
+    (
+        "approximation/evaluation",
+        "stats.hypergeom.sf(r - 1, 2 * h, s, h)",
+        "stats.hypergeom.sf(r, 2 * h, s, h)",
+        "evaluation-c2st-exact",
+    ),
+    # the point itself counted among its neighbours
+    ("approximation/evaluation", "kthvalue(k + 1, dim=1)", "kthvalue(k, dim=1)", "evaluation-pr-twin"),
     # agreement with genkit: the Fréchet distance without its cross term
     ("objectives/at-work", ".trace() - 2 * cross", ".trace()", "at-work-frechet-twin"),
     # array, relative: a rate in which the factor one half is forgotten

@@ -25,6 +25,9 @@ import execute
 import export
 import icons
 
+sys.path.insert(0, str(execute.ROOT))
+from classroom.bank import read_bank
+
 CHAPTERS = execute.CHAPTERS
 PARTS = {
     "objectives": "Learning objectives",
@@ -269,6 +272,28 @@ class ErrataRegister(Index):
         return "\n".join(out)
 
 
+class ExerciseIndex(Index):
+    """The exercise bank by page, without anything that a student should not see."""
+
+    def markdown(self) -> str:
+        masters = {m.page: m for m in read_bank(Path(self.env.srcdir) / "exercises")}
+        out = []
+        for page in execute.pages(Path(self.env.srcdir)):
+            if page not in masters:
+                continue
+            rows = []
+            for e in masters[page].exercises:
+                facts = [str(e.meta[key]) for key in ("kind", "topic", "points", "minutes")]
+                name = self.link(plain(e.title), f"{CHAPTERS}/{page}", f"ex-{e.id}")
+                rows.append(
+                    [name + (" ⇄" if e.choices else ""), f"`{e.id}`", *facts, "●" * e.meta["difficulty"]]
+                )
+            heading = title(execute.source(page, Path(self.env.srcdir)).read_text(encoding="utf-8"))
+            head = ["Exercise", "Id", "Kind", "Topic", "Points", "Minutes", "Level"]
+            out += [f"## {heading}", "", table(head, rows), ""]
+        return "\n".join(out)
+
+
 class ExecutionTimes(Index):
     """How long each page took when this copy of the book was built."""
 
@@ -388,6 +413,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("question-map", QuestionMap)
     app.add_directive("errata-register", ErrataRegister)
     app.add_directive("execution-times", ExecutionTimes)
+    app.add_directive("exercise-index", ExerciseIndex)
     app.connect("config-inited", configure)
     app.connect("builder-inited", load)
     app.connect("env-get-outdated", outdated)
