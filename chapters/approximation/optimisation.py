@@ -478,9 +478,9 @@ def amsgrad(eta, beta1=0.9, beta2=0.999, eps=1e-8):
         state["s"] = beta2 * state.get("s", 0) + (1 - beta2) * g**2
         largest = state.get("max", torch.zeros_like(g))
         state["max"] = torch.maximum(largest, state["s"])
-        m_hat = state["m"] / (1 - beta1**t)  # as in Adam
-        s_hat = state["max"] / (1 - beta2**t)
-        return eta * m_hat / (s_hat.sqrt() + eps)
+        mean = state["m"] / (1 - beta1**t)       # the hats, as in Adam
+        square = state["max"] / (1 - beta2**t)
+        return eta * mean / (square.sqrt() + eps)
 
     return rule
 
