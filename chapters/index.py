@@ -39,8 +39,8 @@
 # ::::{div} door
 # **Teach**
 #
-# A page is a lecture, with {doc}`questions and worked solutions <appendix/questions>`, exercises that check
-# themselves, and a {doc}`ledger of its claims <appendix/claims>`.
+# A page is a lecture; {doc}`twelve weeks <teaching/course>` are planned. {doc}`Choose exercises, hand them out, grade
+# them safely <teaching/grading>`. Each statement stands in the {doc}`ledger of claims <appendix/claims>`.
 # ::::
 #
 # :::::

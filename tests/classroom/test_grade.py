@@ -283,7 +283,7 @@ def test_export_for_a_platform(course, capsys):
     assert cli.main([*words, "Student=name", "SIS User ID=ID", "Sums (77)=total"]) == 0
     lines = capsys.readouterr().out.strip().split("\n")
     assert lines[0] == "Student,SIS User ID,Sums (77)" and "'=Bo,x2,2.4" in lines
-    assert cli.main([*words, "Student=nome"]) == 2
+    assert cli.main([*words, "Student=nobody"]) == 2
     assert "HEADER=FIELD with a field of ID, " in capsys.readouterr().err
 
 

@@ -185,7 +185,7 @@ def test_what_is_no_notebook_is_said(tmp_path, run):
     os.symlink(folder, folder / "loop")
     os.mkfifo(folder / "pipe.ipynb")
     (folder / "folder.ipynb").mkdir()
-    (folder / os.fsdecode(b"caf\xe9\n=1.ipynb")).write_bytes(b"")
+    (folder / os.fsdecode(b"na\xefve\n=1.ipynb")).write_bytes(b"")
     states, _, _ = run(folder)
     for name, (_, status) in UNLUCKY.items():
         assert states[name]["status"] == status
