@@ -22,8 +22,8 @@ def session():
     """(command, what it prints) in the order of the page."""
     for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.S | re.M):
         for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
-            command, _, printed = part.partition("\n")
-            yield command, printed
+            command, printed = re.fullmatch(r"((?:.*\\\n)*.*\n)(.*)", part, re.S).groups()
+            yield command.strip(), printed
 
 
 def submissions(folder):
