@@ -22,7 +22,7 @@ def session():
     """(command, what it prints) in the order of the page."""
     for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.S | re.M):
         for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
-            command, printed = re.fullmatch(r"((?:.*\\\n)*.*\n)(.*)", part, re.S).groups()
+            command, printed = re.fullmatch(r"((?:[^\n]*\\\n)*[^\n]*\n)(.*)", part, re.S).groups()
             yield command.strip(), printed
 
 
