@@ -64,6 +64,25 @@ def check_evaluation_cells():
 self_check("evaluation-cells", check_evaluation_cells)
 
 
+# %% ex={"id": "evaluation-cells", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randint(1, 8, (7, 5), generator=g).double()  # inner cells only
+    m, s = 2 + 4 * torch.rand(5, generator=g), 0.8 + 1.5 * torch.rand(5, generator=g)
+    return float(logistic_bpd(x, m, s, 9))
+
+
+# %% ex={"id": "evaluation-cells", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for levels in (2, 5):  # the end cells matter
+        x = torch.randint(levels, (30, 3), generator=g).double()
+        m, s = (levels + 1) * torch.rand(3, generator=g) - 1, 0.8 + 1.5 * torch.rand(3, generator=g)
+        out.append(float(logistic_bpd(x, m, s, levels)))
+    return out
+
+
 # %% ex={"id": "evaluation-cells", "role": "wrong", "why": "nats: natural logarithm"}
 def logistic_bpd(x, m, s, levels):
     upper = torch.where(x >= levels - 1, math.inf, (x + 0.5 - m) / s)
@@ -129,6 +148,21 @@ def check_evaluation_inception():
 
 
 self_check("evaluation-inception", check_evaluation_inception)
+
+
+# %% ex={"id": "evaluation-inception", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    return [float(inception_from_logits(2 * torch.randn(n, K, generator=g) + 1)) for n, K in ((30, 6), (9, 14))]
+
+
+# %% ex={"id": "evaluation-inception", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    logits = torch.randn(44, 30, generator=g)
+    sure = torch.randint(25, (40,), generator=g)  # five classes that no certain image belongs to
+    logits[torch.arange(40), sure] += 4000
+    return [float(inception_from_logits(logits)), float(inception_from_logits(logits[:40]))]
 
 
 # %% ex={"id": "evaluation-inception", "role": "wrong", "why": "mean of the exponentials"}
@@ -204,6 +238,27 @@ def check_evaluation_plural():
 self_check("evaluation-plural", check_evaluation_plural)
 
 
+# %% ex={"id": "evaluation-plural", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    return plural_by_condition(torch.randn(5, 8, 3, generator=g))
+
+
+# %% ex={"id": "evaluation-plural", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(3, 9, 2, generator=g)
+    x[0, 4:8] = x[0, :4]  # twins of some outputs
+    x[2, 1] = x[2, 0]
+    return plural_by_condition(x)
+
+
+# %% ex={"id": "evaluation-plural", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    return plural_by_condition(torch.rand(15, 600, 2, generator=g))  # a loop over pairs would not end in time
+
+
 # %% ex={"id": "evaluation-plural", "role": "wrong", "why": "each output is its own nearest neighbour"}
 def plural_by_condition(x):
     return (x[:, :, None] - x[:, None]).norm(dim=-1).amin(2).mean(1)
@@ -262,6 +317,28 @@ def check_evaluation_repeat():
 
 
 self_check("evaluation-repeat", check_evaluation_repeat)
+
+
+# %% ex={"id": "evaluation-repeat", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    p = torch.rand(7, generator=g) + 0.1
+    return [float(prob_repeat(p / p.sum(), n)) for n in (2, 3, 5)]
+
+
+# %% ex={"id": "evaluation-repeat", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    p = torch.rand(1000, generator=g) ** 2
+    return [float(prob_repeat(p / p.sum(), n)) for n in (20, 35)]
+
+
+# %% ex={"id": "evaluation-repeat", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    p = torch.rand(4, generator=g) + 0.2
+    p[seed % 4] = 0.0  # three outcomes are left
+    return [float(prob_repeat(p / p.sum(), n)) for n in (1, 3, 4, 6)]
 
 
 # %% ex={"id": "evaluation-repeat", "role": "wrong", "why": "off by one: the product has n factors beyond the first"}
@@ -344,6 +421,69 @@ def check_evaluation_permutation():
 self_check("evaluation-permutation", check_evaluation_permutation)
 
 
+# %% ex={"id": "evaluation-permutation", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+
+    def gap(x, y):
+        return float((x.mean(0) - y.mean(0)).abs().sum())
+
+    permutations = 10 + seed % 30
+    equal = permutation_p(gap, torch.ones(5, 1), torch.ones(3, 1), permutations, g)
+    x, y = torch.randn(15, 2, generator=g), 40 + torch.randn(12, 2, generator=g)
+    return [float(equal), float(permutation_p(gap, x, y, permutations, g))]
+
+
+# %% ex={"id": "evaluation-permutation", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+
+    def nearest(x, y):
+        return float((x - y.T).abs().min())
+
+    def total(x, y):
+        return float(y.sum())
+
+    permutations = 10 + seed % 30
+    pool = torch.randperm(12, generator=g)[:, None].double()  # neighbours part in every relabelling
+    x, y = 1 + 0.5 * torch.rand(40, 1, generator=g), 2 + 0.5 * torch.rand(8, 1, generator=g)
+    parted = permutation_p(nearest, pool[:9], pool[9:], permutations, g)
+    return [float(parted), float(permutation_p(total, x, y, permutations, g))]
+
+
+# %% ex={"id": "evaluation-permutation", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+
+    def nearest(x, y):
+        return float((x - y.T).abs().min())
+
+    def gap(x, y):
+        return float((x.mean() - y.mean()).abs())
+
+    out = []
+    for i in range(1600):  # two statistics, without ties and with, each for equal and for different laws
+        x, y = 12 * torch.rand(22, 1, generator=g), 12 * torch.rand(2, 1, generator=g) + (6 if i % 4 > 1 else 0)
+        if i % 2:
+            x, y = (x / 6).floor(), (y / 6).floor()
+        out.append(float(permutation_p(gap if i % 2 else nearest, x, y, 4, g)))
+    return out
+
+
+# %% ex={"id": "evaluation-permutation", "role": "judge"}
+def judge(out, ref):
+    mine, theirs = 5 * out[0], 5 * ref[0]
+    if len(out) != 1 or mine.shape != theirs.shape or np.abs(mine - mine.round()).max() > 1e-6:
+        return False
+    if mine.min() < 0.5 or mine.max() > 5.5:
+        return False  # of five labellings, the observed one among them, 1 to 5 reach the statistic
+    for group in range(4):  # each value of p as often as in the reference, within five standard errors
+        a, b = (np.bincount(p[group::4].round().astype(int), minlength=6) for p in (mine, theirs))
+        if np.any(np.abs(a - b) > 5 * np.sqrt(a + b + 1)):
+            return False
+    return True
+
+
 # %% ex={"id": "evaluation-permutation", "role": "wrong", "why": "forgets the observed labelling: p can be zero"}
 def permutation_p(stat, x, y, permutations, generator):
     both, observed = torch.cat([x, y]), stat(x, y)
@@ -403,3 +543,26 @@ def permutation_p(stat, x, y, permutations, generator):
         order = torch.randperm(len(both), generator=generator)
         reached += int(stat(both[order[: len(x)]], both[order[len(x) :]]) >= observed)
     return reached / (permutations + 1)
+
+# %% [markdown] ex={"id": "evaluation-explain-surpassed", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 2, "topic": "evaluation"}
+# #### Better than real
+#
+# A generator of small animal photographs was trained on 50 000 images of ten species. Its authors report, for 10 000 generated images and for 10 000 fresh
+# photographs that were never trained on: a higher Inception score than the photographs (the classifier had been trained on the same 50 000 images); a smaller
+# Fréchet distance to the training images than the photographs have; precision 1.00 against the training images, where the photographs reach 0.93; and an MMD
+# permutation test against the training images that finds no difference. "By every score our generator has surpassed real data", they write. In at most twelve
+# sentences: say which single flaw would produce all four results, and why for each of two of them; say what value of a score a perfect generator should have;
+# and describe a measurement on the same three sets of images that would settle the matter, with the result you expect if the flaw is there and if it is not.
+
+# %% [markdown] ex={"id": "evaluation-explain-surpassed", "role": "solution"}
+# Memorising: the generator returns training images, or nearly. Copies drawn from the training set follow its empirical law, so the MMD finds nothing, and the
+# Fréchet distance is spared the deviation of the training set itself from fresh photographs. Each copy sits at the centre of a real ball, so precision is one.
+# The classifier is surer of images it was trained on, which raises the Inception score. A perfect generator draws fresh photographs: its target is the value
+# that *they* score, up to sampling noise, and a value beyond it, in either direction, is an alarm and no triumph. To settle it, compare the distances to the
+# nearest training image, of generated images and of fresh photographs. Copies lie much nearer, mostly at distance about zero. A perfect generator's distances
+# are distributed like those of the fresh photographs: of a generated and a fresh image, drawn at random, the generated one is the nearer in half of the cases.
+
+# %% [markdown] ex={"id": "evaluation-explain-surpassed", "role": "rubric"}
+# - 2: names memorising (copies or near copies of training images) and explains by it two of the four results, one point each (copies follow the training set's empirical law, so MMD and Fréchet distance see no difference; a copy lies inside a real ball; the classifier is surer of images that it was trained on)
+# - 2: says that the target of a score is the value of a second real sample, not the best end of its scale (1), so that a value clearly beyond it is evidence of a flaw (1)
+# - 2: describes a test of distances to the training set in which fresh photographs (or a fresh reference set of equal size) serve as the comparison (1), and states the expected result with and without copying (1)
