@@ -611,6 +611,19 @@ def check_human_kappa():
 
 _ = self_check("human-kappa", check_human_kappa)
 
+# %% [markdown] ex={"id": "human-explain-release", "role": "statement"}
+# :::{exercise} Indistinguishable, says the press release
+# :label: ex-human-explain-release
+#
+# "Fifteen people saw twenty pictures each, one at a time, half of them made by our generator, and answered *real or made?* Of the 300 answers 165 were right.
+# An exact test against guessing gives $p=0.09$: our pictures are **indistinguishable** from real ones. A rival, who showed pairs and asked *which of the two is
+# real?*, reports 56 % right answers, we have 55 %: ours are **harder to detect**. People cannot tell our pictures from the data, so the generator has **learnt
+# the distribution** of the data." Take the three conclusions in bold apart. Say for each why it does not follow, with a number where the text allows one and a
+# counterexample where it does not, and what one would have to do instead.
+#
+# *Explain · about 20 minutes · 6 points*
+# :::
+
 # %% [markdown]
 # ## What to read next
 #

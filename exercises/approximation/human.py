@@ -61,6 +61,30 @@ def check_human_wilson():
 self_check("human-wilson", check_human_wilson)
 
 
+# %% ex={"id": "human-wilson", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for n in torch.randint(12, 80, (4,), generator=g).tolist():
+        k = int(torch.randint(1, n // 4 + 1, (1,), generator=g))
+        for right in (k, n - k):
+            low, high = wilson_interval(right, n)
+            out += [float(low), float(high)]
+    return out
+
+
+# %% ex={"id": "human-wilson", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for z in (1 + 0.8 * torch.rand(3, generator=g)).tolist():  # other confidences, and observers who are never or always right
+        n = int(torch.randint(8, 40, (1,), generator=g))
+        for right in (0, n // 4, n):
+            low, high = wilson_interval(right, n, z)
+            out += [float(low), float(high)]
+    return out
+
+
 # %% ex={"id": "human-wilson", "role": "wrong", "why": "the textbook interval"}
 def wilson_interval(k, n, z=1.959963984540054):
     share = k / n
@@ -140,6 +164,30 @@ def check_human_lapses():
 self_check("human-lapses", check_human_lapses)
 
 
+# %% ex={"id": "human-lapses", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    lapse = 0.05 + 0.6 * torch.rand(6, generator=g)
+    share = lapse / 2 + (1 - lapse) * (0.05 + 0.9 * torch.rand(6, generator=g))
+    return [float(sensitivity_from_pairs(s, r)) for s, r in zip(share.tolist(), lapse.tolist(), strict=True)]
+
+
+# %% ex={"id": "human-lapses", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    lapse = (0.1 + 0.4 * torch.rand(6, generator=g)).tolist()
+    # inside, above and below what can be explained, and exactly on the edge, where d' would be infinite
+    cases = [(0.5 + 0.2 * (1 - r), r) for r in lapse[:2]] + [(1 - 0.4 * r, r) for r in lapse[2:4]] + [(0.4 * r, r) for r in lapse[4:]]
+    cases += [(0.0, 0.0), (1.0, 0.0), (0.25, 0.5), (0.875, 0.25), (0.8, 0.25)]
+    out = []
+    for i in torch.randperm(len(cases), generator=g).tolist():
+        try:
+            out.append(float(sensitivity_from_pairs(*cases[i])))
+        except ValueError:
+            out.append(-99.0)
+    return out
+
+
 # %% ex={"id": "human-lapses", "role": "wrong", "why": "single pictures: a factor 2 instead of the root of 2"}
 def sensitivity_from_pairs(share, lapse):
     attentive = (share - lapse / 2) / (1 - lapse)
@@ -212,6 +260,25 @@ def check_human_auc():
 self_check("human-auc", check_human_auc)
 
 
+# %% ex={"id": "human-auc", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for n, m in ((20, 33), (51, 14), (40, 40)):
+        real = torch.multinomial(torch.arange(1.0, 8.0), n, replacement=True, generator=g).double() + 1
+        made = torch.randint(1, 8, (m,), generator=g).double()
+        out.append(float(pairs_share(real, made)))
+    return out
+
+
+# %% ex={"id": "human-auc", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real = torch.multinomial(torch.rand(7, generator=g) + torch.arange(7) / 4, 300_000, replacement=True, generator=g).double() + 1
+    made = torch.randint(1, 8, (300_000,), generator=g).double()
+    return float(pairs_share(real, made))
+
+
 # %% ex={"id": "human-auc", "role": "wrong", "why": "ties count as lost"}
 def pairs_share(real, made):
     below = torch.searchsorted(made.sort().values, real, right=False)
@@ -282,6 +349,36 @@ def check_human_kappa():
 self_check("human-kappa", check_human_kappa)
 
 
+# %% ex={"id": "human-kappa", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for n, kinds in ((60, 4), (200, 3)):
+        first = torch.multinomial(torch.rand(kinds, generator=g) + torch.arange(kinds), n, replacement=True, generator=g)
+        other = torch.multinomial(torch.rand(kinds, generator=g) + torch.arange(kinds).flip(0), n, replacement=True, generator=g)
+        second = torch.where(torch.rand(n, generator=g) < 0.5, first, other)
+        out.append(float(kappa(first, second, kinds)))
+    return out
+
+
+# %% ex={"id": "human-kappa", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    only = torch.full((12,), seed % 5)
+    mixed = torch.multinomial(torch.tensor([0.6, 0.3, 0.1]), 12, replacement=True, generator=g)
+    mixed[0] = 1
+    noisy = torch.where(torch.rand(12, generator=g) < 0.4, 0, mixed)
+    # one kind only, two judges of one kind each, one stubborn judge, and kinds that nobody uses
+    pairs = [(only, only.clone()), (only, (only + 1) % 5), (torch.zeros(12, dtype=torch.long), mixed), (mixed, noisy)]
+    out = []
+    for i in torch.randperm(4, generator=g).tolist():
+        try:
+            out.append(float(kappa(*pairs[i], 5)))
+        except ValueError:
+            out.append(-99.0)
+    return out
+
+
 # %% ex={"id": "human-kappa", "role": "wrong", "why": "raw agreement"}
 def kappa(first, second, kinds):
     if len(set(first.tolist()) | set(second.tolist())) == 1:
@@ -314,3 +411,25 @@ def kappa(first, second, kinds):
     if expected == 1:
         raise ValueError("one kind only")
     return ((observed - expected) / (1 - expected)).item()
+
+# %% [markdown] ex={"id": "human-explain-release", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 2, "topic": "evaluation"}
+# #### Indistinguishable, says the press release
+#
+# "Fifteen people saw twenty pictures each, one at a time, half of them made by our generator, and answered *real or made?* Of the 300 answers 165 were right.
+# An exact test against guessing gives $p=0.09$: our pictures are **indistinguishable** from real ones. A rival, who showed pairs and asked *which of the two is
+# real?*, reports 56 % right answers, we have 55 %: ours are **harder to detect**. People cannot tell our pictures from the data, so the generator has **learnt
+# the distribution** of the data." Take the three conclusions in bold apart. Say for each why it does not follow, with a number where the text allows one and a
+# counterexample where it does not, and what one would have to do instead.
+
+# %% [markdown] ex={"id": "human-explain-release", "role": "solution"}
+# *Indistinguishable:* a test that does not reject has not shown equality. The exact interval for 165 of 300 runs from 0.49 to 0.61, and is too short even so,
+# since fifteen people do not give 300 independent answers: with $\rho=0.05$ the design effect is $1+19\rho=1.95$. Fix beforehand which share would matter, ask
+# more people, report the interval from personal shares. *Harder to detect:* pairs are the easier question. For an unbiased observer the shares are $\Phi(d'/2)$
+# on single pictures and $\Phi(d'/\sqrt2)$ on pairs, which gives $d'=0.25$ here and $0.21$ for the rival: if anything, the other way round, and neither
+# difference exceeds the error. Ask the same question about both generators. *Learnt the distribution:* whoever sees single pictures can't see a set. A
+# generator that returns the same thirty training photographs for ever would leave everybody guessing. Add measures of recall, repeats and copies.
+
+# %% [markdown] ex={"id": "human-explain-release", "role": "rubric"}
+# - 2: says that failing to reject is no evidence of equality and gives a range of shares that fit, about 0.49 to 0.61 or 0.55 ± 0.06 (1); says that the answers of one person are dependent, so that the truth is less certain still, or takes the person as the unit (1)
+# - 2: says that the shares of the two questions can't be compared, since the same sensitivity gives a higher share on pairs (1); converts both to sensitivities, about 0.25 and 0.21, or finds in another way that the order may be the reverse (1)
+# - 2: says that judgements of single pictures measure precision and miss what shows only in a set, such as lost classes, repeats or copies (1); gives a counterexample such as a few stored photographs, or a measurement of recall or copying that would be needed (1)
