@@ -84,11 +84,20 @@ def told(error: BaseException) -> str:
 
 
 def numbers(value: Any, depth: int = 0) -> list[list[Any]]:
-    """What a probe returned as [shape, base64 of float64] for each array in it."""
+    """What a probe returned as [shape, base64 of float64] for each array in it.
+
+    A list of single numbers is one array, whether they are Python's, NumPy's or tensors.
+    """
     import numpy as np
     import torch
 
-    if isinstance(value, (list, tuple)) and not all(isinstance(v, (bool, int, float)) for v in value):
+    def single(one: Any) -> bool:
+        array = isinstance(one, (torch.Tensor, np.ndarray)) and not one.ndim
+        return array or isinstance(one, (bool, int, float, np.generic))
+
+    if isinstance(value, (list, tuple)) and all(map(single, value)):
+        value = [one.item() if hasattr(one, "item") else one for one in value]
+    elif isinstance(value, (list, tuple)):
         if depth >= MOST_DEPTH:
             raise ValueError("nested too deeply")
         out = []

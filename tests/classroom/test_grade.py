@@ -350,3 +350,19 @@ def test_the_cost_of_a_submission(box, key, answered, tmp_path):
     own = (time.process_time() - start) / 4
     each = np.median([s["cpu"] for s in states])
     assert each + own < 2 * bare, f"{each:.2f} s in the sandbox and {own:.2f} s here, against {bare:.2f} s"
+
+
+def test_single_numbers_are_alike_whoever_made_them():
+    import torch
+
+    from classroom.worker import numbers
+
+    as_list = numbers([1.0, 2.0])
+    assert (
+        as_list
+        == numbers((torch.tensor(1.0), 2))
+        == numbers([np.float32(1), np.array(2)])
+        == numbers(torch.tensor([1.0, 2.0]))
+    )
+    assert numbers([[1.0], torch.ones(2)]) != as_list and len(numbers([[1.0], torch.ones(2)])) == 2
+    assert numbers(True) == numbers(1.0) == numbers(torch.tensor(1)) and numbers([])[0][0] == [0]
