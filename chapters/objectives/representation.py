@@ -1775,18 +1775,22 @@ def check_best_linear_code():
 
 _ = self_check("representation-best-linear", check_best_linear_code)
 
-
 # %% [markdown] ex={"id": "representation-elbo", "role": "statement"}
 # :::{exercise} An ELBO that stays below the evidence
 # :label: ex-representation-elbo
 #
-# For a linear decoder $p(x\mid z)=\mathcal N(Wz,\sigma^2I)$, prior $\mathcal N(0,I)$ and encoder
-# $q(z\mid x)=\mathcal N(m,\operatorname{diag}(e^{\ell}))$, with `log_s` for $\ell$, write
+# For a linear decoder $p(x\mid z)=\mathcal N(Wz,\sigma^2I)$, a prior that is wider than the page's,
+# $\mathcal N(0,\,3\,I)$, and encoder $q(z\mid x)=\mathcal N(m,\operatorname{diag}(e^{\ell}))$, with `log_s`
+# for $\ell$, write
 # `linear_elbo(x, m, log_s, w, sigma2)`: the ELBO of every example, in nats, in closed form (no sampling), constants
 # included. Shapes: `x` is `(n, d)`, `m` and `log_s` are `(n, k)`, `w` is `(d, k)`; the result is `(n,)`.
 #
 # *Implement · about 25 minutes · 4 points*
 # :::
+
+# %% ex={"id": "representation-elbo", "role": "numbers"}
+PRIOR = 3
+
 
 # %% ex={"id": "representation-elbo", "role": "stub"}
 def linear_elbo(x, m, log_s, w, sigma2):
@@ -1804,10 +1808,10 @@ def check_linear_elbo():
     x, sigma2 = torch.randn(20, 7, generator=g, dtype=torch.float64), 0.3
     eye = torch.eye(7, dtype=x.dtype)
     log_px = torch.distributions.MultivariateNormal(
-        x[0] * 0, w @ w.T + sigma2 * eye
+        x[0] * 0, PRIOR * w @ w.T + sigma2 * eye
     ).log_prob(x)
     # The columns of w are orthogonal, so the true posterior is diagonal.
-    s = 1 / (1 + 1.5**2 / sigma2)
+    s = 1 / (1 / PRIOR + 1.5**2 / sigma2)
     m = x @ w * s / sigma2
     log_s = torch.full_like(m, math.log(s))
     best = linear_elbo(x, m, log_s, w, sigma2)
@@ -1833,7 +1837,7 @@ def check_linear_elbo():
         normal = torch.distributions.Normal
         log_w = normal(z @ w.T, math.sqrt(sigma2)).log_prob(x).sum(
             -1
-        ) + normal(0.0, 1.0).log_prob(z).sum(-1)
+        ) + normal(0.0, math.sqrt(PRIOR)).log_prob(z).sum(-1)
         log_w = log_w - normal(m2, std).log_prob(z).sum(-1)
         slack = 5 * log_w.std(0) / 4000**0.5
         assert ((value - log_w.mean(0)).abs() < slack + 1e-9).all(), (
@@ -1999,7 +2003,7 @@ _ = self_check("representation-rate-distortion", check_rate_for)
 # `z[a, i]` is view `a` of image `i`: for every *ordered pair of different views of the same image* the loss is $-\log$ of
 # $\exp(\mathrm{sim}/\tau)$ of that pair over the sum of $\exp(\mathrm{sim}/\tau)$ of the anchor with that positive and
 # with **all views of all other images** (other views of the same image are neither positive nor negative in that term).
-# Return the mean over all pairs. For $v=2$ this is NT-Xent.
+# Return the mean over all pairs. For $v=2$ this is NT-Xent. It must stand temperatures so small that $\exp(1/\tau)$ overflows.
 #
 # *Implement · about 25 minutes · 4 points*
 # :::
@@ -2057,12 +2061,27 @@ def check_many_view_loss():
     assert abs(math.exp(constant) - 15) < 1e-6, (
         "with a constant encoder all candidates are equally likely"
     )
-    assert math.isfinite(float(many_view_loss(z, 0.002))), (
+    assert math.isfinite(float(many_view_loss(z, 0.0005))), (
         "small temperatures should not overflow"
     )
 
 
 _ = self_check("representation-nt-xent", check_many_view_loss)
+
+# %% [markdown] ex={"id": "representation-explain-crack", "role": "statement"}
+# :::{exercise} Three codes and a hairline crack
+# :label: ex-representation-explain-crack
+#
+# Photographs of machine parts differ in lighting, which makes up nearly all the variance of the pixels. Some parts have a hairline crack, which adds a tiny
+# variance along a few directions that no lighting touches. Three codes of four numbers are learned without labels: (a) PCA; (b) a linear VAE
+# with a fixed $\sigma^2$ that is above the crack's variance and far below that of the lighting; (c) a contrastive encoder whose two views show the
+# *same part, each under a lighting of its own* that is drawn at random. Lighting alone fills more than four directions. Predict for each code whether a linear probe with plenty
+# of labels can find cracked parts, and say why. A colleague wants to train (a) and (b) for longer, "until the loss is low enough for the crack to show", and to
+# give (b) forty numbers instead of four. What would each of these achieve, what *one* further change would then make (b) keep the crack, and is it certain that
+# (c) keeps it?
+#
+# *Explain · about 20 minutes · 6 points*
+# :::
 
 # %% [markdown]
 # ## What to read next

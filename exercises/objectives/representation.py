@@ -80,6 +80,28 @@ def check_best_linear_code():
 self_check("representation-best-linear", check_best_linear_code)
 
 
+# %% ex={"id": "representation-best-linear", "role": "probe", "points": 1}
+def probe(seed):  # centred already; widths far apart along random axes, so that the best space is unique
+    g = torch.Generator().manual_seed(seed)
+    turn = torch.linalg.qr(torch.randn(6, 6, generator=g)).Q
+    x = torch.randn(300, 6, generator=g) * torch.tensor([9.0, 5.0, 3.0, 1.5, 0.7, 0.3]) @ turn
+    x = x - x.mean(0)
+    out = []
+    for k in (1, 2, 4):
+        basis = best_linear_code(x, k)[1]
+        out += [basis @ basis.T, basis.T @ basis]
+    return out
+
+
+# %% ex={"id": "representation-best-linear", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    turn = torch.linalg.qr(torch.randn(6, 6, generator=g)).Q
+    x = torch.randn(300, 6, generator=g) * torch.tensor([9.0, 5.0, 3.0, 1.5, 0.7, 0.3]) @ turn
+    mean, basis = best_linear_code(x + 20 * torch.randn(6, generator=g), 3)
+    return mean, basis @ basis.T, basis.T @ basis
+
+
 # %% ex={"id": "representation-best-linear", "role": "wrong", "why": "takes the first columns of eigh, which belong to the smallest eigenvalues"}
 def best_linear_code(x, k):
     mean = x.mean(0)
@@ -105,10 +127,15 @@ def best_linear_code(x, k):
 # %% [markdown] ex={"id": "representation-elbo", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 2, "topic": "representation"}
 # #### An ELBO that stays below the evidence
 #
-# For a linear decoder $p(x\mid z)=\mathcal N(Wz,\sigma^2I)$, prior $\mathcal N(0,I)$ and encoder
-# $q(z\mid x)=\mathcal N(m,\operatorname{diag}(e^{\ell}))$, with `log_s` for $\ell$, write
+# For a linear decoder $p(x\mid z)=\mathcal N(Wz,\sigma^2I)$, a prior that is wider than the page's,
+# $\mathcal N(0,\,{{PRIOR}}\,I)$, and encoder $q(z\mid x)=\mathcal N(m,\operatorname{diag}(e^{\ell}))$, with `log_s`
+# for $\ell$, write
 # `linear_elbo(x, m, log_s, w, sigma2)`: the ELBO of every example, in nats, in closed form (no sampling), constants
 # included. Shapes: `x` is `(n, d)`, `m` and `log_s` are `(n, k)`, `w` is `(d, k)`; the result is `(n,)`.
+
+# %% ex={"id": "representation-elbo", "role": "numbers", "choices": {"PRIOR": [2, 3, 4, 5]}}
+PRIOR = 3
+
 
 # %% ex={"id": "representation-elbo", "role": "solution"}
 def linear_elbo(x, m, log_s, w, sigma2):
@@ -120,7 +147,8 @@ def linear_elbo(x, m, log_s, w, sigma2):
     fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(
         2 * math.pi * sigma2
     )
-    kl = 0.5 * (m**2 + s - 1 - log_s).sum(1)
+    log_ratio = math.log(PRIOR) - log_s
+    kl = 0.5 * ((m**2 + s) / PRIOR - 1 + log_ratio).sum(1)
     return fit_term - kl
     ### END SOLUTION
 
@@ -135,10 +163,10 @@ def check_linear_elbo():
     x, sigma2 = torch.randn(20, 7, generator=g, dtype=torch.float64), 0.3
     eye = torch.eye(7, dtype=x.dtype)
     log_px = torch.distributions.MultivariateNormal(
-        x[0] * 0, w @ w.T + sigma2 * eye
+        x[0] * 0, PRIOR * w @ w.T + sigma2 * eye
     ).log_prob(x)
     # The columns of w are orthogonal, so the true posterior is diagonal.
-    s = 1 / (1 + 1.5**2 / sigma2)
+    s = 1 / (1 / PRIOR + 1.5**2 / sigma2)
     m = x @ w * s / sigma2
     log_s = torch.full_like(m, math.log(s))
     best = linear_elbo(x, m, log_s, w, sigma2)
@@ -164,7 +192,7 @@ def check_linear_elbo():
         normal = torch.distributions.Normal
         log_w = normal(z @ w.T, math.sqrt(sigma2)).log_prob(x).sum(
             -1
-        ) + normal(0.0, 1.0).log_prob(z).sum(-1)
+        ) + normal(0.0, math.sqrt(PRIOR)).log_prob(z).sum(-1)
         log_w = log_w - normal(m2, std).log_prob(z).sum(-1)
         slack = 5 * log_w.std(0) / 4000**0.5
         assert ((value - log_w.mean(0)).abs() < slack + 1e-9).all(), (
@@ -175,6 +203,23 @@ def check_linear_elbo():
 self_check("representation-elbo", check_linear_elbo)
 
 
+# %% ex={"id": "representation-elbo", "role": "probe", "points": 2}
+def probe(seed):  # without what is common to all examples
+    g = torch.Generator().manual_seed(seed)
+    x, m = torch.randn(12, 6, generator=g), torch.randn(12, 3, generator=g)
+    log_s, w = torch.randn(12, 3, generator=g) - 1, torch.randn(6, 3, generator=g)
+    value = linear_elbo(x, m, log_s, w, 0.2 + torch.rand((), generator=g).item())
+    return value - value.mean()
+
+
+# %% ex={"id": "representation-elbo", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    x, m = torch.randn(12, 7, generator=g), torch.randn(12, 4, generator=g)
+    log_s, w = torch.randn(12, 4, generator=g) - 1, torch.randn(7, 4, generator=g)
+    return linear_elbo(x, m, log_s, w, 0.2 + torch.rand((), generator=g).item())
+
+
 # %% ex={"id": "representation-elbo", "role": "wrong", "why": "adds the divergence instead of subtracting it"}
 def linear_elbo(x, m, log_s, w, sigma2):
     s = log_s.exp()
@@ -182,7 +227,8 @@ def linear_elbo(x, m, log_s, w, sigma2):
     fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(
         2 * math.pi * sigma2
     )
-    return fit_term + 0.5 * (m**2 + s - 1 - log_s).sum(1)
+    kl = 0.5 * ((m**2 + s) / PRIOR - 1 + math.log(PRIOR) - log_s).sum(1)
+    return fit_term + kl
 
 
 # %% ex={"id": "representation-elbo", "role": "wrong", "why": "reconstructs from the mean only and forgets the encoder's variance"}
@@ -191,7 +237,8 @@ def linear_elbo(x, m, log_s, w, sigma2):
     fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(
         2 * math.pi * sigma2
     )
-    return fit_term - 0.5 * (m**2 + log_s.exp() - 1 - log_s).sum(1)
+    rest = math.log(PRIOR) - 1 - log_s
+    return fit_term - 0.5 * ((m**2 + log_s.exp()) / PRIOR + rest).sum(1)
 
 
 # %% ex={"id": "representation-elbo", "role": "wrong", "why": "reads log_s as the logarithm of the standard deviation"}
@@ -201,7 +248,26 @@ def linear_elbo(x, m, log_s, w, sigma2):
     fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(
         2 * math.pi * sigma2
     )
-    return fit_term - 0.5 * (m**2 + s - 1 - 2 * log_s).sum(1)
+    rest = math.log(PRIOR) - 1 - 2 * log_s
+    return fit_term - 0.5 * ((m**2 + s) / PRIOR + rest).sum(1)
+
+
+# %% ex={"id": "representation-elbo", "role": "wrong", "why": "copies the divergence to a standard normal prior from the page"}
+def linear_elbo(x, m, log_s, w, sigma2):
+    s = log_s.exp()
+    error = ((x - m @ w.T) ** 2).sum(1) + (s * (w**2).sum(0)).sum(1)
+    fit_term = -error / (2 * sigma2) - x.shape[1] / 2 * math.log(
+        2 * math.pi * sigma2
+    )
+    return fit_term - 0.5 * (m**2 + s - 1 - log_s).sum(1)
+
+
+# %% ex={"id": "representation-elbo", "role": "wrong", "why": "leaves out the constants of the decoder's density"}
+def linear_elbo(x, m, log_s, w, sigma2):
+    s = log_s.exp()
+    error = ((x - m @ w.T) ** 2).sum(1) + (s * (w**2).sum(0)).sum(1)
+    kl = 0.5 * ((m**2 + s) / PRIOR - 1 + math.log(PRIOR) - log_s).sum(1)
+    return -error / (2 * sigma2) - kl
 
 
 # %% [markdown] ex={"id": "representation-implied-noise", "role": "statement", "kind": "investigate", "points": 3, "minutes": 15, "difficulty": 2, "topic": "representation"}
@@ -287,6 +353,23 @@ def check_implied_noise():
 
 
 self_check("representation-implied-noise", check_implied_noise)
+
+
+# %% ex={"id": "representation-implied-noise", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for reduction, dims in (("sum", 12), ("mean", 64), ("sum", 784), ("mean", 9)):
+        weight, scale, beta = (0.3 + 2 * torch.rand(3, generator=g)).tolist()
+        out.append(float(implied_noise(weight, reduction, dims, scale, beta)))
+    return out
+
+
+# %% ex={"id": "representation-implied-noise", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    lam = 3 * torch.rand(40, generator=g) ** 2
+    return [float(active_directions(lam, sigma2)) for sigma2 in (2 * torch.rand(8, generator=g)).tolist()]
 
 
 # %% ex={"id": "representation-implied-noise", "role": "wrong", "why": "forgets the factor 2 of the Gaussian exponent"}
@@ -404,6 +487,29 @@ def check_rate_for():
 self_check("representation-rate-distortion", check_rate_for)
 
 
+# %% ex={"id": "representation-rate-distortion", "role": "probe", "points": 1}
+def probe(seed):  # every direction is coded
+    g = torch.Generator().manual_seed(seed)
+    lam = 0.5 + 2 * torch.rand(6, generator=g)
+    return [float(rate_for(share * 6 * 0.5, lam)) for share in (0.01, 0.3, 0.9)]
+
+
+# %% ex={"id": "representation-rate-distortion", "role": "probe", "points": 2}
+def probe(seed):  # some directions are below the water, and at first it looks as if fewer were
+    g = torch.Generator().manual_seed(seed)
+    lam = 3.0 ** torch.arange(-6, 4) * (0.9 + 0.2 * torch.rand(10, generator=g))
+    lam = lam[torch.randperm(10, generator=g)]
+    return [float(rate_for(share * lam.sum().item(), lam)) for share in (0.02, 0.1, 0.3, 0.6)]
+
+
+# %% ex={"id": "representation-rate-distortion", "role": "probe", "points": 1}
+def probe(seed):  # the ends of the curve: one direction left, and none
+    g = torch.Generator().manual_seed(seed)
+    lam = torch.cat([0.2 + torch.rand(5, generator=g), 4 + torch.rand(1, generator=g)])
+    total = lam.sum().item()
+    return [float(rate_for(t, lam)) for t in (total - 1, 1.01 * total, 2 * total + 30)]
+
+
 # %% ex={"id": "representation-rate-distortion", "role": "wrong", "why": "gives every direction the same error, even those with less variance"}
 def rate_for(distortion, lam):
     theta = distortion / len(lam)
@@ -445,7 +551,7 @@ def rate_for(distortion, lam):
 # `z[a, i]` is view `a` of image `i`: for every *ordered pair of different views of the same image* the loss is $-\log$ of
 # $\exp(\mathrm{sim}/\tau)$ of that pair over the sum of $\exp(\mathrm{sim}/\tau)$ of the anchor with that positive and
 # with **all views of all other images** (other views of the same image are neither positive nor negative in that term).
-# Return the mean over all pairs. For $v=2$ this is NT-Xent.
+# Return the mean over all pairs. For $v=2$ this is NT-Xent. It must stand temperatures so small that $\exp(1/\tau)$ overflows.
 
 # %% ex={"id": "representation-nt-xent", "role": "solution"}
 def many_view_loss(z, tau):
@@ -513,12 +619,31 @@ def check_many_view_loss():
     assert abs(math.exp(constant) - 15) < 1e-6, (
         "with a constant encoder all candidates are equally likely"
     )
-    assert math.isfinite(float(many_view_loss(z, 0.002))), (
+    assert math.isfinite(float(many_view_loss(z, 0.0005))), (
         "small temperatures should not overflow"
     )
 
 
 self_check("representation-nt-xent", check_many_view_loss)
+
+
+# %% ex={"id": "representation-nt-xent", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    return float(many_view_loss(3 * torch.randn(2, 7, 5, generator=g), 0.3))
+
+
+# %% ex={"id": "representation-nt-xent", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    sizes = ((3, 5, 4), (4, 6, 3), (5, 2, 6))
+    return [float(many_view_loss(3 * torch.randn(*size, generator=g), 0.4)) for size in sizes]
+
+
+# %% ex={"id": "representation-nt-xent", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    return float(many_view_loss(torch.randn(3, 6, 4, generator=g), 0.0004))
 
 
 # %% ex={"id": "representation-nt-xent", "role": "wrong", "why": "leaves the anchor itself in the sum"}
@@ -567,3 +692,39 @@ def many_view_loss(z, tau):
     negatives = sim.masked_fill(same, -math.inf).logsumexp(1)
     pairs = same & ~torch.eye(v * n, dtype=torch.bool)
     return (negatives[:, None] - sim)[pairs].mean()
+
+
+# %% ex={"id": "representation-nt-xent", "role": "wrong", "why": "forms the exponentials, which overflow at small temperatures"}
+def many_view_loss(z, tau):
+    v, n, _ = z.shape
+    flat = F.normalize(z, dim=-1).reshape(v * n, -1)
+    e = (flat @ flat.T / tau).exp()
+    image = torch.arange(v * n) % n
+    same = image[:, None] == image[None, :]
+    negatives = (e * ~same).sum(1, keepdim=True)
+    pairs = same & ~torch.eye(v * n, dtype=torch.bool)
+    return ((e + negatives) / e).log()[pairs].mean()
+
+# %% [markdown] ex={"id": "representation-explain-crack", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 3, "topic": "representation"}
+# #### Three codes and a hairline crack
+#
+# Photographs of machine parts differ in lighting, which makes up nearly all the variance of the pixels. Some parts have a hairline crack, which adds a tiny
+# variance along a few directions that no lighting touches. Three codes of four numbers are learned without labels: (a) PCA; (b) a linear VAE
+# with a fixed $\sigma^2$ that is above the crack's variance and far below that of the lighting; (c) a contrastive encoder whose two views show the
+# *same part, each under a lighting of its own* that is drawn at random. Lighting alone fills more than four directions. Predict for each code whether a linear probe with plenty
+# of labels can find cracked parts, and say why. A colleague wants to train (a) and (b) for longer, "until the loss is low enough for the crack to show", and to
+# give (b) forty numbers instead of four. What would each of these achieve, what *one* further change would then make (b) keep the crack, and is it certain that
+# (c) keeps it?
+
+# %% [markdown] ex={"id": "representation-explain-crack", "role": "solution"}
+# (a) No. PCA keeps the directions of largest variance, all four are lighting, and the crack lies among those left out. (b) No. A direction is used only if its
+# variance exceeds $\sigma^2$; elsewhere the encoder returns the prior. (c) It can: the views disagree about lighting, so a code that reads it
+# matches pairs worse, whereas the crack is the same in both views and helps to pick the partner, however few pixels it costs. Longer training changes nothing:
+# (a) and the optimum of (b) are known in closed form, and at their minimum the crack is absent. Nor do forty numbers help in (b): a direction below
+# $\sigma^2$ stays off however large the code. With forty numbers and $\sigma^2$ (or $\beta\sigma^2$) below the crack's variance it is
+# kept. (c) is no guarantee: the loss rewards whatever views share, and four numbers may be spent on other things that tell parts apart.
+
+# %% [markdown] ex={"id": "representation-explain-crack", "role": "rubric"}
+# - 2: says no for PCA because it keeps the largest variances (1), and no for the VAE because a direction with variance below the noise variance carries no code (1)
+# - 2: says that the contrastive code can keep the crack because both views share it and that the lighting is dropped because the views disagree about it (1); adds that this is no guarantee, since other things that the views share compete for the code (1)
+# - 2: says that longer training changes nothing because the optimum itself leaves the crack out, and that forty numbers do not help (b) either (1); names the change that does, a noise variance (or β times it) below the crack's variance (1)
