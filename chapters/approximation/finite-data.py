@@ -899,32 +899,36 @@ def check_finite_data_shell():
 
 _ = self_check("finite-data-shell", check_finite_data_shell)
 
-
 # %% [markdown] ex={"id": "finite-data-unseen", "role": "statement"}
 # :::{exercise} How much is new tomorrow?
 # :label: ex-finite-data-unseen
 #
-# Good and Turing once more, for the next *two* examples. Given how often each outcome occurred among $n$ draws, estimate without bias the probability
-# $\sum_x p(x)^2(1-p(x))^{n-2}$: that two fresh draws agree, on an outcome that the $n-2$ draws before them did not contain. It is a multiple of $n_2$, the
-# number of outcomes that occur exactly twice; find the factor as in the proof of {prf:ref}`thm-finite-data-good-turing`.
+# Good and Turing once more, for the next 2 examples together. Given how often each outcome occurred among $n$ draws, estimate without bias the
+# probability $\sum_x p(x)^{2}(1-p(x))^{n-2}$: that 2 fresh draws all agree, on an outcome that $n-2$ draws before them
+# did not contain. It is a multiple of the number of outcomes that occur exactly 2 times among the $n$; find the factor as in the proof of
+# {prf:ref}`thm-finite-data-good-turing`.
 #
 # *Implement · about 15 minutes · 4 points*
 # :::
 
+# %% ex={"id": "finite-data-unseen", "role": "numbers"}
+DRAWS = 2
+
+
 # %% ex={"id": "finite-data-unseen", "role": "stub"}
-def unseen_twin(counts):
-    """counts (K,) of all outcomes, zeros included, sum n >= 2 -> unbiased estimate, a number"""
+def unseen_agreement(counts):
+    """counts (K,) of all outcomes, zeros included, sum n >= DRAWS -> unbiased estimate, a number"""
     raise NotImplementedError("your code here")
 
 
 # %% ex={"id": "finite-data-unseen", "role": "check"} tags=["hide-input"]
 def check_finite_data_unseen():
-    for p, n in (([0.5, 0.3, 0.2], 4), ([0.7, 0.1, 0.1, 0.1], 5), ([0.5, 0.5], 2)):
+    for p, n in (([0.5, 0.3, 0.2], DRAWS + 2), ([0.7, 0.1, 0.1, 0.1], DRAWS + 3), ([0.5, 0.5], DRAWS)):
         mean = 0.0
         for draws in itertools.product(range(len(p)), repeat=n):  # every sample there is, with its probability
             counts = torch.bincount(torch.tensor(draws), minlength=len(p))
-            mean += math.prod(p[x] for x in draws) * unseen_twin(counts)
-        truth = sum(q**2 * (1 - q) ** (n - 2) for q in p)
+            mean += math.prod(p[x] for x in draws) * unseen_agreement(counts)
+        truth = sum(q**DRAWS * (1 - q) ** (n - DRAWS) for q in p)
         assert math.isclose(mean, truth, rel_tol=1e-9), f"n = {n}: the mean over all samples is off by a factor {mean / truth:.3g}"
 
 
@@ -972,8 +976,8 @@ _ = self_check("finite-data-slerp", check_finite_data_slerp)
 # :label: ex-finite-data-price
 #
 # Networks output logits, and logits may be large. Let the bits be independent, bit $j$ one with probability $\sigma(a_j)$ under the truth and
-# $\sigma(b_j)$ under the model, with $\sigma(a)=1/(1+e^{-a})$. Return $\mathrm{KL}$ of the truth to the model in nats, for a batch, right for logits as
-# large as $\pm1000$: no `nan`, no `inf`, no clipping.
+# $\sigma(b_j)$ under the model, with $\sigma(a)=1/(1+e^{-a})$. Return $\mathrm{KL}$ of the truth to the model in nats, for a batch, right to six digits
+# for logits as large as $\pm1000$, also for bits that are hardly ever one: no `nan`, no `inf`, no clipping.
 #
 # *Implement · about 20 minutes · 4 points*
 # :::
@@ -1006,6 +1010,26 @@ def check_finite_data_price():
 
 
 _ = self_check("finite-data-price", check_finite_data_price)
+
+# %% [markdown] ex={"id": "finite-data-explain-purchase", "role": "statement"}
+# :::{exercise} Ten million images, please
+# :label: ex-finite-data-explain-purchase
+#
+# Black-and-white images of 784 pixels come from a simulator whose law $p$ is known, so that $\mathrm{KL}(p\,\Vert\,p_{\hat\theta})$ can be computed. Two
+# models were fitted by maximum likelihood, each to its optimum. Model A has independent pixels; model B predicts each pixel from a few pixels before it. Mean
+# divergences, in nats per image:
+#
+# | model | 10 000 images | 100 000 images |
+# |---|---|---|
+# | A | $60.039$ | $60.004$ |
+# | B | $5.20$ | $5.02$ |
+#
+# A colleague concludes: "There are $2^{784}$ possible images and we have seen next to none of them. No model can know a law from that. Buy ten million
+# images and both models will get better and better." In at most twelve sentences: say what is wrong with the argument about the $2^{784}$ images, estimate the
+# divergences of A and of B with ten million images and say how, and recommend how to spend the money.
+#
+# *Explain · about 20 minutes · 6 points*
+# :::
 
 # %% [markdown]
 # ## What to read next

@@ -53,6 +53,27 @@ def check_finite_data_shell():
 self_check("finite-data-shell", check_finite_data_shell)
 
 
+# %% ex={"id": "finite-data-shell", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for d in (1, 2, 5, 30, 400):
+        share = 0.02 + 0.97 * torch.rand(1, generator=g).item()
+        out.append(d * float(shell_thickness(share, d)))
+    return out
+
+
+# %% ex={"id": "finite-data-shell", "role": "probe", "points": 1, "tol": 1e-09}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []  # nine digits, also of shares so large that their second order shows
+    for exponent in (-12, -10, -6, -5):
+        for d in (2, 3, 1000, 10**6):
+            share = 10 ** (exponent + torch.rand(1, generator=g).item())
+            out.append(d * float(shell_thickness(share, d)) / share)
+    return out
+
+
 # %% ex={"id": "finite-data-shell", "role": "wrong", "why": "inverts the approximation 1 - exp(-d eps)"}
 def shell_thickness(share, d):
     return -math.log1p(-share) / d
@@ -86,66 +107,85 @@ def shell_thickness(share, d):
 # %% [markdown] ex={"id": "finite-data-unseen", "role": "statement", "kind": "implement", "points": 4, "minutes": 15, "difficulty": 2, "topic": "high dimension"}
 # #### How much is new tomorrow?
 #
-# Good and Turing once more, for the next *two* examples. Given how often each outcome occurred among $n$ draws, estimate without bias the probability
-# $\sum_x p(x)^2(1-p(x))^{n-2}$: that two fresh draws agree, on an outcome that the $n-2$ draws before them did not contain. It is a multiple of $n_2$, the
-# number of outcomes that occur exactly twice; find the factor as in the proof of {prf:ref}`thm-finite-data-good-turing`.
+# Good and Turing once more, for the next {{DRAWS}} examples together. Given how often each outcome occurred among $n$ draws, estimate without bias the
+# probability $\sum_x p(x)^{{{DRAWS}}}(1-p(x))^{n-{{DRAWS}}}$: that {{DRAWS}} fresh draws all agree, on an outcome that $n-{{DRAWS}}$ draws before them
+# did not contain. It is a multiple of the number of outcomes that occur exactly {{DRAWS}} times among the $n$; find the factor as in the proof of
+# {prf:ref}`thm-finite-data-good-turing`.
+
+# %% ex={"id": "finite-data-unseen", "role": "numbers", "choices": {"DRAWS": [2, 3]}}
+DRAWS = 2
+
 
 # %% ex={"id": "finite-data-unseen", "role": "solution"}
-def unseen_twin(counts):
-    """counts (K,) of all outcomes, zeros included, sum n >= 2 -> unbiased estimate, a number"""
+def unseen_agreement(counts):
+    """counts (K,) of all outcomes, zeros included, sum n >= DRAWS -> unbiased estimate, a number"""
     ### BEGIN SOLUTION
     n = int(counts.sum())
-    twice = int((counts == 2).sum())
-    return twice / math.comb(n, 2)
+    as_often = int((counts == DRAWS).sum())
+    return as_often / math.comb(n, DRAWS)
     ### END SOLUTION
 
 
 # %% ex={"id": "finite-data-unseen", "role": "check"}
 def check_finite_data_unseen():
-    for p, n in (([0.5, 0.3, 0.2], 4), ([0.7, 0.1, 0.1, 0.1], 5), ([0.5, 0.5], 2)):
+    for p, n in (([0.5, 0.3, 0.2], DRAWS + 2), ([0.7, 0.1, 0.1, 0.1], DRAWS + 3), ([0.5, 0.5], DRAWS)):
         mean = 0.0
         for draws in itertools.product(range(len(p)), repeat=n):  # every sample there is, with its probability
             counts = torch.bincount(torch.tensor(draws), minlength=len(p))
-            mean += math.prod(p[x] for x in draws) * unseen_twin(counts)
-        truth = sum(q**2 * (1 - q) ** (n - 2) for q in p)
+            mean += math.prod(p[x] for x in draws) * unseen_agreement(counts)
+        truth = sum(q**DRAWS * (1 - q) ** (n - DRAWS) for q in p)
         assert math.isclose(mean, truth, rel_tol=1e-9), f"n = {n}: the mean over all samples is off by a factor {mean / truth:.3g}"
 
 
 self_check("finite-data-unseen", check_finite_data_unseen)
 
 
+# %% ex={"id": "finite-data-unseen", "role": "probe", "points": 4}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for size in (0, 40, 4000):  # size 0: as few draws as there can be; then counts of every size
+        often = torch.randint(1, 5, (1,), generator=g).item() if size else 1
+        rest = torch.randint(6, (size + 3,), generator=g) * (size > 0)
+        counts = torch.cat([torch.full((often,), DRAWS), rest])
+        counts = counts[torch.randperm(len(counts), generator=g)]
+        out.append(float(unseen_agreement(counts)) * int(counts.sum()) ** DRAWS / (size + 1))
+    return out
+
+
 # %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "divides by n as for one example"}
-def unseen_twin(counts):
-    return int((counts == 2).sum()) / int(counts.sum())
+def unseen_agreement(counts):
+    return int((counts == DRAWS).sum()) / int(counts.sum())
 
 
-# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "ordered pairs: n(n-1)"}
-def unseen_twin(counts):
-    n = int(counts.sum())
-    return int((counts == 2).sum()) / (n * (n - 1))
+# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "ordered pairs or triples: n(n-1)..."}
+def unseen_agreement(counts):
+    return int((counts == DRAWS).sum()) / math.perm(int(counts.sum()), DRAWS)
 
 
-# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "the share of draws that belong to pairs"}
-def unseen_twin(counts):
-    return 2 * int((counts == 2).sum()) / int(counts.sum())
+# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "the share of draws that belong to such an outcome"}
+def unseen_agreement(counts):
+    return DRAWS * int((counts == DRAWS).sum()) / int(counts.sum())
 
 
-# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "all pairs that agree, also those seen before"}
-def unseen_twin(counts):
-    n = int(counts.sum())
-    return (counts * (counts - 1)).sum().item() / (n * (n - 1))
+# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "all draws that agree, also on what was seen before"}
+def unseen_agreement(counts):
+    return sum(math.comb(c, DRAWS) for c in counts.tolist()) / math.comb(int(counts.sum()), DRAWS)
 
 
-# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "squares the one-example estimate"}
-def unseen_twin(counts):
-    n = int(counts.sum())
-    return (int((counts == 1).sum()) / n) ** 2
+# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "a power of the one-example estimate"}
+def unseen_agreement(counts):
+    return (int((counts == 1).sum()) / int(counts.sum())) ** DRAWS
 
 
-# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "counts outcomes that occur at least twice"}
-def unseen_twin(counts):
-    n = int(counts.sum())
-    return int((counts >= 2).sum()) / math.comb(n, 2)
+# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "n to a power: draws with replacement from the sample"}
+def unseen_agreement(counts):
+    return math.factorial(DRAWS) * int((counts == DRAWS).sum()) / int(counts.sum()) ** DRAWS
+
+
+# %% ex={"id": "finite-data-unseen", "role": "wrong", "why": "counts outcomes that occur at least that often"}
+def unseen_agreement(counts):
+    return int((counts >= DRAWS).sum()) / math.comb(int(counts.sum()), DRAWS)
 
 
 # %% [markdown] ex={"id": "finite-data-slerp", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 2, "topic": "high dimension"}
@@ -180,6 +220,23 @@ def check_finite_data_slerp():
 
 
 self_check("finite-data-slerp", check_finite_data_slerp)
+
+
+# %% ex={"id": "finite-data-slerp", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    codes = torch.randn(6, 5, 9, generator=g)
+    return blend(codes, 0.2 + 3 * torch.rand(5, generator=g))
+
+
+# %% ex={"id": "finite-data-slerp", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for scale in (0.01, 1.0, 100.0):  # weights of any size, some of them zero, for one blend alone
+        weights = scale * (0.2 + torch.rand(6, generator=g)) * torch.tensor([1.0, 0.0, 1.0, 1.0, 0.0, 1.0])
+        out.append(blend(torch.randn(1, 6, 4, generator=g), weights))
+    return out
 
 
 # %% ex={"id": "finite-data-slerp", "role": "wrong", "why": "a weighted mean: falls inside the shell"}
@@ -218,8 +275,8 @@ def blend(codes, weights):
 # #### The price, in logits
 #
 # Networks output logits, and logits may be large. Let the bits be independent, bit $j$ one with probability $\sigma(a_j)$ under the truth and
-# $\sigma(b_j)$ under the model, with $\sigma(a)=1/(1+e^{-a})$. Return $\mathrm{KL}$ of the truth to the model in nats, for a batch, right for logits as
-# large as $\pm1000$: no `nan`, no `inf`, no clipping.
+# $\sigma(b_j)$ under the model, with $\sigma(a)=1/(1+e^{-a})$. Return $\mathrm{KL}$ of the truth to the model in nats, for a batch, right to six digits
+# for logits as large as $\pm1000$, also for bits that are hardly ever one: no `nan`, no `inf`, no clipping.
 
 # %% ex={"id": "finite-data-price", "role": "solution"}
 def bits_kl(a, b):
@@ -254,6 +311,32 @@ def check_finite_data_price():
 
 
 self_check("finite-data-price", check_finite_data_price)
+
+
+# %% ex={"id": "finite-data-price", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    a, b = 1.5 * torch.randn(3, 4, 6, generator=g), 1.5 * torch.randn(3, 4, 6, generator=g)
+    return bits_kl(a, b)
+
+
+# %% ex={"id": "finite-data-price", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    size = 100 + 900 * torch.rand(2, 5, 4, generator=g)  # logits of either sign, large in either or both
+    sign_a, sign_b = torch.tensor([1.0, 1.0, -1.0, -1.0]), torch.tensor([1.0, -1.0, 1.0, -1.0])
+    few = torch.randn(2, 5, 3, generator=g)
+    a = torch.cat([sign_a * size[0], few[0], 20 * few[1]], -1)
+    b = torch.cat([sign_b * size[1], few[1], 20 * few[0]], -1)
+    return bits_kl(a, b)
+
+
+# %% ex={"id": "finite-data-price", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    b = -35 + 13 * torch.rand(6, 1, generator=g) + 2 * torch.rand(6, 2, generator=g)  # bits that are hardly ever one
+    a = b + torch.tensor([[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]]).repeat(2, 1) * (0.5 + torch.rand(6, 2, generator=g))
+    return bits_kl(a, b) * torch.exp(-b[:, 0])  # relative to the probability of a one
 
 
 # %% ex={"id": "finite-data-price", "role": "wrong", "why": "through probabilities: 0 log 0"}
@@ -298,3 +381,37 @@ def bits_kl(a, b):
 def bits_kl(a, b):
     p, q = torch.sigmoid(a).clamp(1e-7, 1 - 1e-7), torch.sigmoid(b).clamp(1e-7, 1 - 1e-7)
     return (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).sum(-1)
+
+# %% [markdown] ex={"id": "finite-data-explain-purchase", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 2, "topic": "high dimension"}
+# #### Ten million images, please
+#
+# Black-and-white images of 784 pixels come from a simulator whose law $p$ is known, so that $\mathrm{KL}(p\,\Vert\,p_{\hat\theta})$ can be computed. Two
+# models were fitted by maximum likelihood, each to its optimum. Model A has independent pixels; model B predicts each pixel from a few pixels before it. Mean
+# divergences, in nats per image:
+#
+# | model | 10 000 images | 100 000 images |
+# |---|---|---|
+# | A | $60.039$ | $60.004$ |
+# | B | $5.20$ | $5.02$ |
+#
+# A colleague concludes: "There are $2^{784}$ possible images and we have seen next to none of them. No model can know a law from that. Buy ten million
+# images and both models will get better and better." In at most twelve sentences: say what is wrong with the argument about the $2^{784}$ images, estimate the
+# divergences of A and of B with ten million images and say how, and recommend how to spend the money.
+
+# %% [markdown] ex={"id": "finite-data-explain-purchase", "role": "solution"}
+# Coverage matters for a table, which has one free number per image and learns nothing about images it has not seen. A and B estimate parameters, and each image
+# informs many of them: their price, about half the number of parameters over $m$, doesn't depend on the number of possible images.
+#
+# The divergence is the family's own error plus a term $c/m$. For A the columns differ by $0.035=c\,(10^{-4}-10^{-5})$, so $c\approx390$ (half of 784), and the
+# family's part is $60.00$. For B the difference $0.18$ gives $c\approx2000$ and $5.00$. With $m=10^7$, $c/m$ is below $0.001$: A stays at $60.00$, B at
+# $5.00$.
+#
+# So what is left is dependence between pixels that the family can't express, and no data remove it. Spend the money on structure instead: let each pixel
+# depend on more, or better chosen, pixels.
+
+# %% [markdown] ex={"id": "finite-data-explain-purchase", "role": "rubric"}
+# - 2: coverage of the states concerns a table with a free number per image; models with structure estimate parameters, whose price does not depend on the number of states (one point if only "models generalise")
+# - 1: splits the divergence into a constant of the family and a part that falls like one over the number of images
+# - 1: predicts 60.00 for A and 5.00 for B (within 0.01), with a reason from that law
+# - 1: says that what remains is the family's error (dependence that it can't express) and that no data remove it
+# - 1: recommends better structure and not images, naming a kind of it (neighbours, convolution, hidden causes, more context)
