@@ -770,7 +770,7 @@ claim("divergences-rate-eightfold", "what eight times the data take off the dist
 # \mathrm{KL}(q\,\Vert\,p)=\mathbb E_p\bigl[r\log r-(r-1)\bigr].
 # $$
 #
-# Return the estimate and its standard error, estimated from the same terms.
+# Return the estimate and its standard error, estimated from the same terms. In many dimensions both log densities may lie thousands of nats below zero.
 #
 # *Implement · about 20 minutes · 4 points*
 # :::
@@ -797,6 +797,8 @@ def check_divergences_sampled():
         assert 0.7 < se * math.sqrt(200) / repeats.std().item() < 1.4, "the standard error does not fit the spread of repeated estimates"
         few = [reverse_kl(a, b)[0] for a, b in zip(log_p[:2000].view(1000, 2), log_q[:2000].view(1000, 2), strict=True)]
         assert min(few) >= 0, "every term is at least zero, so every estimate is; some are not"
+        low = reverse_kl(log_p - 3000, log_q - 3000)
+        assert math.isclose(low[0], value, rel_tol=1e-6), "with both log densities 3000 nats lower the ratios are the same, the estimate is not"
 
 
 _ = self_check("divergences-sampled", check_divergences_sampled)
@@ -831,11 +833,11 @@ def check_divergences_js():
         truth = (joint * (joint / (w[:, None] * joint.sum(0))).log()).sum().item()
         got = float(js_many(p.log(), w))
         assert math.isclose(got, truth, rel_tol=1e-9), f"{k} laws: the mutual information is {truth / got:.4g} times that"
-    apart = torch.tensor([[0.0, -math.inf], [-math.inf, 0.0]])
+    apart = torch.tensor([[0.0, -math.inf, -math.inf], [-math.inf, 0.0, -math.inf]])  # no law has the last state
     got = float(js_many(apart, torch.tensor([0.25, 0.75])))
     entropy = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
     assert math.isclose(got, entropy, rel_tol=1e-9), f"laws that exclude each other: the entropy of the weights, not {got}"
-    tiny = torch.log_softmax(torch.tensor([[0.0, -9000.0], [-9000.0, 0.0]]), 1)
+    tiny = torch.log_softmax(torch.tensor([[0.0, -9000.0, -8000.0], [-9000.0, 0.0, -9500.0]]), 1)
     assert math.isclose(float(js_many(tiny, torch.tensor([0.5, 0.5]))), math.log(2), rel_tol=1e-9), "probabilities of e^-9000 give nan or inf"
 
 
@@ -919,6 +921,23 @@ def check_divergences_sinkhorn():
 
 
 _ = self_check("divergences-sinkhorn", check_divergences_sinkhorn)
+
+# %% [markdown] ex={"id": "divergences-explain-buses", "role": "statement"}
+# :::{exercise} Two fits of the same buses
+# :label: ex-divergences-explain-buses
+#
+# Half of a city's bus trips take the tunnel and last $20\pm5$ minutes, half take the bridge and last $50\pm5$, both Gaussian; call the density $p$. Ann fits one
+# Gaussian $q$ to a million recorded trips by maximum likelihood and gets $35\pm15.8$; her $\mathrm{KL}(p\,\Vert\,q)$ is $0.46$ nats. Ben, who knows the
+# density $p$, minimises $\mathrm{KL}(q\,\Vert\,p)$ and gets about $20\pm5$; his divergence is $0.69$ nats. A referee writes three remarks:
+#
+# 1. "Maximum likelihood avoids giving the data a low probability, so it settles on one mode. Ann's fit sits where there are no trips: her optimiser has failed."
+# 2. "Ann's divergence is smaller than Ben's, so her Gaussian is the closer one to $p$ by $0.23$ nats."
+# 3. "With more recorded trips both would arrive at the same Gaussian."
+#
+# Say of each remark what is wrong with it and why, in at most four sentences each.
+#
+# *Explain · about 20 minutes · 6 points*
+# :::
 
 # %% [markdown]
 # ## What to read next

@@ -35,7 +35,7 @@ torch.set_default_dtype(torch.float64)
 # \mathrm{KL}(q\,\Vert\,p)=\mathbb E_p\bigl[r\log r-(r-1)\bigr].
 # $$
 #
-# Return the estimate and its standard error, estimated from the same terms.
+# Return the estimate and its standard error, estimated from the same terms. In many dimensions both log densities may lie thousands of nats below zero.
 
 # %% ex={"id": "divergences-sampled", "role": "solution"}
 def reverse_kl(log_p, log_q):
@@ -63,9 +63,35 @@ def check_divergences_sampled():
         assert 0.7 < se * math.sqrt(200) / repeats.std().item() < 1.4, "the standard error does not fit the spread of repeated estimates"
         few = [reverse_kl(a, b)[0] for a, b in zip(log_p[:2000].view(1000, 2), log_q[:2000].view(1000, 2), strict=True)]
         assert min(few) >= 0, "every term is at least zero, so every estimate is; some are not"
+        low = reverse_kl(log_p - 3000, log_q - 3000)
+        assert math.isclose(low[0], value, rel_tol=1e-6), "with both log densities 3000 nats lower the ratios are the same, the estimate is not"
 
 
 self_check("divergences-sampled", check_divergences_sampled)
+
+
+# %% ex={"id": "divergences-sampled", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for n in (2, 10, 400):
+        x, t = torch.randn(n, generator=g), 0.3 + 0.6 * torch.rand(1, generator=g)
+        out.append(float(reverse_kl(-0.5 * x**2, -0.5 * ((x - t) / 0.8) ** 2 - math.log(0.8))[0]))
+    return out
+
+
+# %% ex={"id": "divergences-sampled", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    log_p = -8000 + 5000 * torch.rand(60, generator=g)
+    return float(reverse_kl(log_p, log_p + 0.7 * torch.randn(60, generator=g))[0])
+
+
+# %% ex={"id": "divergences-sampled", "role": "probe", "points": 1, "tol": 0.001}
+def probe(seed):  # the tolerance lets n - 1 and n pass
+    g = torch.Generator().manual_seed(seed)
+    x, t = torch.randn(20_000, generator=g), 0.4 + 0.3 * torch.rand(1, generator=g)
+    return 1000 * float(reverse_kl(-0.5 * x**2, -0.5 * ((x - t) / 0.9) ** 2 - math.log(0.9))[1])
 
 
 # %% ex={"id": "divergences-sampled", "role": "wrong", "why": "the forward divergence"}
@@ -138,15 +164,45 @@ def check_divergences_js():
         truth = (joint * (joint / (w[:, None] * joint.sum(0))).log()).sum().item()
         got = float(js_many(p.log(), w))
         assert math.isclose(got, truth, rel_tol=1e-9), f"{k} laws: the mutual information is {truth / got:.4g} times that"
-    apart = torch.tensor([[0.0, -math.inf], [-math.inf, 0.0]])
+    apart = torch.tensor([[0.0, -math.inf, -math.inf], [-math.inf, 0.0, -math.inf]])  # no law has the last state
     got = float(js_many(apart, torch.tensor([0.25, 0.75])))
     entropy = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
     assert math.isclose(got, entropy, rel_tol=1e-9), f"laws that exclude each other: the entropy of the weights, not {got}"
-    tiny = torch.log_softmax(torch.tensor([[0.0, -9000.0], [-9000.0, 0.0]]), 1)
+    tiny = torch.log_softmax(torch.tensor([[0.0, -9000.0, -8000.0], [-9000.0, 0.0, -9500.0]]), 1)
     assert math.isclose(float(js_many(tiny, torch.tensor([0.5, 0.5]))), math.log(2), rel_tol=1e-9), "probabilities of e^-9000 give nan or inf"
 
 
 self_check("divergences-js", check_divergences_js)
+
+
+# %% ex={"id": "divergences-js", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for k, states in ((2, 4), (3, 7), (5, 3)):
+        log_p = torch.log_softmax(1.5 * torch.randn(k, states, generator=g), 1)
+        w = 0.1 + torch.rand(k, generator=g)
+        out.append(float(js_many(log_p, w / w.sum())))
+    return out
+
+
+# %% ex={"id": "divergences-js", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    p = 0.1 + torch.rand(3, 6, generator=g)
+    p[0, :2] = p[1, 2] = p[2, 1:3] = 0.0  # some states under one law only, some under two, the last under none
+    p[:, 5] = 0.0
+    w = 0.1 + torch.rand(3, generator=g)
+    return float(js_many((p / p.sum(1, keepdim=True)).log(), w / w.sum()))
+
+
+# %% ex={"id": "divergences-js", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    logits = torch.cat([torch.randn(3, 4, generator=g), -1000 - 9000 * torch.rand(3, 3, generator=g)], 1)
+    logits[0, 0] -= 6000.0
+    w = 0.1 + torch.rand(3, generator=g)
+    return float(js_many(torch.log_softmax(logits, 1), w / w.sum()))
 
 
 # %% ex={"id": "divergences-js", "role": "wrong", "why": "the mixture with equal weights"}
@@ -160,6 +216,13 @@ def js_many(log_p, w):
 def js_many(log_p, w):
     log_m = torch.logsumexp(log_p + w.log()[:, None], 0)
     return (w @ (log_p.exp() * (log_p - log_m)).sum(1)).item()
+
+
+# %% ex={"id": "divergences-js", "role": "wrong", "why": "leaves logarithms for the mixture: the log of a zero that is none"}
+def js_many(log_p, w):
+    log_m = (w[:, None] * log_p.exp()).sum(0).log()
+    ratio = torch.where(log_p == -math.inf, 0.0, log_p - log_m)
+    return (w @ (log_p.exp() * ratio).sum(1)).item()
 
 
 # %% ex={"id": "divergences-js", "role": "wrong", "why": "in bits"}
@@ -224,6 +287,26 @@ def check_divergences_w1():
 
 
 self_check("divergences-w1", check_divergences_w1)
+
+
+# %% ex={"id": "divergences-w1", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for n, m in ((9, 14), (15, 8), (1, 12), (40, 33)):
+        x, y = torch.randn(n, generator=g), 3 * torch.randn(m, generator=g) + 0.5
+        out.append(float(w1_unequal(x, y)))
+    return out
+
+
+# %% ex={"id": "divergences-w1", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for n, m in ((12, 17), (30, 7), (16, 25)):  # points that occur several times, in one sample and in both
+        x, y = torch.randint(5, (n,), generator=g), torch.randint(-2, 8, (m,), generator=g)
+        out.append(float(w1_unequal(x.double(), y.double())))
+    return out
 
 
 # %% ex={"id": "divergences-w1", "role": "wrong", "why": "cuts the longer sample"}
@@ -319,6 +402,24 @@ def check_divergences_sinkhorn():
 self_check("divergences-sinkhorn", check_divergences_sinkhorn)
 
 
+# %% ex={"id": "divergences-sinkhorn", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    cost, eps = 2 * torch.rand(4, 6, generator=g), 0.4 + 0.3 * torch.rand(1, generator=g).item()
+    a, b = 0.2 + torch.rand(4, generator=g), 0.2 + torch.rand(6, generator=g)
+    return 24 * transport(cost, a / a.sum(), b / b.sum(), eps)
+
+
+# %% ex={"id": "divergences-sinkhorn", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    cost, eps = 2 * torch.rand(5, 3, generator=g), 0.5 + 0.3 * torch.rand(1, generator=g).item()
+    a, b = 0.2 + torch.rand(5, generator=g), 0.2 + torch.rand(3, generator=g)
+    # a toll for every row and every column changes no plan, but makes the costs a thousand times ε
+    rows, columns = 1000 * torch.rand(5, 1, generator=g), 1000 * torch.randperm(3, generator=g)
+    return 15 * transport(cost + rows + columns, a / a.sum(), b / b.sum(), eps)
+
+
 # %% ex={"id": "divergences-sinkhorn", "role": "wrong", "why": "without logarithms: underflows"}
 def transport(cost, a, b, eps, rounds=3000):
     kernel = torch.exp(-cost / eps)
@@ -379,3 +480,35 @@ def transport(cost, a, b, eps, rounds=3000):
         f = eps * (a.log() - torch.logsumexp((g - cost) / eps, 1))
         g = eps * (b.log() - torch.logsumexp((f[:, None] - cost) / eps, 0))
     return torch.exp((f[:, None] + g - cost) / eps)
+
+# %% [markdown] ex={"id": "divergences-explain-buses", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 2, "topic": "divergences"}
+# #### Two fits of the same buses
+#
+# Half of a city's bus trips take the tunnel and last $20\pm5$ minutes, half take the bridge and last $50\pm5$, both Gaussian; call the density $p$. Ann fits one
+# Gaussian $q$ to a million recorded trips by maximum likelihood and gets $35\pm15.8$; her $\mathrm{KL}(p\,\Vert\,q)$ is $0.46$ nats. Ben, who knows the
+# density $p$, minimises $\mathrm{KL}(q\,\Vert\,p)$ and gets about $20\pm5$; his divergence is $0.69$ nats. A referee writes three remarks:
+#
+# 1. "Maximum likelihood avoids giving the data a low probability, so it settles on one mode. Ann's fit sits where there are no trips: her optimiser has failed."
+# 2. "Ann's divergence is smaller than Ben's, so her Gaussian is the closer one to $p$ by $0.23$ nats."
+# 3. "With more recorded trips both would arrive at the same Gaussian."
+#
+# Say of each remark what is wrong with it and why, in at most four sentences each.
+
+# %% [markdown] ex={"id": "divergences-explain-buses", "role": "solution"}
+# 1. The premise is right and forces the opposite. Maximum likelihood minimises $-\mathbb E_p[\log q]$, which punishes a low $q$ wherever there are trips, so $q$
+# must cover both roads. The optimum has the moments of $p$: mean $35$, variance $15^2+5^2=15.8^2$. Mass in the gap costs only what it takes from elsewhere.
+#
+# 2. The numbers are values of different functionals, averages under different laws; their difference means nothing. By one criterion for both, the order depends
+# on which: $\mathrm{KL}(p\,\Vert\,q)$ of Ben's fit is about 8 nats, as it gives bridge trips hardly any probability; $\mathrm{KL}(q\,\Vert\,p)$ of Ann's,
+# 0.94, exceeds his.
+#
+# 3. Sample size is not the reason: a million trips are nearly the law itself, and Ben used no sample. No Gaussian equals $p$, and then the criterion decides.
+# In a family that contains $p$, mixtures of two Gaussians, both would find $p$.
+
+# %% [markdown] ex={"id": "divergences-explain-buses", "role": "rubric"}
+# - 1: remark 1: a penalty under p for low q forces q to cover both modes (settling on one mode is what the reverse divergence does)
+# - 1: remark 1: confirms Ann's fit as the optimum, by the moments 35 and 225 + 25 or by an equally complete argument
+# - 1: remark 2: the numbers are values of different criteria (averages under p and under q) and can't be compared
+# - 1: remark 2: evaluated by one criterion each fit wins by its own: Ben's forward divergence is far larger, or Ann's reverse one is larger
+# - 1: remark 3: the sample is not what separates them; both are what the criteria choose for the law itself
+# - 1: remark 3: the family lacks p (too little capacity); with a family that holds p, such as a mixture of two, they would agree
