@@ -1463,6 +1463,19 @@ def check_transfer_subclasses():
 
 _ = self_check("transfer-subclasses", check_transfer_subclasses)
 
+# %% [markdown] ex={"id": "transfer-explain-crowd", "role": "statement"}
+# :::{exercise} Every number rises except the one that matters
+# :label: ex-transfer-explain-crowd
+#
+# A hospital has 120 X-ray images with a diagnosis (ill or healthy) and 50 000 without. A classifier with one Gaussian per diagnosis, fitted to the features of the 120 alone, is
+# right on 86 % of the labelled test images. Semi-supervised EM with all images ($w=1$) raises its objective in every round, and the log-density of the unlabelled
+# *test* images rises by 30 nats per image; the accuracy falls to 71 %. Somebody then finds that the images come from two machines with very different contrast. "Either
+# the code has a bug or we overfit", says one colleague; "we need more unlabelled images", says another. Explain what has happened and why neither colleague is right. Propose
+# a change of the model and a change of the procedure, and say which data decide whether they helped.
+#
+# *Explain · about 20 minutes · 6 points*
+# :::
+
 # %% [markdown]
 # ## What to read next
 #

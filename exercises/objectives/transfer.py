@@ -75,6 +75,30 @@ def check_transfer_estep():
 self_check("transfer-estep", check_transfer_estep)
 
 
+# %% ex={"id": "transfer-estep", "role": "probe", "points": 1, "tol": 0.0001}
+def probe(seed):  # nobody has looked; here and below tol is 1e-4, since a right answer may build its tensors in float32
+    g = torch.Generator().manual_seed(seed)
+    log_joint = 2 * torch.randn(9, 4, generator=g, dtype=torch.float64) - 3
+    return responsibilities(log_joint, torch.full((9,), -1))
+
+
+# %% ex={"id": "transfer-estep", "role": "probe", "points": 1, "tol": 0.0001}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    log_joint = 2 * torch.randn(12, 4, generator=g, dtype=torch.float64) - 3
+    y = torch.cat([torch.full((5,), -1), torch.randint(4, (7,), generator=g)])
+    return responsibilities(log_joint, y[torch.randperm(12, generator=g)])
+
+
+# %% ex={"id": "transfer-estep", "role": "probe", "points": 1, "tol": 0.0001}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    far = -2000.0 * torch.randperm(10, generator=g).double() - 1000
+    log_joint = 2 * torch.randn(10, 5, generator=g, dtype=torch.float64) + far[:, None]
+    y = torch.cat([torch.full((6,), -1), torch.randint(5, (4,), generator=g)])
+    return responsibilities(log_joint, y[torch.randperm(10, generator=g)])
+
+
 # %% ex={"id": "transfer-estep", "role": "wrong", "why": "lets the model relabel the labelled examples"}
 def responsibilities(log_joint, y):
     return log_joint.softmax(1)
@@ -153,6 +177,23 @@ def check_transfer_mstep():
 self_check("transfer-mstep", check_transfer_mstep)
 
 
+# %% ex={"id": "transfer-mstep", "role": "probe", "points": 2, "tol": 0.0001}
+def probe(seed):  # no prior: weighted moments; tol for right answers that build their tensors in float32
+    double = {"generator": torch.Generator().manual_seed(seed), "dtype": torch.float64}
+    z = torch.randn(40, 4, **double) @ torch.randn(4, 4, **double) + torch.randn(4, **double)
+    m, S = weighted_gaussian(z, torch.rand(40, **double) ** 2, 0.0, torch.eye(4, dtype=torch.float64))
+    return m, S
+
+
+# %% ex={"id": "transfer-mstep", "role": "probe", "points": 2, "tol": 0.0001}
+def probe(seed):
+    double = {"generator": torch.Generator().manual_seed(seed), "dtype": torch.float64}
+    z, root = torch.randn(25, 3, **double) + 2 * torch.randn(3, **double), torch.randn(3, 3, **double)
+    r, nu = torch.rand(25, **double), 2 + 10 * torch.rand((), **double).item()
+    m, S = weighted_gaussian(z, r, nu, root @ root.T + torch.eye(3, dtype=torch.float64))
+    return m, S
+
+
 # %% ex={"id": "transfer-mstep", "role": "wrong", "why": "divides by the number of examples instead of the sum of the weights"}
 def weighted_gaussian(z, r, nu, Psi):
     m = r @ z / len(z)
@@ -219,6 +260,19 @@ def check_transfer_iw():
 
 
 self_check("transfer-iw", check_transfer_iw)
+
+
+# %% ex={"id": "transfer-iw", "role": "probe", "points": 2, "tol": 0.0001}
+def probe(seed):  # tol for right answers that build their tensors in float32
+    g = torch.Generator().manual_seed(seed)
+    return importance_bound(3 * torch.randn(20, 6, generator=g, dtype=torch.float64))
+
+
+# %% ex={"id": "transfer-iw", "role": "probe", "points": 1, "tol": 1e-05}
+def probe(seed):  # thousands of nats, so a smaller relative tol, which float32 still meets
+    g = torch.Generator().manual_seed(seed)
+    far = -1500.0 * torch.randperm(5, generator=g).double() - 900
+    return importance_bound(4 * torch.randn(9, 5, generator=g, dtype=torch.float64) + far)
 
 
 # %% ex={"id": "transfer-iw", "role": "wrong", "why": "averages the logarithms: that is the ELBO"}
@@ -289,6 +343,20 @@ def check_transfer_bpd():
 
 
 self_check("transfer-bpd", check_transfer_bpd)
+
+
+# %% ex={"id": "transfer-bpd", "role": "probe", "points": 1, "tol": 0.0001}
+def probe(seed):  # probabilities of levels; tol for right answers that build their tensors in float32
+    g = torch.Generator().manual_seed(seed)
+    log_p = 12 * torch.randn(30, generator=g, dtype=torch.float64) - 150
+    return [float(code_length(log_p, dims)) for dims in (16, 49)]
+
+
+# %% ex={"id": "transfer-bpd", "role": "probe", "points": 2, "tol": 0.0001}
+def probe(seed):  # densities, for cells of four widths
+    g = torch.Generator().manual_seed(seed)
+    log_p = 12 * torch.randn(30, generator=g, dtype=torch.float64) + 40
+    return [float(code_length(log_p, 25, width=w)) for w in (1.0, 1 / 17, 1 / 256, 0.01 + torch.rand((), generator=g).item())]
 
 
 # %% ex={"id": "transfer-bpd", "role": "wrong", "why": "forgets the width of the cells"}
@@ -370,6 +438,23 @@ def check_transfer_subclasses():
 self_check("transfer-subclasses", check_transfer_subclasses)
 
 
+# %% ex={"id": "transfer-subclasses", "role": "probe", "points": 3, "tol": 0.0001}
+def probe(seed):  # every class has a cluster, no two numbers of clusters are alike; tol for float32 tensors
+    g = torch.Generator().manual_seed(seed)
+    log_joint = 1.5 * torch.randn(10, 6, generator=g, dtype=torch.float64) - 4
+    owner = torch.tensor([0, 1, 1, 2, 2, 2])[torch.randperm(6, generator=g)]
+    return class_log_posterior(log_joint, owner, 3)
+
+
+# %% ex={"id": "transfer-subclasses", "role": "probe", "points": 1, "tol": 0.0001}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    far = -2000.0 * torch.randperm(8, generator=g).double() - 1000
+    log_joint = 1.5 * torch.randn(8, 5, generator=g, dtype=torch.float64) + far[:, None]
+    owner = torch.tensor([0, 0, 1, 1, 1])[torch.randperm(5, generator=g)]
+    return class_log_posterior(log_joint, owner, 2)
+
+
 # %% ex={"id": "transfer-subclasses", "role": "wrong", "why": "takes the best cluster of each class instead of their sum"}
 def class_log_posterior(log_joint, owner, classes):
     per_class = torch.stack(
@@ -399,3 +484,25 @@ def class_log_posterior(log_joint, owner, classes):
     p = (log_joint - log_joint.max()).exp()
     p = p / p.sum(1, keepdim=True)
     return torch.stack([p[:, owner == k].sum(1) for k in range(classes)], 1).log()
+
+# %% [markdown] ex={"id": "transfer-explain-crowd", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 3, "topic": "semi-supervised"}
+# #### Every number rises except the one that matters
+#
+# A hospital has 120 X-ray images with a diagnosis (ill or healthy) and 50 000 without. A classifier with one Gaussian per diagnosis, fitted to the features of the 120 alone, is
+# right on 86 % of the labelled test images. Semi-supervised EM with all images ($w=1$) raises its objective in every round, and the log-density of the unlabelled
+# *test* images rises by 30 nats per image; the accuracy falls to 71 %. Somebody then finds that the images come from two machines with very different contrast. "Either
+# the code has a bug or we overfit", says one colleague; "we need more unlabelled images", says another. Explain what has happened and why neither colleague is right. Propose
+# a change of the model and a change of the procedure, and say which data decide whether they helped.
+
+# %% [markdown] ex={"id": "transfer-explain-crowd", "role": "solution"}
+# The objective is nearly all $p(x)$: 50 000 unlabelled images against 120 labels. Two Gaussians describe the images best with one for each machine, so that is where
+# EM moves them, whatever they are called; 120 labels are too few to hold them. Then $p(y\mid x)$ reports mostly the machine. No bug is needed: EM
+# raises *this* objective and promises no accuracy. Nor is it overfitting: the density of *new* images rose too. The model is wrong, its classes are not the
+# clusters of $p(x)$, and more images of the same kind would pull it more surely to the same wrong place. Model: several components for each diagnosis, such as one for each
+# machine and diagnosis (or remove the contrast from the features). Procedure: a weight $w$ for the unlabelled part, 0 among the candidates, and the
+# supervised classifier kept as baseline. The accuracy on labelled *validation* images chooses; labelled test images, used once, give the verdict.
+
+# %% [markdown] ex={"id": "transfer-explain-crowd", "role": "rubric"}
+# - 2: says that the unlabelled images dominate the objective and pull the two Gaussians to the clusters of p(x) (1), which are the machines and not the diagnoses, so that a better p(x) goes with a worse p(y | x) (1)
+# - 2: refutes a bug or overfitting: a rising objective is no promise of accuracy, and the density of unseen images rose (1); refutes more unlabelled data: under a wrong model they pull to the same wrong optimum (1)
+# - 2: proposes a model whose clusters can match, such as one component per machine and diagnosis or features without the contrast (1), and a weight w that includes 0, or the supervised baseline, chosen by labelled validation images and not by likelihood or test images (1)
