@@ -1613,28 +1613,31 @@ def check_at_work_extrapolate():
 
 _ = self_check("at-work-extrapolate", check_at_work_extrapolate)
 
-
 # %% [markdown] ex={"id": "at-work-perplexity", "role": "statement"}
 # :::{exercise} One perplexity for many texts
 # :label: ex-at-work-perplexity
 #
-# A test set holds texts of different lengths. `log_probs` is a list of tensors, one per text, with the log-probability (nats) of
-# every symbol. Return the perplexity of the whole set: the size of the fair die that needs as many bits for *all* symbols
+# A test set holds texts of different lengths. `log_probs` is a list of tensors, one per text, with the log-probability of
+# every symbol. A toolkit wrote them down, and toolkits differ: this one takes logarithms to the base 10. Return the perplexity of the whole set: the size of the fair die that needs as many bits for *all* symbols
 # together.
 #
 # *Implement · about 15 minutes · 3 points*
 # :::
 
+# %% ex={"id": "at-work-perplexity", "role": "numbers"}
+BASE = 10
+
+
 # %% ex={"id": "at-work-perplexity", "role": "stub"}
 def corpus_perplexity(log_probs):
-    """Perplexity of a list of log-probabilities (T_i,) in nats; a float."""
+    """Perplexity of a list of log-probabilities (T_i,) to base BASE; a float."""
     raise NotImplementedError("your code here")
 
 
 # %% ex={"id": "at-work-perplexity", "role": "check"} tags=["hide-input"]
 def check_at_work_perplexity():
     def flat(k, t):
-        return torch.full((t,), -math.log(k), dtype=torch.float64)
+        return torch.full((t,), -math.log(k, BASE), dtype=torch.float64)
 
     assert abs(corpus_perplexity([flat(27, 3), flat(27, 500)]) - 27) < 1e-9, (
         "a fair die of K sides has perplexity K"
@@ -1644,7 +1647,7 @@ def check_at_work_perplexity():
         "a long text must count more than a short one"
     )
     g = torch.Generator().manual_seed(1)
-    p = torch.rand(40, generator=g, dtype=torch.float64).log()
+    p = torch.rand(40, generator=g, dtype=torch.float64).log() / math.log(BASE)
     whole = corpus_perplexity([p])
     for cut in (1, 7, 33):
         assert abs(corpus_perplexity([p[:cut], p[cut:]]) - whole) < 1e-9, (
@@ -1751,6 +1754,26 @@ def check_at_work_validity():
 
 
 _ = self_check("at-work-validity", check_at_work_validity)
+
+# %% [markdown] ex={"id": "at-work-explain-same-n", "role": "statement"}
+# :::{exercise} The same number of samples, so it is fair
+# :label: ex-at-work-explain-same-n
+#
+# Two image generators are scored by their Fréchet distance to one fixed, very large set of held-out images, in the same features, with the same number $n$ of generated images.
+# Averages over many repetitions, error bars negligible:
+#
+# | $n$ | generator A | generator B |
+# |---|---|---|
+# | $1000$ | $12.0$ | $10.0$ |
+# | $2000$ | $7.0$ | $8.0$ |
+# | $4000$ | $4.5$ | $7.0$ |
+#
+# "I compare at $n=1000$, as everybody in our field does", says an author of B; "both get the same $n$, so the bias is the same and cancels." Which generator
+# is nearer to the data in this distance, and by how much? Why does the bias not cancel, and what do the numbers suggest about how varied the outputs of A and B are?
+# A second author concludes that the generator which wins makes the better images. Name two different ways in which that can still be false and, for each, a measurement that would show it.
+#
+# *Explain · about 20 minutes · 6 points*
+# :::
 
 # %% [markdown]
 # ## What to read next

@@ -88,6 +88,23 @@ def check_at_work_gram():
 self_check("at-work-gram", check_at_work_gram)
 
 
+# %% ex={"id": "at-work-gram", "role": "probe", "points": 1}
+def probe(seed):  # more examples than features
+    g = torch.Generator().manual_seed(seed)
+    real = torch.randn(40, 6, generator=g) @ torch.randn(6, 6, generator=g) + 2 * torch.randn(6, generator=g)
+    generated = torch.randn(55, 6, generator=g) @ torch.randn(6, 6, generator=g)
+    return float(frechet_gram(real, generated))
+
+
+# %% ex={"id": "at-work-gram", "role": "probe", "points": 3}
+def probe(seed):  # a covariance would need 13 GB
+    g = torch.Generator().manual_seed(seed)
+    common = 2 * torch.randn(5, 40_000, generator=g)
+    real = torch.randn(18, 5, generator=g) @ common + torch.randn(18, 40_000, generator=g)
+    generated = torch.randn(13, 5, generator=g) @ common + torch.randn(40_000, generator=g)
+    return float(frechet_gram(real, generated)) / 40_000
+
+
 # %% ex={"id": "at-work-gram", "role": "wrong", "why": "forgets to subtract the means before the inner products"}
 def frechet_gram(real, generated):
     n, m = len(real), len(generated)
@@ -171,6 +188,21 @@ def check_at_work_extrapolate():
 self_check("at-work-extrapolate", check_at_work_extrapolate)
 
 
+# %% ex={"id": "at-work-extrapolate", "role": "probe", "points": 2}
+def probe(seed):
+    rng = np.random.default_rng(seed)
+    sizes = np.array([50, 130, 300, 700, 2000]) + rng.integers(0, 40, 5)
+    return float(score_at_infinity(sizes, 4 + rng.random() + 60 / sizes + 0.3 * rng.normal(size=5)))
+
+
+# %% ex={"id": "at-work-extrapolate", "role": "probe", "points": 1}
+def probe(seed):  # the estimate is negative
+    rng = np.random.default_rng(seed)
+    sizes = rng.permutation([80, 150, 260, 900])
+    scores = 30 / sizes - 1 - rng.random() + 0.02 * rng.normal(size=4)
+    return float(score_at_infinity(sizes.tolist(), scores.tolist()))
+
+
 # %% ex={"id": "at-work-extrapolate", "role": "wrong", "why": "fits a line in n and reads it off at n = 0"}
 def score_at_infinity(sizes, scores):
     return float(
@@ -205,23 +237,27 @@ def score_at_infinity(sizes, scores):
 # %% [markdown] ex={"id": "at-work-perplexity", "role": "statement", "kind": "implement", "points": 3, "minutes": 15, "difficulty": 2, "topic": "text"}
 # #### One perplexity for many texts
 #
-# A test set holds texts of different lengths. `log_probs` is a list of tensors, one per text, with the log-probability (nats) of
-# every symbol. Return the perplexity of the whole set: the size of the fair die that needs as many bits for *all* symbols
+# A test set holds texts of different lengths. `log_probs` is a list of tensors, one per text, with the log-probability of
+# every symbol. A toolkit wrote them down, and toolkits differ: this one takes logarithms to the base {{BASE}}. Return the perplexity of the whole set: the size of the fair die that needs as many bits for *all* symbols
 # together.
+
+# %% ex={"id": "at-work-perplexity", "role": "numbers", "choices": {"BASE": [2, 10]}}
+BASE = 10
+
 
 # %% ex={"id": "at-work-perplexity", "role": "solution"}
 def corpus_perplexity(log_probs):
-    """Perplexity of a list of log-probabilities (T_i,) in nats; a float."""
+    """Perplexity of a list of log-probabilities (T_i,) to base BASE; a float."""
     ### BEGIN SOLUTION
     every = torch.cat(list(log_probs))
-    return math.exp(-float(every.mean()))
+    return BASE ** -float(every.mean())
     ### END SOLUTION
 
 
 # %% ex={"id": "at-work-perplexity", "role": "check"}
 def check_at_work_perplexity():
     def flat(k, t):
-        return torch.full((t,), -math.log(k), dtype=torch.float64)
+        return torch.full((t,), -math.log(k, BASE), dtype=torch.float64)
 
     assert abs(corpus_perplexity([flat(27, 3), flat(27, 500)]) - 27) < 1e-9, (
         "a fair die of K sides has perplexity K"
@@ -231,7 +267,7 @@ def check_at_work_perplexity():
         "a long text must count more than a short one"
     )
     g = torch.Generator().manual_seed(1)
-    p = torch.rand(40, generator=g, dtype=torch.float64).log()
+    p = torch.rand(40, generator=g, dtype=torch.float64).log() / math.log(BASE)
     whole = corpus_perplexity([p])
     for cut in (1, 7, 33):
         assert abs(corpus_perplexity([p[:cut], p[cut:]]) - whole) < 1e-9, (
@@ -243,19 +279,33 @@ def check_at_work_perplexity():
 self_check("at-work-perplexity", check_at_work_perplexity)
 
 
+# %% ex={"id": "at-work-perplexity", "role": "probe", "points": 1}
+def probe(seed):  # texts of one length, each of another difficulty
+    g = torch.Generator().manual_seed(seed)
+    hard = 0.2 + 2 * torch.rand(5, generator=g)
+    return float(corpus_perplexity([-h * (0.1 + torch.rand(30, generator=g)) for h in hard]))
+
+
+# %% ex={"id": "at-work-perplexity", "role": "probe", "points": 2}
+def probe(seed):  # a short text is harder than a long one
+    g = torch.Generator().manual_seed(seed)
+    lengths = (1, 4, 30, 200)
+    return float(corpus_perplexity([-(0.2 + torch.rand(t, generator=g)) * (1 + 20 / (t + 5)) for t in lengths]))
+
+
 # %% ex={"id": "at-work-perplexity", "role": "wrong", "why": "averages the perplexities of the texts"}
 def corpus_perplexity(log_probs):
-    return sum(math.exp(-float(lp.mean())) for lp in log_probs) / len(log_probs)
+    return sum(BASE ** -float(lp.mean()) for lp in log_probs) / len(log_probs)
 
 
 # %% ex={"id": "at-work-perplexity", "role": "wrong", "why": "gives every text the same weight, whatever its length"}
 def corpus_perplexity(log_probs):
-    return math.exp(-sum(float(lp.mean()) for lp in log_probs) / len(log_probs))
+    return BASE ** (-sum(float(lp.mean()) for lp in log_probs) / len(log_probs))
 
 
-# %% ex={"id": "at-work-perplexity", "role": "wrong", "why": "raises 2 to a power that is in nats"}
+# %% ex={"id": "at-work-perplexity", "role": "wrong", "why": "takes the logarithms for nats"}
 def corpus_perplexity(log_probs):
-    return 2 ** (-float(torch.cat(list(log_probs)).mean()))
+    return math.exp(-float(torch.cat(list(log_probs)).mean()))
 
 
 # %% [markdown] ex={"id": "at-work-dyck", "role": "statement", "kind": "implement", "points": 4, "minutes": 25, "difficulty": 3, "topic": "molecules"}
@@ -305,6 +355,20 @@ def check_at_work_dyck():
 
 
 self_check("at-work-dyck", check_at_work_dyck)
+
+
+# %% ex={"id": "at-work-dyck", "role": "probe", "points": 3}
+def probe(seed):  # both symbols are possible
+    g = torch.Generator().manual_seed(seed)
+    cases = [(h, r) for r in range(3, 13) for h in range(1, r - 1) if (r - h) % 2 == 0]
+    return [float(prob_open(*cases[i])) for i in torch.randperm(len(cases), generator=g)[:14].tolist()]
+
+
+# %% ex={"id": "at-work-dyck", "role": "probe", "points": 1}
+def probe(seed):  # only one is
+    g = torch.Generator().manual_seed(seed)
+    cases = [(0, r) for r in range(2, 13, 2)] + [(r, r) for r in range(1, 10)]
+    return [float(prob_open(*cases[i])) for i in torch.randperm(len(cases), generator=g).tolist()]
 
 
 # %% ex={"id": "at-work-dyck", "role": "wrong", "why": "a fair coin wherever both symbols are allowed: valid but not uniform"}
@@ -370,6 +434,27 @@ def check_at_work_validity():
 self_check("at-work-validity", check_at_work_validity)
 
 
+# %% ex={"id": "at-work-validity", "role": "probe", "points": 2}
+def probe(seed):  # state 0 may not return to itself, and 0 to 1 is allowed where 1 to 0 is not
+    g = torch.Generator().manual_seed(seed)
+    P, start = torch.rand(4, 4, generator=g) + 0.05, torch.rand(4, generator=g) + 0.05
+    allowed = (torch.rand(4, 4, generator=g) < 0.7).double()
+    allowed[0, :2], allowed[1, :2] = torch.tensor([0.0, 1.0]), torch.tensor([0.0, 1.0])
+    P, start = P / P.sum(1, keepdim=True), start / start.sum()
+    return [float(prob_valid(start, P, allowed, T)) for T in (1, 2, 3, 4, 6)]
+
+
+# %% ex={"id": "at-work-validity", "role": "probe", "points": 2}
+def probe(seed):  # long sequences, on the scale of the logarithm
+    g = torch.Generator().manual_seed(seed)
+    P, start = torch.rand(6, 6, generator=g) + 0.05, torch.rand(6, generator=g) + 0.05
+    allowed = torch.ones(6, 6)
+    allowed[torch.arange(5), torch.arange(1, 6)] = 0.0
+    allowed[3, 3] = 0.0
+    P, start = P / P.sum(1, keepdim=True), start / start.sum()
+    return [math.log(prob_valid(start, P, allowed, T)) for T in (30, 100)]
+
+
 # %% ex={"id": "at-work-validity", "role": "wrong", "why": "treats the steps as independent"}
 def prob_valid(start, P, allowed, T):
     return float((start[:, None] * P * allowed).sum()) ** (T - 1)
@@ -399,3 +484,32 @@ def prob_valid(start, P, allowed, T):
     for _ in range(T - 1):
         mass = mass @ Q
     return float(mass.sum())
+
+# %% [markdown] ex={"id": "at-work-explain-same-n", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 3, "topic": "metrics"}
+# #### The same number of samples, so it is fair
+#
+# Two image generators are scored by their Fréchet distance to one fixed, very large set of held-out images, in the same features, with the same number $n$ of generated images.
+# Averages over many repetitions, error bars negligible:
+#
+# | $n$ | generator A | generator B |
+# |---|---|---|
+# | $1000$ | $12.0$ | $10.0$ |
+# | $2000$ | $7.0$ | $8.0$ |
+# | $4000$ | $4.5$ | $7.0$ |
+#
+# "I compare at $n=1000$, as everybody in our field does", says an author of B; "both get the same $n$, so the bias is the same and cancels." Which generator
+# is nearer to the data in this distance, and by how much? Why does the bias not cancel, and what do the numbers suggest about how varied the outputs of A and B are?
+# A second author concludes that the generator which wins makes the better images. Name two different ways in which that can still be false and, for each, a measurement that would show it.
+
+# %% [markdown] ex={"id": "at-work-explain-same-n", "role": "solution"}
+# Fit $d_\infty+b/n$: A has $b=10\,000$ and $d_\infty=2$, B has $b=4000$ and $d_\infty=6$, and both lines meet the third score, $4.5$ and $7$. So A is nearer, 2 against 6; the
+# curves cross at $n=1500$. The bias comes from estimating mean and covariance of the *generated* features, and its size grows with their spread: $b$ belongs to the generator, and
+# equal $n$ cancels only equal $b$. The larger $b$ of A hints that its outputs vary more; B may have lost part of the variety, and a small $n$ favours such a model. (A hint, no proof: $b$
+# also depends on the shape of the law.) Still open: the distance reads two moments of these features. A may match them with bad images (filled gaps between
+# modes: a classifier two-sample test, precision); it may hand out training images (copy test: nearer to training than to fresh images?); or its faults may be
+# invisible in these features (score in other features, or ask people).
+
+# %% [markdown] ex={"id": "at-work-explain-same-n", "role": "rubric"}
+# - 2: extrapolates in 1/n to about 2 for A and 6 for B (1) and concludes that A is nearer by about 4, although B looks better at n = 1000 (1)
+# - 2: says that the bias comes from estimating the moments of the generated features from n samples and that its coefficient differs between generators, so that equal n does not cancel it (1); reads the larger coefficient of A as a sign of more varied outputs, or the smaller one of B as lost variety (1)
+# - 2: names two different ways in which the conclusion can fail, each with a measurement that shows it, one point each (only two moments are read: two-sample test, precision and recall; copies of training images: distances to training against fresh images; blind features: other features or people)
