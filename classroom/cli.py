@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,10 @@ def assign_command(args: argparse.Namespace) -> int:
         if not args.variant:
             raise Usage("--roster gives every student other numbers: say --variant SEED with it")
         students = [row["student"] for row in read_table(args.roster, "student") if row["student"]]
+        if odd := [student for student in students if not re.fullmatch(r"\w[\w@.-]*", student)]:
+            raise Usage(
+                f"--roster: an id names a file, so it must be letters, digits and _ @ . -; got {odd[0]!r}"
+            )
         numbers |= {student: assign.numbers_for(given, args.variant, student) for student in students}
     if args.variant and not any(numbers[""].values()):
         raise Usage("none of these exercises has numbers to vary (genkit-book list marks those that have)")
@@ -158,6 +163,17 @@ def grade_command(args: argparse.Namespace) -> int:
     submissions = grade.collect(args.submissions)
     if not submissions:
         raise Usage(f"{args.submissions} holds no notebooks (*.ipynb) and no zip files")
+    if args.submissions.is_dir():
+        others = [
+            f
+            for f in args.submissions.rglob("*")
+            if f.is_file() and f.suffix.lower() not in (".ipynb", ".zip")
+        ]
+        if others:
+            print(
+                f"{len(others)} files that are no notebooks are passed over, such as {others[0].name!r}",
+                file=sys.stderr,
+            )
     roster = read_table(args.roster, "student") if args.roster else []
     late = {r["student"]: float(r["days"] or 0) for r in read_table(args.late, "days")} if args.late else {}
     known = match(submissions, roster)

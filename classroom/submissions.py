@@ -41,6 +41,14 @@ class Submission:
         return f"{plain or 'submission'}-{hashlib.sha256(self.name.encode()).hexdigest()[:6]}"
 
 
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def harmless(text: str) -> str:
+    """Text without characters that move a terminal's cursor or turn the order of what is read."""
+    return CONTROLS.sub("�", text.encode("utf-8", "replace").decode())
+
+
 def printable(text: str) -> str:
     """One line that any terminal and file can take."""
     text = text.encode("utf-8", "backslashreplace").decode()
@@ -171,7 +179,7 @@ def _written(cells: list[tuple[str, str, dict[str, Any]]], ids: list[str]) -> di
     texts = {
         id: "\n\n".join(parts).replace("*Write your answer here.*", "").strip() for id, parts in out.items()
     }
-    return {id: text[:MOST_ANSWER] for id, text in texts.items() if text}
+    return {id: harmless(text[:MOST_ANSWER]) for id, text in texts.items() if text}
 
 
 # ---------- who is who ----------

@@ -2,10 +2,10 @@
 
     python tools/check_site.py [_build/html]
 
-Faults: a link or anchor inside the site that leads nowhere; anything that a page would load from another
-host; an image without alternative text, with the text of another image, or with its own caption as text; a
-page that weighs more over the wire than 1.5 MB (its HTML, scripts, styles and images, text compressed as
-servers do; fonts, which a browser fetches as needed, apart).
+Faults: a link or anchor inside the site that leads nowhere; a role or directive shown as text; anything that
+a page would load from another host; an image without alternative text, with the text of another image, or
+with its own caption as text; a page that weighs more over the wire than 1.5 MB (its HTML, scripts, styles and
+images, text compressed as servers do; fonts, which a browser fetches as needed, apart).
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ RELS = {
     "manifest",
 }
 CSS_URL = re.compile(r"""url\(\s*["']?([^"')]+)|@import\s+["']([^"']+)""")
+RAW = re.compile(r"\{[a-z][\w:-]*\}`|^\s*:::|```\{", re.M)  # MyST that was not understood
 PAGE_URL = re.compile(r"""url=["']?([^"';]+)""", re.I)
 
 
@@ -103,7 +104,10 @@ class Page:
     """What the checks ask of a page, gathered in one pass."""
 
     def __init__(self, html: str) -> None:
-        tags: list[Tag] = list(BeautifulSoup(html, "html.parser").find_all(True))
+        soup = BeautifulSoup(html, "html.parser")
+        tags: list[Tag] = list(soup.find_all(True))
+        raw = [text for text in soup.find_all(string=RAW) if not text.find_parent(["pre", "code", "script"])]
+        self.raw = [" ".join(str(text)[RAW.search(str(text)).start() :].split())[:50] for text in raw]  # type: ignore[union-attr]
         self.anchors = {str(t["id"]) for t in tags if t.get("id")}
         self.anchors |= {str(t["name"]) for t in tags if t.name == "a" and t.get("name")}
         self.links = list(dict.fromkeys(str(t["href"]) for t in tags if t.name == "a" and t.has_attr("href")))
@@ -196,6 +200,7 @@ class Site:
         out = []
         for path in self.pages:
             faults = [
+                *(f"shows raw markup: {text}" for text in self.pages[path].raw),
                 *self.links(path),
                 *self.resources(path),
                 *self.images(path, seen),

@@ -5,7 +5,8 @@
 
 A virtual environment with what Colab has of our needs is made once per set of pins. Into it goes the package
 as the setup cell of the notebooks installs it, with nothing but the address replaced: by a repository made of
-the files as they lie here. pip must change nothing else. Then nbval compares every output (conftest.py).
+the files as they lie here. pip must change nothing else. An assignment is run there as a student would,
+untouched and solved; then nbval compares every output of the notebooks (conftest.py).
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from classroom import assign  # noqa: E402
+from classroom.bank import read_bank  # noqa: E402
+
 COLAB_HAS = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "tqdm", "ipykernel")
 TESTS_NEED = ("pytest", "pytest-xdist", "nbval")
 SECONDS = 10.0  # what the setup cell may take
@@ -147,6 +152,33 @@ def install(python: Path, source: str, address: str, local: Path, folder: Path) 
     return first
 
 
+def student(python: Path, folder: Path) -> int:
+    """Hand out an assignment, run it untouched and solved, as a student would; how many exercises it has.
+
+    Raises
+    ------
+    SystemExit
+        A cell stops, or a self-check does not say what it should.
+    """
+    masters = read_bank(ROOT / "exercises")
+    ids = [next(e.id for e in master.exercises if not e.written) for master in masters]
+    given = assign.choose(masters, ids, "homework")
+    numbers = assign.numbers_for(given, None)
+    notebook = assign.student_notebook(given, numbers, "", masters)
+    solutions = {e.id: e.solution for _, e in given.chosen}
+    for solved, wanted in ((False, "not attempted"), (True, "passes its checks")):
+        cells = []
+        for cell in (one for one in notebook.cells if one.cell_type == "code"):
+            ex = cell.metadata.get("ex", {})
+            cells.append(solutions[ex["id"]] if solved and ex.get("role") == "answer" else cell.source)
+        script = folder / "homework.py"
+        script.write_text("\n\n".join(cells), encoding="utf-8")
+        said = run(python, script, cwd=folder)
+        if said.count(wanted) != len(ids):
+            raise SystemExit(f"of {len(ids)} self-checks {said.count(wanted)} say {wanted!r}:\n{said}")
+    return len(ids)
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pages", nargs="*", metavar="PAGE", help="such as objectives/density; all if none")
@@ -162,7 +194,11 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="colab-") as scratch:
         local = repository(Path(scratch), branch)
         wall, cpu = install(python, source, address, local, Path(scratch))
-    print(f"setup cell: {wall:.1f} s ({cpu:.1f} s of CPU)", flush=True)
+        print(f"setup cell: {wall:.1f} s ({cpu:.1f} s of CPU)", flush=True)
+        print(
+            f"an assignment of {student(python, Path(scratch))} exercises runs, untouched and solved",
+            flush=True,
+        )
     busy = os.getloadavg()[0] > (os.cpu_count() or 1)  # then others' work is in the wall time
     if (cpu if busy else wall) > SECONDS:
         print(f"the setup cell takes more than {SECONDS:.0f} s", file=sys.stderr)

@@ -366,3 +366,21 @@ def test_single_numbers_are_alike_whoever_made_them():
     )
     assert numbers([[1.0], torch.ones(2)]) != as_list and len(numbers([[1.0], torch.ones(2)])) == 2
     assert numbers(True) == numbers(1.0) == numbers(torch.tensor(1)) and numbers([])[0][0] == [0]
+
+
+def test_nothing_moves_the_cursor_of_whoever_reads(tmp_path, run, answered):
+    (tmp_path / "in").mkdir()
+    evil = "raise ValueError('\x1b[2J\u202etxt')"
+    (tmp_path / "in/a.ipynb").write_text(answered(before=[evil], written="ok \x1b]0;x\x07 \u202eevil"))
+    states, _, _ = run(tmp_path / "in")
+    text = json.dumps(states, ensure_ascii=False)
+    assert "ValueError" in text and not {"\x1b", "\u202e", "\x07"} & set(text)
+
+
+def test_an_id_that_would_leave_the_folder(tmp_path, capsys, text):
+    (tmp_path / "bank").mkdir()
+    (tmp_path / "bank/a.md").write_text(text)
+    (tmp_path / "roster.csv").write_text("student\n../../etc/x\n")
+    words = ["assign", "sum-power", "--bank", str(tmp_path / "bank"), "-o", str(tmp_path / "out")]
+    assert cli.main([*words, "--variant", "1", "--roster", str(tmp_path / "roster.csv")]) == 2
+    assert "must be letters, digits" in capsys.readouterr().err and not (tmp_path / "out").exists()

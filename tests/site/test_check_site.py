@@ -67,6 +67,8 @@ FAULTS = {
     "inline style": ("<p style=\"background: url('https://example.org/i.png')\">", "loads https://example.org/i.png"),
     "style element": ("<style>@import 'https://example.org/f.css';</style>", "loads https://example.org/f.css"),
     "missing script": ('<script src="_static/gone.js"></script>', "loads _static/gone.js: there is no such file"),
+    "raw role": ("<p>that is {value}`a-claim:.2f} nats</p>", "shows raw markup: {value}`a-claim:.2f} nats"),
+    "raw directive": ("<p>:::{note} Look</p>", "shows raw markup: :::{note} Look"),
     "no alt": ('<img src="_images/b.png">', "image _images/b.png has no alternative text"),
     "empty alt": ('<figure><img src="_images/b.png" alt=" "></figure>', "_images/b.png has no alternative text"),
     "repeated alt": ('<img src="_images/b.png" alt="A curve that falls">', "alternative text of an image on a.html"),
