@@ -163,6 +163,13 @@ def grade_command(args: argparse.Namespace) -> int:
     submissions = grade.collect(args.submissions)
     if not submissions:
         raise Usage(f"{args.submissions} holds no notebooks (*.ipynb) and no zip files")
+    roster = read_table(args.roster, "student") if args.roster else []
+    late = {r["student"]: float(r["days"] or 0) for r in read_table(args.late, "days")} if args.late else {}
+    known = match(submissions, roster)
+    students = {name: row["student"] for name, row in known.items()}
+    limits = Limits(
+        args.timeout, min(args.cell_timeout, args.timeout), min(args.cell_timeout, args.timeout), args.memory
+    )
     if args.submissions.is_dir():
         others = [
             f
@@ -174,13 +181,6 @@ def grade_command(args: argparse.Namespace) -> int:
                 f"{len(others)} files that are no notebooks are passed over, such as {others[0].name!r}",
                 file=sys.stderr,
             )
-    roster = read_table(args.roster, "student") if args.roster else []
-    late = {r["student"]: float(r["days"] or 0) for r in read_table(args.late, "days")} if args.late else {}
-    known = match(submissions, roster)
-    students = {name: row["student"] for name, row in known.items()}
-    limits = Limits(
-        args.timeout, min(args.cell_timeout, args.timeout), min(args.cell_timeout, args.timeout), args.memory
-    )
     grading = grade.Grading(key, args.out, limits)
     if args.regrade is not None:
         for one in submissions:
