@@ -950,6 +950,20 @@ def check_families_referee():
 
 _ = self_check("families-referee", check_families_referee)
 
+# %% [markdown] ex={"id": "families-explain-gap", "role": "statement"}
+# :::{exercise} One fills the gap, the other loses a half
+# :label: ex-families-explain-gap
+#
+# A set of pictures holds two kinds, equally often and very different. Two models are trained on it, each too small to fit both kinds. A variational autoencoder
+# (its pixel noise included in the samples) makes many pictures that look like neither kind but like something in between. An adversarial network with the usual,
+# non-saturating loss makes flawless pictures of the first kind and none of the second. A colleague reports: "Just as theory says. The autoencoder minimises the
+# reverse divergence, so it blurs; the adversarial network minimises the forward one, so it is sharp. Our judges accept all of its pictures, so it has the
+# better model of the data, and the second kind will come if we train longer." In at most twelve sentences: put the two divergences right, and explain from the averages that define
+# them why each model fails as it does. Then judge the last sentence: what do the judges not measure, what would, and is the hope for longer training founded?
+#
+# *Explain · about 20 minutes · 6 points*
+# :::
+
 # %% [markdown]
 # ## What to read next
 #

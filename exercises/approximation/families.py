@@ -59,6 +59,24 @@ def check_families_flow():
 self_check("families-flow", check_families_flow)
 
 
+# %% ex={"id": "families-flow", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    mu, b = torch.randn(2, generator=g).tolist()
+    return sinh_log_density(3 * torch.randn(20, generator=g), mu, 1.0, 1.0, b)
+
+
+# %% ex={"id": "families-flow", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for scale, sign in ((0.3, 1), (1.4, -1)):
+        mu, s, a, b = torch.rand(4, generator=g).tolist()
+        x = 4 * torch.randn(20, generator=g)
+        out.append(sinh_log_density(x, 5 * mu, scale + s, 1.5 - 0.5 * scale + a, sign * (0.4 + b)))
+    return out
+
+
 # %% ex={"id": "families-flow", "role": "wrong", "why": "forgets the Jacobian"}
 def sinh_log_density(x, mu, s, a, b):
     z = (torch.asinh((x - mu) / s) - b) / a
@@ -128,6 +146,28 @@ def check_families_schedule():
 self_check("families-schedule", check_families_schedule)
 
 
+# %% ex={"id": "families-schedule", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    c, d, _ = one_step_back(0.05 + 0.6 * torch.rand(9, generator=g))
+    return [c, d]
+
+
+# %% ex={"id": "families-schedule", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    return one_step_back(0.05 + 0.6 * torch.rand(9, generator=g))[2]
+
+
+# %% ex={"id": "families-schedule", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    low, high = torch.rand(2, generator=g).tolist()
+    betas = torch.linspace(0.001 + 0.001 * low, 0.02 + 0.02 * high, 150)
+    c, d, v = one_step_back(betas.clone())
+    return [c, d, v / betas]
+
+
 # %% ex={"id": "families-schedule", "role": "wrong", "why": "off by one: the products at t and t + 1"}
 def one_step_back(betas):
     kept = torch.cumprod(1 - betas, 0)
@@ -194,6 +234,26 @@ def check_families_elbo():
 
 
 self_check("families-elbo", check_families_elbo)
+
+
+# %% ex={"id": "families-elbo", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    x, m = 2 * torch.randn(2, 8, generator=g)
+    a, b, sigma = (0.5 + torch.rand(3, generator=g)).tolist()
+    return elbo(x, m, torch.ones(8), a, b, sigma)
+
+
+# %% ex={"id": "families-elbo", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for factor in (-1.0, 3.0):
+        x, m = torch.randn(2, 8, generator=g)
+        v = 0.1 + 0.6 * torch.rand(8, generator=g)
+        a, b, sigma = (0.3 + torch.rand(3, generator=g)).tolist()
+        out.append(elbo(2 * x, m, v, factor * a, -b, sigma))
+    return out
 
 
 # %% ex={"id": "families-elbo", "role": "wrong", "why": "reconstructs from the encoder's mean only"}
@@ -272,6 +332,36 @@ def check_families_referee():
 self_check("families-referee", check_families_referee)
 
 
+# %% ex={"id": "families-referee", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    t, r = torch.rand(2, generator=g).tolist()
+    grid = torch.linspace(-8, 10, 1001)
+    log_p, log_q = (-0.5 * (grid - m) ** 2 - 0.5 * math.log(2 * math.pi) for m in (0.0, 1 + t))
+    return best_referee(log_p, log_q, 0.1 + 0.3 * r, grid)[0]
+
+
+# %% ex={"id": "families-referee", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    grid = torch.linspace(-8, 10, 1001)
+    out = []
+    for t, r in torch.rand(3, 2, generator=g).tolist():
+        log_p, log_q = (-0.5 * (grid - m) ** 2 - 0.5 * math.log(2 * math.pi) for m in (0.0, 1 + t))
+        out.append(best_referee(log_p, log_q, 0.6 + 0.3 * r, grid)[1])
+    return out
+
+
+# %% ex={"id": "families-referee", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    t, r = torch.rand(2, generator=g).tolist()
+    grid = torch.linspace(-36, 36, 6001)
+    log_p, log_q = (-0.5 * ((grid - m) / 0.5) ** 2 - 0.5 * math.log(2 * math.pi * 0.25) for m in (0.0, 0.7 + t))
+    logit, value = best_referee(log_p, log_q, 0.1 + 0.3 * r, grid)
+    return [logit[::50], value]
+
+
 # %% ex={"id": "families-referee", "role": "wrong", "why": "forgets the share in the discriminator"}
 def best_referee(log_p, log_q, share, grid):
     log = torch.nn.functional.logsigmoid
@@ -309,3 +399,27 @@ def best_referee(log_p, log_q, share, grid):
     p, q = share * log_p.exp(), (1 - share) * log_q.exp()
     d = p / (p + q)
     return torch.logit(d), torch.trapezoid(p * d.log() + q * (1 - d).log(), grid)
+
+# %% [markdown] ex={"id": "families-explain-gap", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 2, "topic": "families"}
+# #### One fills the gap, the other loses a half
+#
+# A set of pictures holds two kinds, equally often and very different. Two models are trained on it, each too small to fit both kinds. A variational autoencoder
+# (its pixel noise included in the samples) makes many pictures that look like neither kind but like something in between. An adversarial network with the usual,
+# non-saturating loss makes flawless pictures of the first kind and none of the second. A colleague reports: "Just as theory says. The autoencoder minimises the
+# reverse divergence, so it blurs; the adversarial network minimises the forward one, so it is sharp. Our judges accept all of its pictures, so it has the
+# better model of the data, and the second kind will come if we train longer." In at most twelve sentences: put the two divergences right, and explain from the averages that define
+# them why each model fails as it does. Then judge the last sentence: what do the judges not measure, what would, and is the hope for longer training founded?
+
+# %% [markdown] ex={"id": "families-explain-gap", "role": "solution"}
+# It is the other way round. The autoencoder minimises, up to a constant, a bound of the forward divergence $\mathbb E_p\log(p/p_\theta)$. That average runs
+# over the data: a kind without model mass costs without limit, mass in the gap only what it takes away elsewhere. So a small model covers both, gap included. At
+# the best discriminator the usual adversarial loss descends $\mathbb E_q\log(q/p)-2\,\mathrm{JS}$. This average runs over the model's own pictures: those in
+# the gap, where $p\approx0$, cost without limit; a kind never made costs about $\log2$, less what the bounded second term takes off. The judges too see only the
+# model's pictures: precision. Coverage starts from the data, say the share of held-out pictures with a near sample, or from a count of the kinds. Training longer
+# is no remedy: to hold one kind is a local minimum, and for kinds this far apart and a model too small for both it is the best one.
+
+# %% [markdown] ex={"id": "families-explain-gap", "role": "rubric"}
+# - 2: autoencoder: (a bound of) the forward divergence, data in front (1); usual adversarial loss: the reverse divergence, up to a Jensen–Shannon term or "at the best discriminator" (1)
+# - 2: forward is an average over the data, so missing a kind costs without limit and mass in the gap little (1); reverse is an average over the model's pictures, so those in the gap cost without limit and the missing kind is hardly charged (1)
+# - 1: judges see the model's pictures only (precision), and a measurement that starts from the data or counts the kinds (recall, share of held-out pictures with a near sample, classifier on samples) would show the loss
+# - 1: longer training is no remedy as such: holding one kind is a (local) minimum of what is descended, or the network is too small for both
