@@ -1250,7 +1250,6 @@ def check_round():
 
 _ = self_check("adversarial-round", check_round)
 
-
 # %% [markdown] ex={"id": "adversarial-modulus", "role": "statement"}
 # :::{exercise} Does it converge? Ask the eigenvalues
 # :label: ex-adversarial-modulus
@@ -1262,11 +1261,15 @@ _ = self_check("adversarial-round", check_round)
 # - `"extragradient"`: $u_{t+1}=u_t+hJ(u_t+hJu_t)$;
 # - `"optimistic"`: $u_{t+1}=u_t+2hJu_t-hJu_{t-1}$, which needs one gradient per step. (It remembers; make its state twice as long.)
 #
-# Then return the largest step up to which a rule converges on the rotation by $\begin{pmatrix}0&1\\-1&0\end{pmatrix}$, to three digits, and 0 if it never does.
-# Find it with your first function, by bisection or on a grid.
+# Then return the largest step up to which a rule converges on the rotation by $\begin{pmatrix}0&1\\-1&0\end{pmatrix}$ (the entry is `SPEED`), to three
+# digits, and 0 if it never does. Find it with your first function, by bisection or on a grid.
 #
 # *Investigate · about 30 minutes · 5 points*
 # :::
+
+# %% ex={"id": "adversarial-modulus", "role": "numbers"}
+SPEED = 1
+
 
 # %% ex={"id": "adversarial-modulus", "role": "stub"}
 def growth(J, h, rule):
@@ -1301,7 +1304,7 @@ def check_modulus():
             slow = torch.stack(logs[500:]).mean().exp()
             answer = growth(J, h, rule)
             assert abs(answer - slow) < 2e-3, f"{rule}: 2000 steps of play on a {n} by {n} matrix give another rate"
-    turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    turn = SPEED * torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
 
     def length(rule, h):  # after 4000 steps of play from length one
         u = before = torch.tensor([1.0, 0.0])
@@ -1319,6 +1322,19 @@ def check_modulus():
 
 
 _ = self_check("adversarial-modulus", check_modulus)
+
+# %% [markdown] ex={"id": "adversarial-explain-readings", "role": "statement"}
+# :::{exercise} Two readings of a referee
+# :label: ex-adversarial-explain-readings
+#
+# Two students train adversarial networks and read them through $\max_DV=2\,\mathrm{JS}(p,q)-\log4$. Ana, with plenty of data: "After 300 steps the
+# discriminator's loss $-V$ was $1.39$, which is $\log4$, and stayed there. So $\mathrm{JS}(p,q)=0$: the generator is perfect, and I stopped." Ben has 500
+# photographs and a large discriminator: "On my training batches its loss is $0.02$. So $\mathrm{JS}(p,q)$ is at least $0.68$, nearly the largest value there
+# is: the generator is hopeless." In at most twelve sentences: what do the readings tell about $\mathrm{JS}(p,q)$, and what not? Describe for each student a
+# generator that contradicts the conclusion. Then give each one measurement that would be evidence, with the data it has to be made on.
+#
+# *Explain · about 20 minutes · 6 points*
+# :::
 
 # %% [markdown]
 # ## What to read next

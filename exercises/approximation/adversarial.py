@@ -96,6 +96,31 @@ def check_losses():
 self_check("adversarial-losses", check_losses)
 
 
+# %% ex={"id": "adversarial-losses", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real, fake = 1.5 + torch.randn(7, generator=g), 1 + 2 * torch.randn(12, generator=g)
+    return discriminator_objective(real, fake)
+
+
+# %% ex={"id": "adversarial-losses", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    fake = 1 + 2 * torch.randn(12, generator=g)
+    return [non_saturating_objective(fake), saturating_objective(fake)]
+
+
+# %% ex={"id": "adversarial-losses", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    far, out = 900 + 200 * torch.rand(5, generator=g), []
+    for sign in (-1, 1):
+        at = (sign * far).requires_grad_()
+        out += [discriminator_objective(at, -at[:3]), saturating_objective(at), non_saturating_objective(at)]
+        out.append(torch.autograd.grad(out[-1], at)[0])
+    return out
+
+
 # %% ex={"id": "adversarial-losses", "role": "wrong", "why": "forms the probabilities, which round to 0 and 1: infinite loss, no gradient"}
 def discriminator_objective(real_logits, fake_logits):
     return -torch.sigmoid(real_logits).log().mean() - (1 - torch.sigmoid(fake_logits)).log().mean()
@@ -225,6 +250,28 @@ def check_below():
 self_check("adversarial-below", check_below)
 
 
+# %% ex={"id": "adversarial-below", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real, fake = torch.randn(2, 300, 3, generator=g)
+    fake = fake + torch.tensor([2.0, 0.0, -1.0])
+
+    def train(a, b):  # the best linear logit for two bells of one width
+        a, b = a.mean(0), b.mean(0)
+        return lambda x: (x - (a + b) / 2) @ (a - b)
+
+    return js_from_below(real, fake, train)
+
+
+# %% ex={"id": "adversarial-below", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real, fake = torch.randn(2, 200, 2, generator=g)
+    near = 0.05 * torch.randn(2, generator=g)
+    erratic = js_from_below(real, fake, lambda a, b: lambda x: 9 * torch.sin(40 * x[:, 0]) + 3 * (x - near) @ (a[0] - b[0]))
+    return [erratic, js_from_below(real, fake + 1, lambda a, b: lambda x: (x - near).sum(1))]
+
+
 # %% ex={"id": "adversarial-below", "role": "wrong", "why": "evaluates on the half that the discriminator was trained on"}
 def js_from_below(real, fake, train):
     half = len(real) // 2
@@ -312,6 +359,32 @@ def check_r1():
 
 
 self_check("adversarial-r1", check_r1)
+
+
+# %% ex={"id": "adversarial-r1", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real, fake = torch.randn(2, 9, 4, generator=g)
+    v, w = torch.randn(4, 6, generator=g), 3 * torch.randn(6, generator=g)
+    return r1_penalty(lambda x: torch.tanh(x @ v + 0.3) @ w, real, 2 * fake + 1, 1.7)
+
+
+# %% ex={"id": "adversarial-r1", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real, fake = torch.randn(2, 9, 4, generator=g)
+    v, w = torch.randn(4, 6, generator=g).requires_grad_(), (3 * torch.randn(6, generator=g)).requires_grad_()
+    penalty = r1_penalty(lambda x: torch.sin(x @ v + 0.3) @ w, real, 2 * fake + 1, 1.7)
+    return list(torch.autograd.grad(penalty, (v, w)))
+
+
+# %% ex={"id": "adversarial-r1", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real, fake = torch.randn(2, 5, 3, generator=g)
+    w = torch.randn(3, generator=g)
+    penalty = r1_penalty(lambda x: (x**3) @ w, real, fake, 0.4)
+    return [penalty, real, fake, real.requires_grad, fake.requires_grad, real.grad is None, fake.grad is None]
 
 
 # %% ex={"id": "adversarial-r1", "role": "wrong", "why": "takes the slope at the fakes: that is R2"}
@@ -431,6 +504,38 @@ def check_round():
 self_check("adversarial-round", check_round)
 
 
+# %% ex={"id": "adversarial-round", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    G, D = nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1))
+    for weight in [*G.parameters(), *D.parameters()]:
+        weight.data = torch.randn(weight.shape, generator=g)
+    play_round(G, D, 1 + torch.randn(6, 3, generator=g), *torch.randn(2, 6, 2, generator=g), 0.3)
+    return list(D.parameters())
+
+
+# %% ex={"id": "adversarial-round", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    G, D = nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1))
+    for weight in [*G.parameters(), *D.parameters()]:
+        weight.data = torch.randn(weight.shape, generator=g)
+    play_round(G, D, 1 + torch.randn(6, 3, generator=g), *torch.randn(2, 6, 2, generator=g), 0.3)
+    return list(G.parameters())
+
+
+# %% ex={"id": "adversarial-round", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    G = nn.Sequential(nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 2))
+    D = nn.Sequential(nn.Linear(2, 4), nn.Softplus(), nn.Linear(4, 1))
+    for weight in [*G.parameters(), *D.parameters()]:
+        weight.data = torch.randn(weight.shape, generator=g)
+    for _ in range(4):
+        play_round(G, D, 1 + torch.randn(8, 2, generator=g), *torch.randn(2, 8, 1, generator=g), 0.2)
+    return [*G.parameters(), *D.parameters()]
+
+
 # %% ex={"id": "adversarial-round", "role": "wrong", "why": "simultaneous: the generator answers the old discriminator"}
 def play_round(G, D, real, z1, z2, lr):
     loss_D = softplus(-D(real)).mean() + softplus(D(G(z1).detach())).mean()
@@ -532,8 +637,12 @@ def play_round(G, D, real, z1, z2, lr):
 # - `"extragradient"`: $u_{t+1}=u_t+hJ(u_t+hJu_t)$;
 # - `"optimistic"`: $u_{t+1}=u_t+2hJu_t-hJu_{t-1}$, which needs one gradient per step. (It remembers; make its state twice as long.)
 #
-# Then return the largest step up to which a rule converges on the rotation by $\begin{pmatrix}0&1\\-1&0\end{pmatrix}$, to three digits, and 0 if it never does.
-# Find it with your first function, by bisection or on a grid.
+# Then return the largest step up to which a rule converges on the rotation by $\begin{pmatrix}0&{{SPEED}}\\-{{SPEED}}&0\end{pmatrix}$ (the entry is `SPEED`), to three
+# digits, and 0 if it never does. Find it with your first function, by bisection or on a grid.
+
+# %% ex={"id": "adversarial-modulus", "role": "numbers", "choices": {"SPEED": [0.5, 1, 2]}}
+SPEED = 1
+
 
 # %% ex={"id": "adversarial-modulus", "role": "solution"}
 def growth(J, h, rule):
@@ -553,7 +662,7 @@ def growth(J, h, rule):
 def largest_step(rule):
     """Largest h up to which the rule converges on the rotation, or 0."""
     ### BEGIN SOLUTION
-    rotation = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    rotation = SPEED * torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
     low, high = 0.0, 3.0
     while high - low > 1e-5:
         middle = (low + high) / 2
@@ -587,7 +696,7 @@ def check_modulus():
             slow = torch.stack(logs[500:]).mean().exp()
             answer = growth(J, h, rule)
             assert abs(answer - slow) < 2e-3, f"{rule}: 2000 steps of play on a {n} by {n} matrix give another rate"
-    turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    turn = SPEED * torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
 
     def length(rule, h):  # after 4000 steps of play from length one
         u = before = torch.tensor([1.0, 0.0])
@@ -607,6 +716,33 @@ def check_modulus():
 self_check("adversarial-modulus", check_modulus)
 
 
+# %% ex={"id": "adversarial-modulus", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for n in (2, 3, 4):
+        J, h = torch.randn(n, n, generator=g), 0.2 + 0.3 * torch.rand(1, generator=g).item()
+        J = J + 2 * torch.ones(n, n).triu(1) - 2 * torch.ones(n, n).tril(-1)
+        out += [growth(J, h, "simultaneous"), growth(J, h, "extragradient")]
+    return out
+
+
+# %% ex={"id": "adversarial-modulus", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for n in (2, 3, 4):
+        J, h = torch.randn(n, n, generator=g), 0.2 + 0.3 * torch.rand(1, generator=g).item()
+        J = J + 2 * torch.ones(n, n).triu(1) - 2 * torch.ones(n, n).tril(-1)
+        out.append(growth(J, h, "optimistic"))
+    return out
+
+
+# %% ex={"id": "adversarial-modulus", "role": "probe", "points": 2, "tol": 0.001}
+def probe(seed):  # "to three digits": 0.999 and 1 are both right
+    return [float(largest_step(rule)) for rule in ("simultaneous", "extragradient", "optimistic")]
+
+
 # %% ex={"id": "adversarial-modulus", "role": "wrong", "why": "largest real part instead of the modulus"}
 def growth(J, h, rule):
     eye = torch.eye(len(J))
@@ -620,7 +756,7 @@ def growth(J, h, rule):
 
 
 def largest_step(rule):
-    turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    turn = SPEED * torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
     steps = [h for h in torch.arange(0.001, 3.0, 0.001).tolist() if growth(turn, h, rule) < 1]
     return max(steps, default=0.0)
 
@@ -638,7 +774,7 @@ def growth(J, h, rule):
 
 
 def largest_step(rule):
-    turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    turn = SPEED * torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
     steps = [h for h in torch.arange(0.001, 3.0, 0.001).tolist() if growth(turn, h, rule) < 1]
     return max(steps, default=0.0)
 
@@ -656,7 +792,7 @@ def growth(J, h, rule):
 
 
 def largest_step(rule):
-    turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    turn = SPEED * torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
     steps = [h for h in torch.arange(0.001, 3.0, 0.001).tolist() if growth(turn, h, rule) < 1]
     return max(steps, default=0.0)
 
@@ -672,7 +808,7 @@ def growth(J, h, rule):
 
 
 def largest_step(rule):
-    turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    turn = SPEED * torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
     steps = [h for h in torch.arange(0.001, 3.0, 0.001).tolist() if growth(turn, h, rule) < 1]
     return max(steps, default=0.0)
 
@@ -690,4 +826,27 @@ def growth(J, h, rule):
 
 
 def largest_step(rule):
-    return 0.0 if rule == "simultaneous" else 1.0
+    return 0.0 if rule == "simultaneous" else 1.0 / SPEED
+
+# %% [markdown] ex={"id": "adversarial-explain-readings", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 3, "topic": "divergence"}
+# #### Two readings of a referee
+#
+# Two students train adversarial networks and read them through $\max_DV=2\,\mathrm{JS}(p,q)-\log4$. Ana, with plenty of data: "After 300 steps the
+# discriminator's loss $-V$ was $1.39$, which is $\log4$, and stayed there. So $\mathrm{JS}(p,q)=0$: the generator is perfect, and I stopped." Ben has 500
+# photographs and a large discriminator: "On my training batches its loss is $0.02$. So $\mathrm{JS}(p,q)$ is at least $0.68$, nearly the largest value there
+# is: the generator is hopeless." In at most twelve sentences: what do the readings tell about $\mathrm{JS}(p,q)$, and what not? Describe for each student a
+# generator that contradicts the conclusion. Then give each one measurement that would be evidence, with the data it has to be made on.
+
+# %% [markdown] ex={"id": "adversarial-explain-readings", "role": "solution"}
+# A given discriminator has the mean value $2\,\mathrm{JS}-\log4$ minus what it misses, so a reading on new data bounds $\mathrm{JS}$ from below. Ana's says
+# $\mathrm{JS}\ge0$: nothing. A discriminator that is weak, or lags behind a generator that keeps moving, is undecided too, and an untrained one stands near
+# $\log4$ against any generator, however bad. She should freeze the generator, train a fresh discriminator to the end and read it on held-out photographs and new
+# fakes, or measure a distance outside the game. Ben reads an average over photographs that the discriminator was trained on, and that is no bound. If it knows
+# the 500 by heart and calls everything else made, its loss is near zero for *every* generator, one with $q=p$ included. He should read it on photographs that it
+# never saw, with new fakes. If $V$ falls to $-\log4$ there, the $0.02$ was memory, and $\mathrm{JS}$ is still open.
+
+# %% [markdown] ex={"id": "adversarial-explain-readings", "role": "rubric"}
+# - 2: Ana: only the best discriminator turns the loss into JS; any other bounds it from below, so log 4 says no more than JS ≥ 0 (1); a counterexample: a bad generator with a weak, untrained or lagging discriminator (1)
+# - 2: Ben: the bound holds for the expectation, on data that the discriminator was not trained on (1); a counterexample: a discriminator that knows the 500 photographs by heart has a loss near 0 even if q = p (1)
+# - 1: Ana: a fresh or stronger discriminator trained to the end against the frozen generator and evaluated on held-out data, or a distance from outside the game
+# - 1: Ben: the same discriminator, or one trained anew, evaluated on held-out photographs and new fakes
