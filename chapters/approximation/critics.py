@@ -842,6 +842,21 @@ def check_critics_r1():
 
 _ = self_check("critics-r1", check_critics_r1)
 
+# %% [markdown] ex={"id": "critics-explain-logs", "role": "statement"}
+# :::{exercise} Four logs, one word
+# :label: ex-critics-explain-logs
+#
+# Four groups train generators of the same data. Each log has a column called "Wasserstein distance": the value $\mathbb E_p[D]-\mathbb E_q[D]$ of a critic
+# that was trained to the end, taken on many fresh samples. Group A clips all weights of its three layers to $[-0.1,0.1]$ and reads 6.0. Groups B and C use a
+# gradient penalty, B with $\lambda=1$, who reads 3.0, and C with $\lambda=10$, who reads 2.2. Group D normalises all layers spectrally, with activations of
+# slope at most one, and reads 1.9. "D's generator is the best, and A's is nearly three times as far from the data as C's", says the summary. In at most
+# twelve sentences: say what each of the four numbers tells about the true distance $W_1$ of that group's generator, with a value or a bound where there is
+# one; say for which pairs of generators it is settled who is nearer; and say how to arrange a fair comparison. For B and C assume that the generator's law is
+# the data's law moved by a vector, as in the theorem about penalised critics; of A and D nothing of the kind is known.
+#
+# *Explain · about 25 minutes · 6 points*
+# :::
+
 # %% [markdown]
 # ## What to read next
 #

@@ -74,6 +74,33 @@ def check_critics_penalty():
 self_check("critics-penalty", check_critics_penalty)
 
 
+# %% ex={"id": "critics-penalty", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real, fake = torch.randn(30, 3, generator=g) + 1, torch.randn(30, 3, generator=g)
+    u = torch.rand(30, generator=g)
+    a, b = torch.randn(3, 8, generator=g), torch.randn(8, 1, generator=g)
+
+    def critic(x):
+        return torch.tanh(x @ a) @ b + 0.5 * x[:, :1]
+
+    return [float(critic_loss(critic, real.clone(), fake.clone(), u.clone(), lam)) for lam in (0.0, 0.7, 6.0)]
+
+
+# %% ex={"id": "critics-penalty", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real, fake = torch.randn(30, 2, generator=g) + 1, torch.randn(30, 2, generator=g)
+    u = torch.rand(30, generator=g)
+    a = torch.randn(2, 6, generator=g).requires_grad_()
+    b = torch.randn(6, 1, generator=g).requires_grad_()
+
+    def critic(x):
+        return torch.tanh(x @ a) @ b
+
+    return list(torch.autograd.grad(critic_loss(critic, real, fake, u, 4.0), (a, b)))
+
+
 # %% ex={"id": "critics-penalty", "role": "wrong", "why": "the penalty with the sign of the notes"}
 def critic_loss(critic, real, fake, u, lam):
     mixed = (u[:, None] * real + (1 - u[:, None]) * fake).detach().requires_grad_()
@@ -183,6 +210,45 @@ def check_critics_power():
 self_check("critics-power", check_critics_power)
 
 
+# %% ex={"id": "critics-power", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for m, n in ((5, 5), (3, 7), (8, 4)):  # singular values near one, the second well below the first
+        left = torch.linalg.qr(torch.randn(m, m, generator=g)).Q
+        right = torch.linalg.qr(torch.randn(n, n, generator=g)).Q
+        k = min(m, n)
+        values = 0.75 * torch.rand(k, generator=g)
+        values[0] = 0.9 + 0.2 * torch.rand((), generator=g)
+        w = left[:, :k] @ torch.diag(values) @ right[:, :k].T
+        out.append(float(map_norm(lambda x, w=w: w @ x, torch.randn(n, generator=g))))
+    return out
+
+
+# %% ex={"id": "critics-power", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    a, b = (torch.linalg.qr(torch.randn(k, k, generator=g)).Q for k in (3, 4))
+    a, b = a * torch.tensor([1.0, 0.6, 0.3]), b * torch.tensor([0.7, 0.2, 1.0, 0.4])
+    mix = 0.5 + 0.5 * torch.rand(2, generator=g)
+
+    def linear(x):  # (2, 3, 4) -> (2, 6)
+        return (a @ (mix[0] * x[0] - mix[1] * x[1]) @ b).reshape(2, 6)
+
+    return float(map_norm(linear, torch.randn(2, 3, 4, generator=g)))
+
+
+# %% ex={"id": "critics-power", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for scale in (30.0, 1000.0):
+        q = torch.linalg.qr(torch.randn(4, 4, generator=g)).Q
+        w = scale * (1 + torch.rand((), generator=g)) * q * torch.tensor([1.0, 0.7, 0.5, 0.1])
+        out.append(float(map_norm(lambda x, w=w: w @ x, torch.randn(4, generator=g))))
+    return out
+
+
 # %% ex={"id": "critics-power", "role": "wrong", "why": "one application to the start"}
 def map_norm(linear, x, rounds=300):
     return (linear(x).norm() / x.norm()).item()
@@ -265,6 +331,33 @@ def check_critics_packing():
 
 
 self_check("critics-packing", check_critics_packing)
+
+
+# %% ex={"id": "critics-packing", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for K, m in ((3, 1), (2, 5), (3, 4), (4, 6)):
+        p, q = (torch.softmax(torch.randn(K, generator=g), 0) for _ in range(2))
+        out.append(float(packed_variation(p, q, m)))
+    return out
+
+
+# %% ex={"id": "critics-packing", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    level = torch.randn(3, generator=g)
+    p, q = torch.softmax(level, 0), torch.softmax(level + 0.3 * torch.randn(3, generator=g), 0)
+    return float(packed_variation(p, q, 60))
+
+
+# %% ex={"id": "critics-packing", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    share = 0.45 + 0.1 * torch.rand((), generator=g)
+    other = share + 0.01 + 0.02 * torch.rand((), generator=g)
+    p, q = torch.stack([share, 1 - share]), torch.stack([other, 1 - other])
+    return float(packed_variation(p, q, 1060))
 
 
 # %% ex={"id": "critics-packing", "role": "wrong", "why": "m times the single-draw variation"}
@@ -357,6 +450,44 @@ def check_critics_r1():
 self_check("critics-r1", check_critics_r1)
 
 
+# %% ex={"id": "critics-r1", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real, fake = torch.randn(30, 3, generator=g) + 1, torch.randn(30, 3, generator=g)
+    a, b = torch.randn(3, 8, generator=g), torch.randn(8, 1, generator=g)
+
+    def logits(x):
+        return torch.tanh(x @ a) @ b + 0.5 * x[:, :1]
+
+    return [float(leashed_loss(logits, real.clone(), fake.clone(), gamma)) for gamma in (0.0, 0.5, 3.0)]
+
+
+# %% ex={"id": "critics-r1", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real, fake = torch.randn(30, 2, generator=g) + 1, torch.randn(30, 2, generator=g)
+    a = torch.randn(2, 6, generator=g).requires_grad_()
+    b = torch.randn(6, 1, generator=g).requires_grad_()
+
+    def logits(x):
+        return torch.tanh(x @ a) @ b
+
+    return list(torch.autograd.grad(leashed_loss(logits, real, fake, 2.0), (a, b)))
+
+
+# %% ex={"id": "critics-r1", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real, fake = 0.8 + 0.4 * torch.rand(2, 6, 2, generator=g)
+    scale = torch.tensor(1000.0, requires_grad=True)
+    out = []
+    for side in (-1, 1):  # all points on the wrong side, then half of them
+        flip = torch.where(torch.arange(6) < 3, -1, side)[:, None]
+        loss = leashed_loss(lambda x: scale * x[:, :1], flip * real, -flip * fake, 0.0)
+        out += [float(loss), *torch.autograd.grad(loss, scale)]
+    return out
+
+
 # %% ex={"id": "critics-r1", "role": "wrong", "why": "the penalty on generated points"}
 def leashed_loss(logits, real, fake, gamma):
     softplus = torch.nn.functional.softplus
@@ -411,3 +542,28 @@ def leashed_loss(logits, real, fake, gamma):
     (slope,) = torch.autograd.grad(logits(at).sum(), at, create_graph=True)
     value = torch.log(torch.sigmoid(logits(real))).mean() + torch.log(1 - torch.sigmoid(logits(fake))).mean()
     return -value + 0.5 * gamma * (slope**2).sum(1).mean()
+
+# %% [markdown] ex={"id": "critics-explain-logs", "role": "statement", "kind": "explain", "points": 6, "minutes": 25, "difficulty": 3, "topic": "adversarial"}
+# #### Four logs, one word
+#
+# Four groups train generators of the same data. Each log has a column called "Wasserstein distance": the value $\mathbb E_p[D]-\mathbb E_q[D]$ of a critic
+# that was trained to the end, taken on many fresh samples. Group A clips all weights of its three layers to $[-0.1,0.1]$ and reads 6.0. Groups B and C use a
+# gradient penalty, B with $\lambda=1$, who reads 3.0, and C with $\lambda=10$, who reads 2.2. Group D normalises all layers spectrally, with activations of
+# slope at most one, and reads 1.9. "D's generator is the best, and A's is nearly three times as far from the data as C's", says the summary. In at most
+# twelve sentences: say what each of the four numbers tells about the true distance $W_1$ of that group's generator, with a value or a bound where there is
+# one; say for which pairs of generators it is settled who is nearer; and say how to arrange a fair comparison. For B and C assume that the generator's law is
+# the data's law moved by a vector, as in the theorem about penalised critics; of A and D nothing of the kind is known.
+
+# %% [markdown] ex={"id": "critics-explain-logs", "role": "solution"}
+# A: nothing in absolute terms. The clip bounds the slope by a number that nobody knows; without biases, twice the clip allows eight times the value. B and C:
+# a penalised critic reads $W(1+W/2\lambda)$, which is more than $W$. For B, $W+W^2/2=3$ gives $W=\sqrt7-1\approx1.65$; for C, $W+W^2/20=2.2$ gives $W=2.0$. So
+# B's generator is *nearer* than C's, although it reads more. D: a product of maps of slope at most one has slope at most one, so the critic is a feasible point
+# of the dual and its reading a lower bound, $W\ge1.9$. Hence D's generator, with the smallest number of all, is certainly farther than B's; between D and C
+# nothing is settled, and nothing about A. Fair: train the same critic with the same leash (one $\lambda$, one architecture, equally long) against each of the
+# four generators and compare on fresh samples; better, estimate $W_1$ from samples directly where the dimension allows it.
+
+# %% [markdown] ex={"id": "critics-explain-logs", "role": "rubric"}
+# - 2: says that B's and C's readings are too large by the factor 1 + W/2λ and solves for W, about 1.65 and 2.0 (1); concludes that B's generator is nearer than C's, against the order of the readings (1)
+# - 2: says that D's reading is a lower bound, W ≥ 1.9, since a normalised critic has slope at most one (1); concludes that D's generator is farther than B's, and that D against C stays open (1)
+# - 1: says that A's reading is in units which the clip and the network decide (such as c³ for three layers), so that it can't be compared with any of the others
+# - 1: proposes a fair comparison: the same critic, leash and training against every generator, or a reading divided by the critic's largest slope and used as a bound only, or a direct estimate of the distance from samples
