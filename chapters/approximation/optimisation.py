@@ -757,7 +757,6 @@ def check_optimisation_nesterov():
 
 _ = self_check("optimisation-nesterov", check_optimisation_nesterov)
 
-
 # %% [markdown] ex={"id": "optimisation-adamw", "role": "statement"}
 # :::{exercise} Decay that does not adapt
 # :label: ex-optimisation-adamw
@@ -769,6 +768,11 @@ _ = self_check("optimisation-nesterov", check_optimisation_nesterov)
 #
 # *Implement · about 20 minutes · 4 points*
 # :::
+
+# %% ex={"id": "optimisation-adamw", "role": "numbers"}
+BETA1 = 0.9
+BETA2 = 0.999
+
 
 # %% ex={"id": "optimisation-adamw", "role": "stub"}
 def adamw(theta, gradients, eta, decay):
@@ -783,7 +787,7 @@ def check_optimisation_adamw():
     start = torch.tensor([1.0, -2.0, 3.0])
     for decay in (0.0, 0.3):
         theirs = start.clone().requires_grad_()
-        reference = torch.optim.AdamW([theirs], lr=0.02, weight_decay=decay)
+        reference = torch.optim.AdamW([theirs], lr=0.02, betas=(BETA1, BETA2), weight_decay=decay)
         for row in gradients:
             theirs.grad = row.clone()
             reference.step()
@@ -872,6 +876,20 @@ def check_optimisation_curvature():
 
 
 _ = self_check("optimisation-curvature", check_optimisation_curvature)
+
+# %% [markdown] ex={"id": "optimisation-explain-plateau", "role": "statement"}
+# :::{exercise} Stuck, or only shaking?
+# :label: ex-optimisation-explain-plateau
+#
+# A convex loss with a known optimum is minimised by plain stochastic gradient descent, with the rate 0.01 and batches of 32. The loss falls fast and then
+# stays 0.004 nats above the optimum on average, for as long as one cares to wait. The same run with the rate 0.005 stays at 0.002. Four people propose one change
+# each to the first run. (a) "It is caught in a local minimum: add momentum 0.9 at the same rate, and it will roll out." (b) "Batches of 128." (c) "Adam at a constant
+# rate: it adapts its rates, so it will converge." (d) "From now on, let the rate fall like $1/t$." In at most twelve sentences: say what holds the loss up and
+# how the text above rules out (a)'s diagnosis; predict for each proposal what the loss will do, with a number for (a) and (b); and say what (b) and a rate
+# ten times smaller would cost. You may take the loss for a parabola near its optimum, and all rates for small.
+#
+# *Explain · about 20 minutes · 6 points*
+# :::
 
 # %% [markdown]
 # ## What to read next

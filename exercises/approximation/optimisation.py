@@ -77,6 +77,27 @@ def check_optimisation_nesterov():
 self_check("optimisation-nesterov", check_optimisation_nesterov)
 
 
+# %% ex={"id": "optimisation-nesterov", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    turn = torch.linalg.qr(torch.randn(3, 3, generator=g)).Q
+    H = turn @ torch.diag(torch.tensor([0.5, 3.0, 9.0]) * (1 + torch.rand(3, generator=g))) @ turn.T
+    start = 3 + torch.rand(3, generator=g)
+    return nesterov(lambda x: H @ x, start, 0.04, float(0.6 + 0.3 * torch.rand((), generator=g)), 30)
+
+
+# %% ex={"id": "optimisation-nesterov", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    c = 1 + torch.rand(2, generator=g)
+
+    def grad(x):  # not linear, and not the gradient of a quadratic
+        return c * x**3 + torch.sin(3 * x).flip(0)
+
+    start = 1 + torch.rand(2, generator=g)
+    return [nesterov(grad, start.clone(), 0.03, 0.8, steps) for steps in (0, 1, 12)]
+
+
 # %% ex={"id": "optimisation-nesterov", "role": "wrong", "why": "the heavy ball: gradient where the ball is"}
 def nesterov(grad, theta, eta, gamma, steps):
     v, path = torch.zeros_like(theta), [theta]
@@ -134,7 +155,12 @@ def nesterov(grad, theta, eta, gamma, steps):
 # Adding $\tfrac\lambda2\lVert\theta\rVert^2$ to the loss sends $\lambda\theta$ through Adam's division, so that parameters with large gradients are decayed
 # least. AdamW {cite:p}`loshchilov2019` decays them all alike: it first replaces $\theta$ by
 # $(1-\eta\lambda)\theta$ and then takes Adam's step {eq}`eq-optimisation-adam` with the gradient of the *loss alone*, evaluated before the decay. Return the
-# point after all given gradients, which are fixed in advance, with $\beta_1=0.9$, $\beta_2=0.999$, $\epsilon=10^{-8}$.
+# point after all given gradients, which are fixed in advance, with $\beta_1={{BETA1}}$, $\beta_2={{BETA2}}$, $\epsilon=10^{-8}$.
+
+# %% ex={"id": "optimisation-adamw", "role": "numbers", "choices": {"BETA1": [0.9, 0.8, 0.5], "BETA2": [0.999, 0.99, 0.95]}}
+BETA1 = 0.9
+BETA2 = 0.999
+
 
 # %% ex={"id": "optimisation-adamw", "role": "solution"}
 def adamw(theta, gradients, eta, decay):
@@ -142,10 +168,10 @@ def adamw(theta, gradients, eta, decay):
     ### BEGIN SOLUTION
     m, s = torch.zeros_like(theta), torch.zeros_like(theta)
     for t, g in enumerate(gradients, start=1):
-        m = 0.9 * m + 0.1 * g
-        s = 0.999 * s + 0.001 * g**2
+        m = BETA1 * m + (1 - BETA1) * g
+        s = BETA2 * s + (1 - BETA2) * g**2
         theta = (1 - eta * decay) * theta
-        theta = theta - eta * (m / (1 - 0.9**t)) / ((s / (1 - 0.999**t)).sqrt() + 1e-8)
+        theta = theta - eta * (m / (1 - BETA1**t)) / ((s / (1 - BETA2**t)).sqrt() + 1e-8)
     return theta
     ### END SOLUTION
 
@@ -157,7 +183,7 @@ def check_optimisation_adamw():
     start = torch.tensor([1.0, -2.0, 3.0])
     for decay in (0.0, 0.3):
         theirs = start.clone().requires_grad_()
-        reference = torch.optim.AdamW([theirs], lr=0.02, weight_decay=decay)
+        reference = torch.optim.AdamW([theirs], lr=0.02, betas=(BETA1, BETA2), weight_decay=decay)
         for row in gradients:
             theirs.grad = row.clone()
             reference.step()
@@ -173,14 +199,30 @@ def check_optimisation_adamw():
 self_check("optimisation-adamw", check_optimisation_adamw)
 
 
+# %% ex={"id": "optimisation-adamw", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    size = torch.tensor([1e-7, 1e-3, 1.0, 50.0])  # the first no larger than ten times epsilon
+    gradients = (torch.randn(20, 4, generator=g) + 0.5) * size
+    return adamw(3 * torch.randn(4, generator=g), gradients, 0.05, 0.0)
+
+
+# %% ex={"id": "optimisation-adamw", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    gradients = (torch.randn(20, 3, generator=g) + 0.5) * torch.tensor([1e-3, 1.0, 50.0])
+    start = 3 + torch.rand(3, generator=g)
+    return [adamw(start.clone(), gradients.clone(), 0.05, decay) for decay in (0.2, 1.5)]
+
+
 # %% ex={"id": "optimisation-adamw", "role": "wrong", "why": "decay through the gradient: Adam with an L2 penalty"}
 def adamw(theta, gradients, eta, decay):
     m, s = torch.zeros_like(theta), torch.zeros_like(theta)
     for t, g in enumerate(gradients, start=1):
         g = g + decay * theta
-        m = 0.9 * m + 0.1 * g
-        s = 0.999 * s + 0.001 * g**2
-        theta = theta - eta * (m / (1 - 0.9**t)) / ((s / (1 - 0.999**t)).sqrt() + 1e-8)
+        m = BETA1 * m + (1 - BETA1) * g
+        s = BETA2 * s + (1 - BETA2) * g**2
+        theta = theta - eta * (m / (1 - BETA1**t)) / ((s / (1 - BETA2**t)).sqrt() + 1e-8)
     return theta
 
 
@@ -188,9 +230,9 @@ def adamw(theta, gradients, eta, decay):
 def adamw(theta, gradients, eta, decay):
     m, s = torch.zeros_like(theta), torch.zeros_like(theta)
     for t, g in enumerate(gradients, start=1):
-        m = 0.9 * m + 0.1 * g
-        s = 0.999 * s + 0.001 * g**2
-        theta = (1 - decay) * theta - eta * (m / (1 - 0.9**t)) / ((s / (1 - 0.999**t)).sqrt() + 1e-8)
+        m = BETA1 * m + (1 - BETA1) * g
+        s = BETA2 * s + (1 - BETA2) * g**2
+        theta = (1 - decay) * theta - eta * (m / (1 - BETA1**t)) / ((s / (1 - BETA2**t)).sqrt() + 1e-8)
     return theta
 
 
@@ -198,9 +240,9 @@ def adamw(theta, gradients, eta, decay):
 def adamw(theta, gradients, eta, decay):
     m, s = torch.zeros_like(theta), torch.zeros_like(theta)
     for t, g in enumerate(gradients, start=1):
-        m = 0.9 * m + 0.1 * g
-        s = 0.999 * s + 0.001 * g**2
-        theta = theta - eta * (m / (1 - 0.9**t)) / ((s / (1 - 0.999**t)).sqrt() + 1e-8)
+        m = BETA1 * m + (1 - BETA1) * g
+        s = BETA2 * s + (1 - BETA2) * g**2
+        theta = theta - eta * (m / (1 - BETA1**t)) / ((s / (1 - BETA2**t)).sqrt() + 1e-8)
         theta = (1 - eta * decay) * theta
     return theta
 
@@ -209,10 +251,10 @@ def adamw(theta, gradients, eta, decay):
 def adamw(theta, gradients, eta, decay):
     m, s = torch.zeros_like(theta), torch.zeros_like(theta)
     for t, g in enumerate(gradients, start=1):
-        m = 0.9 * m + 0.1 * g
-        s = 0.999 * s + 0.001 * g**2
+        m = BETA1 * m + (1 - BETA1) * g
+        s = BETA2 * s + (1 - BETA2) * g**2
         theta = (1 - eta * decay) * theta
-        theta = theta - eta * (m / (1 - 0.9**t)) / (s / (1 - 0.999**t) + 1e-8).sqrt()
+        theta = theta - eta * (m / (1 - BETA1**t)) / (s / (1 - BETA2**t) + 1e-8).sqrt()
     return theta
 
 
@@ -220,10 +262,10 @@ def adamw(theta, gradients, eta, decay):
 def adamw(theta, gradients, eta, decay):
     m, s = torch.zeros_like(theta), torch.zeros_like(theta)
     for t, g in enumerate(gradients, start=2):
-        m = 0.9 * m + 0.1 * g
-        s = 0.999 * s + 0.001 * g**2
+        m = BETA1 * m + (1 - BETA1) * g
+        s = BETA2 * s + (1 - BETA2) * g**2
         theta = (1 - eta * decay) * theta
-        theta = theta - eta * (m / (1 - 0.9**t)) / ((s / (1 - 0.999**t)).sqrt() + 1e-8)
+        theta = theta - eta * (m / (1 - BETA1**t)) / ((s / (1 - BETA2**t)).sqrt() + 1e-8)
     return theta
 
 
@@ -231,9 +273,9 @@ def adamw(theta, gradients, eta, decay):
 def adamw(theta, gradients, eta, decay):
     m, s = torch.zeros_like(theta), torch.zeros_like(theta)
     for t, g in enumerate(gradients, start=1):
-        m = 0.9 * m + 0.1 * g
-        s = 0.999 * s + 0.001 * g**2
-        theta = (1 - eta * decay) * theta - eta * (m / (1 - 0.9**t)) / (s / (1 - 0.999**t) + 1e-8)
+        m = BETA1 * m + (1 - BETA1) * g
+        s = BETA2 * s + (1 - BETA2) * g**2
+        theta = (1 - eta * decay) * theta - eta * (m / (1 - BETA1**t)) / (s / (1 - BETA2**t) + 1e-8)
     return theta
 
 
@@ -275,6 +317,25 @@ def check_optimisation_lyapunov():
 
 
 self_check("optimisation-lyapunov", check_optimisation_lyapunov)
+
+
+# %% ex={"id": "optimisation-lyapunov", "role": "probe", "points": 4}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for low, high in ((0.05, 0.15), (0.3, 0.6), (0.7, 1.3)):  # ηa over 1 + γ, stable below 2
+        a, sigma = (1 + torch.rand(2, generator=g)).tolist()
+        gamma = float(0.3 + 0.5 * torch.rand((), generator=g))
+        eta = (1 + gamma) * float(low + (high - low) * torch.rand((), generator=g)) / a
+        out.append(float(momentum_variance(a, sigma, eta, gamma)))
+    return out
+
+
+# %% ex={"id": "optimisation-lyapunov", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    a, sigma = (1 + torch.rand(2, generator=g)).tolist()
+    return [float(momentum_variance(a, sigma, speed / a, 0.0)) for speed in (0.1, 1.0, 1.6)]
 
 
 # %% ex={"id": "optimisation-lyapunov", "role": "wrong", "why": "plain descent with the rate eta/(1-gamma)"}
@@ -360,6 +421,35 @@ def check_optimisation_curvature():
 self_check("optimisation-curvature", check_optimisation_curvature)
 
 
+# %% ex={"id": "optimisation-curvature", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for d in (4, 9):
+        V = torch.linalg.qr(torch.randn(d, d, generator=g)).Q
+        s = 2 * torch.rand(d, generator=g) - 1
+        curvatures = 0.1 + 0.6 * torch.rand(d, generator=g)
+        curvatures[0] = 1 + torch.rand((), generator=g)  # here, and not elsewhere
+        weights = curvatures * torch.cosh(s) ** 2
+
+        def loss(theta, V=V, weights=weights):
+            return (weights * torch.log(torch.cosh(theta @ V))).sum()
+
+        out.append(float(largest_rate(loss, V @ s)))
+    return out
+
+
+# %% ex={"id": "optimisation-curvature", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    steep = seed % 3
+    half = 0.2 + 0.5 * torch.rand(3, generator=g)
+    half[steep] = 2 + 5 * torch.rand((), generator=g)
+    theta = 1 + torch.rand(3, generator=g)
+    theta[steep] = 0.0  # the gradient here has nothing of the steep direction
+    return float(largest_rate(lambda w: (half * w**2).sum(), theta))
+
+
 # %% ex={"id": "optimisation-curvature", "role": "wrong", "why": "one over M: the fastest on one direction, not the limit"}
 def largest_rate(loss, theta, iterations=200):
     return 1 / torch.linalg.eigvalsh(torch.autograd.functional.hessian(loss, theta))[-1].item()
@@ -401,3 +491,28 @@ def largest_rate(loss, theta, iterations=200):
 # %% ex={"id": "optimisation-curvature", "role": "wrong", "why": "the norm of the whole Hessian"}
 def largest_rate(loss, theta, iterations=200):
     return 2 / torch.autograd.functional.hessian(loss, theta).norm().item()
+
+# %% [markdown] ex={"id": "optimisation-explain-plateau", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 2, "topic": "optimisation"}
+# #### Stuck, or only shaking?
+#
+# A convex loss with a known optimum is minimised by plain stochastic gradient descent, with the rate 0.01 and batches of 32. The loss falls fast and then
+# stays 0.004 nats above the optimum on average, for as long as one cares to wait. The same run with the rate 0.005 stays at 0.002. Four people propose one change
+# each to the first run. (a) "It is caught in a local minimum: add momentum 0.9 at the same rate, and it will roll out." (b) "Batches of 128." (c) "Adam at a constant
+# rate: it adapts its rates, so it will converge." (d) "From now on, let the rate fall like $1/t$." In at most twelve sentences: say what holds the loss up and
+# how the text above rules out (a)'s diagnosis; predict for each proposal what the loss will do, with a number for (a) and (b); and say what (b) and a rate
+# ten times smaller would cost. You may take the loss for a parabola near its optimum, and all rates for small.
+
+# %% [markdown] ex={"id": "optimisation-explain-plateau", "role": "solution"}
+# The noise of the batch gradients holds it up. On a parabola it leaves the variance $\eta\sigma^2/2a$, hence the excess loss $\tfrac a2V=\eta\sigma^2/4$ per
+# direction: proportional to $\eta/B$, which fits the two runs. A convex loss has no other local minima, and the height of one would not halve with the rate.
+# (a) Momentum adds up about $1/(1-\gamma)=10$ steps, so it acts like the rate 0.1: it ends ten times *higher*, at about 0.04. (b) Four times the batch, a quarter of the noise:
+# 0.001. (c) Adam divides by the root mean square of the gradient, so its steps keep the size of the rate however near the optimum is; at a constant rate it
+# shakes as well, on a level of its own. (d) The noise is averaged away and the loss goes to the optimum. Costs: (b) four times the
+# gradients per step; a rate ten times smaller needs about ten times as many steps to come down.
+
+# %% [markdown] ex={"id": "optimisation-explain-plateau", "role": "rubric"}
+# - 2: names the noise of batch gradients at a constant rate as the cause, with a level in proportion to η/B or ησ² (1); rules out a local minimum because the loss is convex, or because the level halves with the rate (1)
+# - 1: (a) predicts about ten times more, 0.04, since momentum 0.9 acts like the rate η/(1 - γ)
+# - 1: (b) predicts a quarter, 0.001, since the variance of a batch's gradient is divided by its size
+# - 1: (c) says that Adam at a constant rate need not settle, because its steps do not shrink with the gradient, and (d) that a falling rate lets the loss approach the optimum
+# - 1: names the costs: four times the gradients per step for (b), and about ten times as many steps for the small rate
