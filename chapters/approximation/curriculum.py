@@ -1172,20 +1172,23 @@ def check_curriculum_weights():
 
 _ = self_check("curriculum-weights", check_curriculum_weights)
 
-
 # %% [markdown] ex={"id": "curriculum-strata", "role": "statement"}
 # :::{exercise} Stratified noise levels
 # :label: ex-curriculum-strata
 #
-# For each of $R$ batches draw $n$ times in $[0,1)$: in batch $r$ the $i$-th time is uniform in $[\frac in,\frac{i+1}n)$, $i=0,\dots,n-1$, and all are
-# independent. Use the generator that is handed over and nothing else.
+# A model counts its time from $0$ to $T=10$. For each of $R$ batches draw $n$ times in $[0,T)$: in batch $r$ the $i$-th time is uniform in
+# $[\frac in\,T,\frac{i+1}n\,T)$, $i=0,\dots,n-1$, and all are independent. Use the generator that is handed over and nothing else.
 #
 # *Implement · about 15 minutes · 4 points*
 # :::
 
+# %% ex={"id": "curriculum-strata", "role": "numbers"}
+LENGTH = 10
+
+
 # %% ex={"id": "curriculum-strata", "role": "stub"}
 def stratified_times(R, n, generator):
-    """Times (R, n), one independent draw in each of the n cells."""
+    """Times (R, n) in [0, LENGTH), one independent draw in each of the n cells."""
     raise NotImplementedError("your code here")
 
 
@@ -1195,10 +1198,10 @@ def check_curriculum_strata():
         R = 20_000
         t = stratified_times(R, n, torch.Generator().manual_seed(3))
         assert t.shape == (R, n), f"expected shape {(R, n)}, got {tuple(t.shape)}"
-        assert bool(((t >= 0) & (t < 1)).all()), "times must lie in [0, 1)"
-        cell = (t * n).floor()
+        assert bool(((t >= 0) & (t < LENGTH)).all()), f"times must lie in [0, {LENGTH})"
+        cell = (t / LENGTH * n).floor()
         assert torch.equal(cell, torch.arange(float(n)).expand(R, n)), "time i must lie in cell i, in every batch"
-        inside = t * n - cell
+        inside = t / LENGTH * n - cell
         assert abs(inside.mean(0) - 0.5).max() < 0.012, "inside a cell the mean must be the middle"
         assert abs(inside.var(0) - 1 / 12).max() < 0.004, "inside a cell times must be uniform, not fixed"
         if n > 1:
@@ -1262,7 +1265,7 @@ _ = self_check("curriculum-match", check_curriculum_match)
 # :label: ex-curriculum-pace
 #
 # Noise levels $u\in[0,1]$ are drawn uniformly from the window $[1-k,1]$. During the first fraction $b$ of the run, $0<b\le1$, $k$ grows linearly from $a$ to
-# $1$, $0<a<1$; afterwards $k=1$. Find the density of all levels shown in the whole run,
+# $1$, $0<a<1$; afterwards $k=1$. Find, in closed form, the density of all levels shown in the whole run,
 # $\bar q(u)=\int_0^1 q_\tau(u)\,\mathrm d\tau$ with $\tau$ the fraction of the run that has passed. Then look: how often was the hardest level, $u=0$, shown,
 # compared with uniform sampling? For which runs could one divide by $\bar q$ to undo the curriculum, and is an average over the run what a learner with a
 # finite memory feels?
@@ -1298,6 +1301,19 @@ def check_curriculum_pace():
 
 
 _ = self_check("curriculum-pace", check_curriculum_pace)
+
+# %% [markdown] ex={"id": "curriculum-explain-loss", "role": "statement"}
+# :::{exercise} Thirty per cent lower
+# :label: ex-curriculum-explain-loss
+#
+# A team trains a diffusion model to predict noise, and lets the noise levels grow from easy to hard: early on only the strongest noise is drawn, later a wider
+# window, and in the last five per cent of the run all levels uniformly. They report two things. "Half-way through, our training loss is thirty per cent below that
+# of uniform sampling, so the curriculum learns faster. And since the run ends with uniform sampling, the target is the same and nothing can have been lost." In at
+# most ten sentences: explain why the first number is no evidence, say what the second argument is worth and what it needs, and describe a comparison that
+# could decide.
+#
+# *Explain · about 20 minutes · 6 points*
+# :::
 
 # %% [markdown]
 # ## What to read next

@@ -73,6 +73,19 @@ def check_curriculum_pool():
 self_check("curriculum-pool", check_curriculum_pool)
 
 
+# %% ex={"id": "curriculum-pool", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    return pool(torch.randn(3, 6, 9, generator=g), 3), pool(torch.randn(2, 12, 4, generator=g), 2)
+
+
+# %% ex={"id": "curriculum-pool", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    lams = (6 * torch.rand(4, generator=g) - 3).tolist()
+    return [shifted(lam, s) for lam, s in zip(lams, (1, 2, 3, 5), strict=True)]
+
+
 # %% ex={"id": "curriculum-pool", "role": "wrong", "why": "sums the block instead of averaging it"}
 def pool(x, s):
     n, h, w = x.shape
@@ -184,6 +197,27 @@ def check_curriculum_weights():
 self_check("curriculum-weights", check_curriculum_weights)
 
 
+# %% ex={"id": "curriculum-weights", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    means = []
+    for K, n in ((6, 1), (3, 3)):
+        p, q = (v / v.sum() for v in torch.rand(2, K, generator=g) + 0.05)
+        p[0] = 0.0
+        p, losses = p / p.sum(), 3 * torch.randn(K, generator=g)
+        samples = torch.cartesian_prod(*[torch.arange(K)] * n).reshape(-1, n)  # all that can be drawn
+        means.append(sum(q[i].prod() * weighted_loss(losses[i], i, p.clone(), q.clone()) for i in samples))
+    return means
+
+
+# %% ex={"id": "curriculum-weights", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    p, norms = torch.rand(2, 6, generator=g) + 0.1
+    p[1], norms[4] = 0.0, 0.0
+    return best_sampler(p / p.sum(), 4 * norms)
+
+
 # %% ex={"id": "curriculum-weights", "role": "wrong", "why": "forgets the importance weight"}
 def weighted_loss(losses, drawn, p, q):
     return losses.mean()
@@ -247,14 +281,18 @@ def best_sampler(p, norms):
 # %% [markdown] ex={"id": "curriculum-strata", "role": "statement", "kind": "implement", "points": 4, "minutes": 15, "difficulty": 1, "topic": "curriculum"}
 # #### Stratified noise levels
 #
-# For each of $R$ batches draw $n$ times in $[0,1)$: in batch $r$ the $i$-th time is uniform in $[\frac in,\frac{i+1}n)$, $i=0,\dots,n-1$, and all are
-# independent. Use the generator that is handed over and nothing else.
+# A model counts its time from $0$ to $T={{LENGTH}}$. For each of $R$ batches draw $n$ times in $[0,T)$: in batch $r$ the $i$-th time is uniform in
+# $[\frac in\,T,\frac{i+1}n\,T)$, $i=0,\dots,n-1$, and all are independent. Use the generator that is handed over and nothing else.
+
+# %% ex={"id": "curriculum-strata", "role": "numbers", "choices": {"LENGTH": [2, 5, 10, 20]}}
+LENGTH = 10
+
 
 # %% ex={"id": "curriculum-strata", "role": "solution"}
 def stratified_times(R, n, generator):
-    """Times (R, n), one independent draw in each of the n cells."""
+    """Times (R, n) in [0, LENGTH), one independent draw in each of the n cells."""
     ### BEGIN SOLUTION
-    return (torch.arange(n) + torch.rand(R, n, generator=generator)) / n
+    return LENGTH * (torch.arange(n) + torch.rand(R, n, generator=generator)) / n
     ### END SOLUTION
 
 
@@ -264,10 +302,10 @@ def check_curriculum_strata():
         R = 20_000
         t = stratified_times(R, n, torch.Generator().manual_seed(3))
         assert t.shape == (R, n), f"expected shape {(R, n)}, got {tuple(t.shape)}"
-        assert bool(((t >= 0) & (t < 1)).all()), "times must lie in [0, 1)"
-        cell = (t * n).floor()
+        assert bool(((t >= 0) & (t < LENGTH)).all()), f"times must lie in [0, {LENGTH})"
+        cell = (t / LENGTH * n).floor()
         assert torch.equal(cell, torch.arange(float(n)).expand(R, n)), "time i must lie in cell i, in every batch"
-        inside = t * n - cell
+        inside = t / LENGTH * n - cell
         assert abs(inside.mean(0) - 0.5).max() < 0.012, "inside a cell the mean must be the middle"
         assert abs(inside.var(0) - 1 / 12).max() < 0.004, "inside a cell times must be uniform, not fixed"
         if n > 1:
@@ -280,29 +318,67 @@ def check_curriculum_strata():
 self_check("curriculum-strata", check_curriculum_strata)
 
 
+# %% ex={"id": "curriculum-strata", "role": "probe", "points": 3}
+def probe(seed):
+    return stratified_times(3000, 4, torch.Generator().manual_seed(seed)) / LENGTH
+
+
+# %% ex={"id": "curriculum-strata", "role": "judge"}
+def judge(out, ref):
+    if len(out) != 1 or out[0].shape != (3000, 4) or not np.isfinite(out[0]).all():
+        return False
+    R, n = out[0].shape
+    inside = n * out[0] - np.arange(n)
+    if inside.min() < -1e-6 or inside.max() > 1 + 1e-6:
+        return False  # a time outside its cell
+    z = np.sqrt(12) * (inside - 0.5)  # mean 0 and variance 1, of variance 0.8
+    if np.abs(z.mean(0)).max() > 5.5 / np.sqrt(R) or np.abs((z**2).mean(0) - 1).max() > 5.5 * np.sqrt(0.8 / R):
+        return False
+    low = np.stack([(inside < c).mean(0) - c for c in (0.1, 0.25, 0.5, 0.75, 0.9)])
+    if np.abs(low).max() > 5.5 * 0.5 / np.sqrt(R):
+        return False
+    products = [z[:, i] * z[:, j] for i in range(n) for j in range(i)]  # cells of one batch
+    products += [z[1:, i] * z[:-1, j] for i in range(n) for j in range(n)]  # a batch and the next
+    return max(abs(p.mean()) for p in products) < 5.5 / np.sqrt(R - 1)
+
+
+# %% ex={"id": "curriculum-strata", "role": "probe", "points": 1}
+def probe(seed):
+    return [stratified_times(6, 3, torch.Generator().manual_seed(s)) / LENGTH for s in (seed, seed, seed + 1)]
+
+
+# %% ex={"id": "curriculum-strata", "role": "judge"}
+def judge(out, ref):
+    if len(out) != 3 or any(t.shape != (6, 3) for t in out):
+        return False
+    if not all((np.floor(3 * t) == np.arange(3)).all() for t in out):
+        return False
+    return bool((out[0] == out[1]).all() and (out[0] != out[2]).all())
+
+
 # %% ex={"id": "curriculum-strata", "role": "wrong", "why": "one shift shared by all cells of a batch"}
 def stratified_times(R, n, generator):
-    return (torch.arange(n) + torch.rand(R, 1, generator=generator)) / n
+    return LENGTH * (torch.arange(n) + torch.rand(R, 1, generator=generator)) / n
 
 
 # %% ex={"id": "curriculum-strata", "role": "wrong", "why": "the middles of the cells: not random, hence biased"}
 def stratified_times(R, n, generator):
-    return ((torch.arange(n) + 0.5) / n).expand(R, n)
+    return (LENGTH * (torch.arange(n) + 0.5) / n).expand(R, n)
 
 
 # %% ex={"id": "curriculum-strata", "role": "wrong", "why": "independent times, sorted: not one in each cell"}
 def stratified_times(R, n, generator):
-    return torch.rand(R, n, generator=generator).sort(1).values
+    return LENGTH * torch.rand(R, n, generator=generator).sort(1).values
 
 
 # %% ex={"id": "curriculum-strata", "role": "wrong", "why": "the same times for every batch"}
 def stratified_times(R, n, generator):
-    return ((torch.arange(n) + torch.rand(1, n, generator=generator)) / n).expand(R, n)
+    return (LENGTH * (torch.arange(n) + torch.rand(1, n, generator=generator)) / n).expand(R, n)
 
 
 # %% ex={"id": "curriculum-strata", "role": "wrong", "why": "uses the global random numbers instead of the generator"}
 def stratified_times(R, n, generator):
-    return (torch.arange(n) + torch.rand(R, n)) / n
+    return LENGTH * (torch.arange(n) + torch.rand(R, n)) / n
 
 
 # %% [markdown] ex={"id": "curriculum-match", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "curriculum"}
@@ -355,6 +431,24 @@ def check_curriculum_match():
 self_check("curriculum-match", check_curriculum_match)
 
 
+# %% ex={"id": "curriculum-match", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    views = []
+    for side, r in ((6, 2), (6, 3), (8, 2), (5, 1), (4, 4)):
+        views += discriminator_views(*torch.randn(2, 3, side, side, generator=g), r)
+    return views
+
+
+# %% ex={"id": "curriculum-match", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    real, fake, weights = torch.randn(3, 3, 6, 6, generator=g)
+    fake.requires_grad_()
+    loss = (weights * discriminator_views(real, fake, 2)[1]).sum()
+    return torch.autograd.grad(loss, fake)
+
+
 # %% ex={"id": "curriculum-match", "role": "wrong", "why": "leaves the real images at full resolution, as the printed loss does"}
 def discriminator_views(real, fake, r):
     n, side, _ = fake.shape
@@ -402,7 +496,7 @@ def discriminator_views(real, fake, r):
 # #### What a curriculum has shown by the end
 #
 # Noise levels $u\in[0,1]$ are drawn uniformly from the window $[1-k,1]$. During the first fraction $b$ of the run, $0<b\le1$, $k$ grows linearly from $a$ to
-# $1$, $0<a<1$; afterwards $k=1$. Find the density of all levels shown in the whole run,
+# $1$, $0<a<1$; afterwards $k=1$. Find, in closed form, the density of all levels shown in the whole run,
 # $\bar q(u)=\int_0^1 q_\tau(u)\,\mathrm d\tau$ with $\tau$ the fraction of the run that has passed. Then look: how often was the hardest level, $u=0$, shown,
 # compared with uniform sampling? For which runs could one divide by $\bar q$ to undo the curriculum, and is an average over the run what a learner with a
 # finite memory feels?
@@ -441,6 +535,24 @@ def check_curriculum_pace():
 self_check("curriculum-pace", check_curriculum_pace)
 
 
+# %% ex={"id": "curriculum-pace", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    out = []
+    for _ in range(3):
+        a, b = (0.1 + 0.7 * torch.rand(2, generator=g)).tolist()
+        out.append(average_density(torch.rand(40, generator=g), a, b))
+    return out
+
+
+# %% ex={"id": "curriculum-pace", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    a, b = (0.1 + 0.7 * torch.rand(2, generator=g)).tolist()
+    ends = torch.tensor([0.0, 1 - a / 2, 1.0])
+    return average_density(ends, a, b), average_density(ends, a, 1.0)
+
+
 # %% ex={"id": "curriculum-pace", "role": "wrong", "why": "forgets that a narrow window is dense: 1/k"}
 def average_density(u, a, b):
     entered = (1 - u).clamp(min=a)
@@ -467,3 +579,25 @@ def average_density(u, a, b):
 def average_density(u, a, b):
     entered = (1 - u).clamp(min=a)
     return b * -entered.log() + (1 - b)
+
+# %% [markdown] ex={"id": "curriculum-explain-loss", "role": "statement", "kind": "explain", "points": 6, "minutes": 20, "difficulty": 3, "topic": "curriculum"}
+# #### Thirty per cent lower
+#
+# A team trains a diffusion model to predict noise, and lets the noise levels grow from easy to hard: early on only the strongest noise is drawn, later a wider
+# window, and in the last five per cent of the run all levels uniformly. They report two things. "Half-way through, our training loss is thirty per cent below that
+# of uniform sampling, so the curriculum learns faster. And since the run ends with uniform sampling, the target is the same and nothing can have been lost." In at
+# most ten sentences: explain why the first number is no evidence, say what the second argument is worth and what it needs, and describe a comparison that
+# could decide.
+
+# %% [markdown] ex={"id": "curriculum-explain-loss", "role": "solution"}
+# Half-way the two losses are averages over different levels. Strong noise is easily recognised as noise, so its loss is small for any network: one that had
+# learnt equally much at every level would show a lower number under the curriculum. Before the last phase the target is another one, since levels are drawn
+# with $q_k$ and not re-weighted by $p/q_k$; and for weak noise, which is not drawn at all, no weight could help. The end is trained on the right target. For a
+# strongly convex loss the distance to the optimum then falls at least by a factor $(1-\eta\mu)^k$ in $k$ steps, so the detour is forgotten if the last phase is
+# long enough. A network's loss is not convex: nothing is guaranteed, and five per cent may be short. A fair comparison gives both runs the
+# same compute, several seeds, and scores both *on the same held-out data with uniform levels*, with an interval for the difference.
+
+# %% [markdown] ex={"id": "curriculum-explain-loss", "role": "rubric"}
+# - 2: says that the two training losses average over different noise levels and that strong noise has a small loss for any model, so a lower number needs no better learning
+# - 2: says that the last phase has the right target but that the detour is forgotten only with enough steps, a guarantee that needs (strong) convexity and that a network does not have
+# - 2: describes a fair comparison: one common held-out score with all levels weighted alike, equal compute, and several seeds or an interval
