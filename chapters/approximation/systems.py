@@ -876,7 +876,7 @@ _ = self_check("systems-forgetting", check_systems_forgetting)
 # A stream of unknown length must be rehearsed from a buffer of $m$ examples, and at every moment each example so far must be in the buffer with the same
 # probability. **Reservoir sampling** does it: the first $m$ examples go in; after that the $i$-th example of the
 # stream, counted from 1, replaces a random place of the buffer with probability $m/i$, and is dropped otherwise. Return the buffer, as the list of the kept
-# examples, after reading the stream once; use the given random generator.
+# examples, after reading the stream once. Never hold more examples than the buffer does, apart from the one just read, and use the given random generator.
 #
 # *Implement · about 25 minutes · 5 points*
 # :::
@@ -891,6 +891,19 @@ def reservoir(stream, m, generator):
 def check_systems_reservoir():
     g = torch.Generator().manual_seed(7)
     assert sorted(reservoir(iter(range(3)), 5, g)) == [0, 1, 2], "a stream shorter than the buffer is kept whole"
+
+    class Example:
+        alive = most = 0
+
+        def __init__(self):
+            Example.alive += 1
+            Example.most = max(Example.most, Example.alive)
+
+        def __del__(self):
+            Example.alive -= 1
+
+    reservoir((Example() for _ in range(200)), 5, g)
+    assert Example.most <= 15, f"{Example.most} examples were held at once: a long stream would fill the memory"
     n, m, runs = 12, 4, 10_000
     seen, together = Counter(), Counter()
     for _ in range(runs):
@@ -908,16 +921,19 @@ def check_systems_reservoir():
 
 _ = self_check("systems-reservoir", check_systems_reservoir)
 
-
 # %% [markdown] ex={"id": "systems-prequential", "role": "statement"}
 # :::{exercise} The price of not knowing
 # :label: ex-systems-prequential
 #
-# Code a sequence of symbols from $\{0,\dots,K-1\}$ prequentially with the estimate $p(x_{i+1}=k\mid x_1,\dots,x_i)=\dfrac{n_k+\tfrac12}{i+K/2}$, where $n_k$
-# counts symbol $k$ among the first $i$. Return the whole length in bits.
+# Code a sequence of symbols from $\{0,\dots,K-1\}$ prequentially with the estimate $p(x_{i+1}=k\mid x_1,\dots,x_i)=\dfrac{n_k+0.5}{i+0.5\,K}$, where
+# $n_k$ counts symbol $k$ among the first $i$. Return the whole length in bits.
 #
 # *Implement · about 20 minutes · 4 points*
 # :::
+
+# %% ex={"id": "systems-prequential", "role": "numbers"}
+ADDED = 0.5
+
 
 # %% ex={"id": "systems-prequential", "role": "stub"}
 def code_length(symbols, kinds):
@@ -934,12 +950,27 @@ def check_systems_prequential():
     same = float(code_length(a, 3)), float(code_length(b, 3))
     assert math.isclose(*same, rel_tol=1e-9), "only the counts matter, not their order: two orders of the same symbols differ"
     # in closed form by gamma functions
-    closed = math.lgamma(6 + 1.5) - math.lgamma(1.5) - sum(math.lgamma(n + 0.5) - math.lgamma(0.5) for n in (3, 2, 1))
-    assert math.isclose(same[0], closed / math.log(2), rel_tol=1e-9), "the closed form by gamma functions disagrees: is it in bits, with 1/2 for every symbol?"
+    closed = math.lgamma(6 + 3 * ADDED) - math.lgamma(3 * ADDED)
+    closed -= sum(math.lgamma(n + ADDED) - math.lgamma(ADDED) for n in (3, 2, 1))
+    assert math.isclose(same[0], closed / math.log(2), rel_tol=1e-9), (
+        f"the closed form by gamma functions disagrees: is it in bits, with {ADDED} for every symbol?"
+    )
     assert float(code_length(torch.zeros(0, dtype=torch.long), 4)) == 0, "nothing to say takes no bits"
 
 
 _ = self_check("systems-prequential", check_systems_prequential)
+
+# %% [markdown] ex={"id": "systems-explain-collapse", "role": "statement"}
+# :::{exercise} Unbiased, and gone
+# :label: ex-systems-explain-collapse
+#
+# A service refits its model every night to $n=101$ draws from last night's model; no real data are kept. The model is a Gaussian. A colleague has read that
+# maximum likelihood shrinks the variance by $1-\frac1n$ in each round, and proposes to divide by $n-1$ instead of $n$. "Then $\mathbb E[\sigma_g^2]=\sigma_0^2$
+# for every $g$. Nothing is lost, and the nightly test confirms it: each model fits fresh draws from its predecessor well." In at most ten sentences:
+# explain what becomes of the service's model over several hundred nights although the equation is right, why the nightly test cannot see it, and what would help.
+#
+# *Explain · about 25 minutes · 6 points*
+# :::
 
 # %% [markdown]
 # ## What to read next

@@ -72,6 +72,34 @@ def check_systems_stacking():
 self_check("systems-stacking", check_systems_stacking)
 
 
+# %% ex={"id": "systems-stacking", "role": "probe", "points": 2, "tol": 0.0001}
+def probe(seed):  # the tolerance: EM comes near the best weights and does not reach them
+    g = torch.Generator().manual_seed(seed)
+    region, share = torch.arange(300) % 3, torch.rand(3, 3, generator=g) + 0.4
+    owner = torch.multinomial(share[region], 1, generator=g)[:, 0]
+    log_q = 0.5 * torch.randn(300, 3, generator=g)
+    log_q[torch.arange(300), owner] += 1 + 2 * torch.rand(300, generator=g)
+    return stack_by_region(log_q, region, 3)
+
+
+# %% ex={"id": "systems-stacking", "role": "probe", "points": 1, "tol": 0.0001}
+def probe(seed):  # the first and the last region are empty
+    g = torch.Generator().manual_seed(seed)
+    region, owner = 1 + torch.arange(200) % 2, torch.multinomial(torch.rand(2, generator=g) + 0.4, 200, True, generator=g)
+    log_q = 0.5 * torch.randn(200, 2, generator=g)
+    log_q[torch.arange(200), owner] += 1 + 2 * torch.rand(200, generator=g)
+    return stack_by_region(log_q, region, 4)
+
+
+# %% ex={"id": "systems-stacking", "role": "probe", "points": 1, "tol": 0.0001}
+def probe(seed):  # log densities beyond what exp can represent
+    g = torch.Generator().manual_seed(seed)
+    owner = torch.multinomial(torch.rand(3, generator=g) + 0.4, 150, True, generator=g)
+    log_q = 0.5 * torch.randn(150, 3, generator=g) - 1000 - 500 * torch.rand(150, 1, generator=g)
+    log_q[torch.arange(150), owner] += 1 + 2 * torch.rand(150, generator=g)
+    return stack_by_region(log_q, torch.zeros(150, dtype=torch.long), 1)
+
+
 # %% ex={"id": "systems-stacking", "role": "wrong", "why": "one weight vector for all regions"}
 def stack_by_region(log_q, region, regions, steps=500):
     w = torch.full((log_q.shape[1],), 1 / log_q.shape[1])
@@ -166,6 +194,18 @@ def check_systems_forgetting():
 self_check("systems-forgetting", check_systems_forgetting)
 
 
+# %% ex={"id": "systems-forgetting", "role": "probe", "points": 2}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    return [transfer(torch.randn(t, t, generator=g), torch.randn(t, generator=g))[0] for t in (2, 3, 7)]
+
+
+# %% ex={"id": "systems-forgetting", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    return [transfer(torch.randn(t, t, generator=g), torch.randn(t, generator=g))[1] for t in (2, 4, 6)]
+
+
 # %% ex={"id": "systems-forgetting", "role": "wrong", "why": "includes the last task, whose loss is zero"}
 def transfer(scores, untrained):
     return (scores[-1] - scores.diagonal()).mean().item(), (scores.diagonal(1) - untrained[1:]).mean().item()
@@ -193,7 +233,7 @@ def transfer(scores, untrained):
 # A stream of unknown length must be rehearsed from a buffer of $m$ examples, and at every moment each example so far must be in the buffer with the same
 # probability. **Reservoir sampling** does it: the first $m$ examples go in; after that the $i$-th example of the
 # stream, counted from 1, replaces a random place of the buffer with probability $m/i$, and is dropped otherwise. Return the buffer, as the list of the kept
-# examples, after reading the stream once; use the given random generator.
+# examples, after reading the stream once. Never hold more examples than the buffer does, apart from the one just read, and use the given random generator.
 
 # %% ex={"id": "systems-reservoir", "role": "solution"}
 def reservoir(stream, m, generator):
@@ -215,6 +255,19 @@ def reservoir(stream, m, generator):
 def check_systems_reservoir():
     g = torch.Generator().manual_seed(7)
     assert sorted(reservoir(iter(range(3)), 5, g)) == [0, 1, 2], "a stream shorter than the buffer is kept whole"
+
+    class Example:
+        alive = most = 0
+
+        def __init__(self):
+            Example.alive += 1
+            Example.most = max(Example.most, Example.alive)
+
+        def __del__(self):
+            Example.alive -= 1
+
+    reservoir((Example() for _ in range(200)), 5, g)
+    assert Example.most <= 15, f"{Example.most} examples were held at once: a long stream would fill the memory"
     n, m, runs = 12, 4, 10_000
     seen, together = Counter(), Counter()
     for _ in range(runs):
@@ -233,9 +286,71 @@ def check_systems_reservoir():
 self_check("systems-reservoir", check_systems_reservoir)
 
 
+# %% ex={"id": "systems-reservoir", "role": "probe", "points": 3}
+def probe(seed):
+    def keep(runs):
+        g = torch.Generator().manual_seed(seed)
+        return torch.tensor([reservoir(iter(range(7)), 3, g) for _ in range(runs)])
+
+    return keep(6000), keep(20)
+
+
+# %% ex={"id": "systems-reservoir", "role": "judge"}
+def judge(out, ref):
+    if len(out) != 2 or out[0].shape != (6000, 3) or out[1].shape != (20, 3) or (out[0][:20] != out[1]).any():
+        return False  # the same generator gives the same buffers
+    inside = (out[0][:, :, None] == np.arange(7)).sum(1).astype(float)
+    if inside.max() > 1 or (inside.sum(1) != 3).any():
+        return False
+    pairs, lag = inside.T @ inside / 6000, inside[1:].T @ inside[:-1] / 5999
+    one, two = 3 / 7, 3 / 7 * 2 / 6
+    if np.abs(np.diag(pairs) - one).max() > 6 * np.sqrt(one * (1 - one) / 6000):
+        return False
+    if np.abs(pairs[np.triu_indices(7, 1)] - two).max() > 6 * np.sqrt(two * (1 - two) / 6000):
+        return False
+    return np.abs(lag - one**2).max() < 6 * np.sqrt(one**2 * (1 - one**2) / 5999)  # runs are independent
+
+
+# %% ex={"id": "systems-reservoir", "role": "probe", "points": 1}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    kept = []
+    for n, m in ((3, 7), (5, 5), (1, 2)):  # whole numbers that may repeat
+        stream = torch.randint(4, (n,), generator=g).tolist()
+        kept.append(sorted(reservoir(iter(stream), m, g)))
+    return kept
+
+
+# %% ex={"id": "systems-reservoir", "role": "probe", "points": 1}
+def probe(seed):
+    class Example:
+        alive = most = 0
+
+        def __init__(self):
+            Example.alive += 1
+            Example.most = max(Example.most, Example.alive)
+
+        def __del__(self):
+            Example.alive -= 1
+
+    kept = reservoir((Example() for _ in range(500)), 5, torch.Generator().manual_seed(seed))
+    return [len(kept), len({id(one) for one in kept}), sum(isinstance(one, Example) for one in kept), Example.most]
+
+
+# %% ex={"id": "systems-reservoir", "role": "judge"}
+def judge(out, ref):
+    return len(out) == 1 and out[0].shape == (4,) and (out[0][:3] == 5).all() and 5 <= out[0][3] <= 15
+
+
 # %% ex={"id": "systems-reservoir", "role": "wrong", "why": "keeps the last m"}
 def reservoir(stream, m, generator):
     return list(stream)[-m:]
+
+
+# %% ex={"id": "systems-reservoir", "role": "wrong", "why": "stores the whole stream and draws from it at the end"}
+def reservoir(stream, m, generator):
+    everything = list(stream)
+    return [everything[i] for i in torch.randperm(len(everything), generator=generator)[:m].tolist()]
 
 
 # %% ex={"id": "systems-reservoir", "role": "wrong", "why": "replaces with a fixed probability: the past fades"}
@@ -297,8 +412,12 @@ def reservoir(stream, m, generator):
 # %% [markdown] ex={"id": "systems-prequential", "role": "statement", "kind": "implement", "points": 4, "minutes": 20, "difficulty": 2, "topic": "systems"}
 # #### The price of not knowing
 #
-# Code a sequence of symbols from $\{0,\dots,K-1\}$ prequentially with the estimate $p(x_{i+1}=k\mid x_1,\dots,x_i)=\dfrac{n_k+\tfrac12}{i+K/2}$, where $n_k$
-# counts symbol $k$ among the first $i$. Return the whole length in bits.
+# Code a sequence of symbols from $\{0,\dots,K-1\}$ prequentially with the estimate $p(x_{i+1}=k\mid x_1,\dots,x_i)=\dfrac{n_k+{{ADDED}}}{i+{{ADDED}}\,K}$, where
+# $n_k$ counts symbol $k$ among the first $i$. Return the whole length in bits.
+
+# %% ex={"id": "systems-prequential", "role": "numbers", "choices": {"ADDED": [0.25, 0.5, 0.75, 1.5]}}
+ADDED = 0.5
+
 
 # %% ex={"id": "systems-prequential", "role": "solution"}
 def code_length(symbols, kinds):
@@ -307,7 +426,7 @@ def code_length(symbols, kinds):
     counts = torch.zeros(kinds)
     bits = 0.0
     for i, k in enumerate(symbols.tolist()):
-        bits -= math.log2((counts[k] + 0.5) / (i + kinds / 2))
+        bits -= math.log2((counts[k] + ADDED) / (i + ADDED * kinds))
         counts[k] += 1
     return bits
     ### END SOLUTION
@@ -322,12 +441,28 @@ def check_systems_prequential():
     same = float(code_length(a, 3)), float(code_length(b, 3))
     assert math.isclose(*same, rel_tol=1e-9), "only the counts matter, not their order: two orders of the same symbols differ"
     # in closed form by gamma functions
-    closed = math.lgamma(6 + 1.5) - math.lgamma(1.5) - sum(math.lgamma(n + 0.5) - math.lgamma(0.5) for n in (3, 2, 1))
-    assert math.isclose(same[0], closed / math.log(2), rel_tol=1e-9), "the closed form by gamma functions disagrees: is it in bits, with 1/2 for every symbol?"
+    closed = math.lgamma(6 + 3 * ADDED) - math.lgamma(3 * ADDED)
+    closed -= sum(math.lgamma(n + ADDED) - math.lgamma(ADDED) for n in (3, 2, 1))
+    assert math.isclose(same[0], closed / math.log(2), rel_tol=1e-9), (
+        f"the closed form by gamma functions disagrees: is it in bits, with {ADDED} for every symbol?"
+    )
     assert float(code_length(torch.zeros(0, dtype=torch.long), 4)) == 0, "nothing to say takes no bits"
 
 
 self_check("systems-prequential", check_systems_prequential)
+
+
+# %% ex={"id": "systems-prequential", "role": "probe", "points": 3}
+def probe(seed):
+    g = torch.Generator().manual_seed(seed)
+    return [code_length(torch.randint(kinds, (n,), generator=g), kinds) for kinds, n in ((3, 30), (5, 60), (8, 25))]
+
+
+# %% ex={"id": "systems-prequential", "role": "probe", "points": 1}
+def probe(seed):  # nothing to code, and an alphabet larger than the message
+    g = torch.Generator().manual_seed(seed)
+    rare = 20 + torch.randperm(80, generator=g)[:4]
+    return code_length(rare[:0], 100), code_length(rare, 100), code_length(rare[[0, 0, 1, 0, 2]], 100)
 
 
 # %% ex={"id": "systems-prequential", "role": "wrong", "why": "peeks: estimates from the whole sequence"}
@@ -335,7 +470,7 @@ def code_length(symbols, kinds):
     if len(symbols) == 0:
         return 0.0
     counts = torch.bincount(symbols, minlength=kinds)
-    p = (counts + 0.5) / (len(symbols) + kinds / 2)
+    p = (counts + ADDED) / (len(symbols) + ADDED * kinds)
     return -torch.log2(p[symbols]).sum().item()
 
 
@@ -345,7 +480,7 @@ def code_length(symbols, kinds):
     bits = 0.0
     for i, k in enumerate(symbols.tolist()):
         counts[k] += 1
-        bits -= math.log2((counts[k] + 0.5) / (i + 1 + kinds / 2))
+        bits -= math.log2((counts[k] + ADDED) / (i + 1 + ADDED * kinds))
     return bits
 
 
@@ -364,16 +499,38 @@ def code_length(symbols, kinds):
     counts = torch.zeros(kinds)
     total = 0.0
     for i, k in enumerate(symbols.tolist()):
-        total -= math.log((counts[k] + 0.5) / (i + kinds / 2))
+        total -= math.log((counts[k] + ADDED) / (i + ADDED * kinds))
         counts[k] += 1
     return total
 
 
-# %% ex={"id": "systems-prequential", "role": "wrong", "why": "adds 1 to the denominator for every alphabet, as is right for two symbols only"}
+# %% ex={"id": "systems-prequential", "role": "wrong", "why": "adds for two symbols to the denominator, whatever the alphabet"}
 def code_length(symbols, kinds):
     counts = torch.zeros(kinds)
     bits = 0.0
     for i, k in enumerate(symbols.tolist()):
-        bits -= math.log2((counts[k] + 0.5) / (i + 1))
+        bits -= math.log2((counts[k] + ADDED) / (i + 2 * ADDED))
         counts[k] += 1
     return bits
+
+# %% [markdown] ex={"id": "systems-explain-collapse", "role": "statement", "kind": "explain", "points": 6, "minutes": 25, "difficulty": 3, "topic": "systems"}
+# #### Unbiased, and gone
+#
+# A service refits its model every night to $n=101$ draws from last night's model; no real data are kept. The model is a Gaussian. A colleague has read that
+# maximum likelihood shrinks the variance by $1-\frac1n$ in each round, and proposes to divide by $n-1$ instead of $n$. "Then $\mathbb E[\sigma_g^2]=\sigma_0^2$
+# for every $g$. Nothing is lost, and the nightly test confirms it: each model fits fresh draws from its predecessor well." In at most ten sentences:
+# explain what becomes of the service's model over several hundred nights although the equation is right, why the nightly test cannot see it, and what would help.
+
+# %% [markdown] ex={"id": "systems-explain-collapse", "role": "solution"}
+# Each night multiplies the variance by an independent factor $\chi^2_{n-1}/(n-1)$ of mean one, so the equation holds. But logarithms add, and by Jensen's
+# inequality the logarithm of the factor has a negative mean, about $-\frac1{n-1}=-0.01$. By the law of large numbers the log variance falls without end: after
+# $400$ nights a typical variance is near $e^{-4}=0.02$ of the first. The mean stays because ever fewer runs have an ever larger
+# variance; the service has a single run, and it will most likely collapse. The test compares each model with its predecessor, which is nearly right every night: one night
+# costs about one per cent, less than the noise of 101 draws. The distance to the real data, which grows, is not measured. What helps: mix
+# real data into each round, which stops the drift, and test on a fixed set of *real* data. More draws per night only slow it down.
+
+# %% [markdown] ex={"id": "systems-explain-collapse", "role": "rubric"}
+# - 2: says that the variance is a product of random factors of mean one whose logarithms have a negative mean (Jensen), so that a typical run shrinks towards zero, at about $1/(n-1)$ a night
+# - 1: reconciles this with the constant mean: few runs with a large variance carry it, and the service has a single run
+# - 2: says that a test on the predecessor's own draws measures one small step, not the distance to the real data, which adds up
+# - 1: names a remedy that works (real data in each round, or kept from the start; a fixed real test set shows the drift)
