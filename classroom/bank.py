@@ -270,7 +270,7 @@ def _validate(exercise: Exercise, fail: Any) -> None:
     if exercise.rubric:
         raise fail("only written exercises have a rubric")
     worth = sum(probe.points for probe in exercise.probes)
-    if exercise.probes and worth != exercise.points:
+    if worth != exercise.points:
         raise fail(f"the points of its probes must add up to {exercise.points}, not {worth}")
     marks = len(re.findall(r"### (?:BEGIN|END) SOLUTION", exercise.solution))
     regions = len(REGION.findall(exercise.solution))

@@ -60,6 +60,12 @@ self_check("sum-mean", check_mean)
 ```
 
 ```{code-cell} ipython3
+:ex: {id: sum-mean, role: probe, points: 2}
+def probe(seed):
+    return mean([seed % 7, 1.0, 4.0])
+```
+
+```{code-cell} ipython3
 :ex: {id: sum-mean, role: wrong, why: forgets to divide}
 def mean(x):
     return sum(x)
@@ -94,6 +100,12 @@ def check_largest():
 
 
 self_check("sum-max", check_largest)
+```
+
+```{code-cell} ipython3
+:ex: {id: sum-max, role: probe, points: 3}
+def probe(seed):
+    return largest([seed % 7, 3, 5])
 ```
 
 ```{code-cell} ipython3
@@ -247,13 +259,13 @@ def test_drift_is_found_when_the_page_was_edited(root):
 
 FAULTS = [
     (', why: "divides by n - 1"', "", "sum-mean': wrong answer 2 does not say why"),
-    ("role: wrong, why: takes", "role: wong, why: takes", "sum-max': cell 11 has the role 'wong'"),
+    ("role: wrong, why: takes", "role: wong, why: takes", "sum-max': cell 13 has the role 'wong'"),
     (
         ":ex: {id: sum-max, role: check}",
         ":ex: {id: sum-mean, role: check}",
         "sum-mean': has two cells",
     ),
-    (":ex: {id: sum-max, role: solution}\n", "", "cell 9 has no ex metadata"),
+    (":ex: {id: sum-max, role: solution}\n", "", "cell 10 has no ex metadata"),
     ("    ### BEGIN SOLUTION\n    return max", "    return max", "sum-max': the solution needs pairs"),
     ('"points": 3, ', "", "sum-max': points must be a whole number from 1 to 20, got None"),
     ('"kind": "investigate"', '"kind": "read"', "sum-max': kind must be one of"),
@@ -264,7 +276,7 @@ FAULTS = [
     ),
     ("#### The largest\n", "", "sum-max': the statement must be a heading"),
     ("Find it.", ":::{note}\nFind it.\n:::", "sum-max': the statement must be plain Markdown"),
-    ("return max(x)", "return max(x", "sum-max': cell 9 (solution), line"),
+    ("return max(x)", "return max(x", "sum-max': cell 10 (solution), line"),
     ('{"id": "sum-max"', '{"id": "Sum max"', "needs an id of lower-case words and hyphens, got 'Sum max'"),
     ('{"id": "sum-max"', '{"id": "sum-mean"', "sum-mean': has two statements, or its id is used twice"),
     (
