@@ -207,7 +207,7 @@ class Converter:
             r"^\s*\{[.#][\w-]+[^}]*\}\s*$|\]\{[.#]": "an attribute in braces",
         }
         for pattern, what in faults.items():
-            if re.search(pattern, re.sub(r"`[^`]*`", "", line)):
+            if re.search(pattern, re.sub(r"`[^`]*`", "``", line)):
                 raise self.error(f"{what} cannot be shown in Colab: {line.strip()!r}", line)
 
     def _math(self, body: str, label: str | None, quoted: bool) -> str:

@@ -653,7 +653,7 @@ claim("evaluation-collapse-reverse", "reverse KL of the model that keeps one mod
 
 # %% [markdown]
 # With two modes at $\pm3$ of deviation 1, the model that keeps one is {value}`evaluation-collapse-forward:.0f` times as far from the data in the forward
-# direction as a single broad Gaussian, and {value}`evaluation-collapse-reverse:.2f} nats away in the reverse one, nearly $\log2$.
+# direction as a single broad Gaussian, and {value}`evaluation-collapse-reverse:.2f` nats away in the reverse one, nearly $\log2$.
 #
 # {item}`S0.33` On synthetic data the modes are known, and can be counted. Three samplers for the shared ring of eight Gaussians: one true, one that knows five
 # neighbouring modes, one that knows all eight but draws the $i$-th with weight $2^{-i}$.

@@ -1782,7 +1782,7 @@ _ = self_check("representation-best-linear", check_best_linear_code)
 # For a linear decoder $p(x\mid z)=\mathcal N(Wz,\sigma^2I)$, a prior that is wider than the page's,
 # $\mathcal N(0,\,3\,I)$, and encoder $q(z\mid x)=\mathcal N(m,\operatorname{diag}(e^{\ell}))$, with `log_s`
 # for $\ell$, write
-# `linear_elbo(x, m, log_s, w, sigma2)`: the ELBO of every example, in nats, in closed form (no sampling), constants
+# `linear_elbo(x, m, log_s, w, sigma2)`, the ELBO of every example, in nats, in closed form (no sampling), constants
 # included. Shapes: `x` is `(n, d)`, `m` and `log_s` are `(n, k)`, `w` is `(d, k)`; the result is `(n,)`.
 #
 # *Implement · about 25 minutes · 4 points*

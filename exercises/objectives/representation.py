@@ -130,7 +130,7 @@ def best_linear_code(x, k):
 # For a linear decoder $p(x\mid z)=\mathcal N(Wz,\sigma^2I)$, a prior that is wider than the page's,
 # $\mathcal N(0,\,{{PRIOR}}\,I)$, and encoder $q(z\mid x)=\mathcal N(m,\operatorname{diag}(e^{\ell}))$, with `log_s`
 # for $\ell$, write
-# `linear_elbo(x, m, log_s, w, sigma2)`: the ELBO of every example, in nats, in closed form (no sampling), constants
+# `linear_elbo(x, m, log_s, w, sigma2)`, the ELBO of every example, in nats, in closed form (no sampling), constants
 # included. Shapes: `x` is `(n, d)`, `m` and `log_s` are `(n, k)`, `w` is `(d, k)`; the result is `(n,)`.
 
 # %% ex={"id": "representation-elbo", "role": "numbers", "choices": {"PRIOR": [2, 3, 4, 5]}}

@@ -278,6 +278,10 @@ REFUSED = {
 }
 
 
+def test_a_colon_after_code_is_no_definition_list(convert):
+    assert convert("`f(x)`: how many") == "`f(x)`: how many"
+
+
 @pytest.mark.parametrize(("myst", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused_names_page_and_line(convert, myst, message):
     with pytest.raises(SystemExit) as error:
