@@ -549,7 +549,7 @@ def permutation_p(stat, x, y, permutations, generator):
 #
 # A generator of small animal photographs was trained on 50 000 images of ten species. Its authors report, for 10 000 generated images and for 10 000 fresh
 # photographs that were never trained on: a higher Inception score than the photographs (the classifier had been trained on the same 50 000 images); a smaller
-# Fréchet distance to the training images than the photographs have; precision 1.00 against the training images, where the photographs reach 0.93; and an MMD
+# Fréchet distance to the training images than the photographs have; a precision of 100 % against the training images, where the photographs reach 93 %; and an MMD
 # permutation test against the training images that finds no difference. "By every score our generator has surpassed real data", they write. In at most twelve
 # sentences: say which single flaw would produce all four results, and why for each of two of them; say what value of a score a perfect generator should have;
 # and describe a measurement on the same three sets of images that would settle the matter, with the result you expect if the flaw is there and if it is not.

@@ -63,7 +63,7 @@ class TinyBook:
 @pytest.fixture
 def tiny_book(tmp_path: Path) -> TinyBook:
     root = tmp_path / "book"
-    for folder in ("tools", "genkit"):
+    for folder in ("tools", "genkit", "classroom"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("_config.yml", "constraints.txt", "references.bib"):
         shutil.copy(ROOT / name, root / name)
