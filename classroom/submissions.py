@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import stat
@@ -16,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 MOST_FILE, MOST_CELLS, MOST_SOURCE, MOST_FILES = 20 << 20, 2000, 1 << 20, 5000
+MOST_ZIP = 512 << 20  # bytes of notebooks in a zip that lies in the folder
 MOST_ANSWER = 20_000  # characters of a written answer
 
 
@@ -70,7 +72,7 @@ def find(path: Path) -> Iterator[Submission]:
             yield _from_file(file, name)
         elif file.suffix.lower() == ".zip":
             if stat.S_ISREG(file.lstat().st_mode):
-                yield from _in_zip(file, name + "/")
+                yield from _in_zip(file, name + "/", MOST_ZIP)
             else:
                 yield Submission(name, fault="not a regular file")
     for file in sorted(files)[MOST_FILES:]:
@@ -88,24 +90,44 @@ def _from_file(file: Path, name: str) -> Submission:
         return Submission(name, stream.read(MOST_FILE + 1))
 
 
-def _in_zip(path: Path, prefix: str) -> Iterator[Submission]:
-    """The notebooks of a zip, read in memory: paths in it name submissions and lead nowhere."""
+def _in_zip(path: Path, prefix: str, most: float = math.inf) -> Iterator[Submission]:
+    """The notebooks of a zip, read in memory: paths in it name submissions and lead nowhere.
+
+    No more is unpacked than its own table announces, a file at a time, and `most` bytes in all.
+    """
+    left = most
     try:
         with zipfile.ZipFile(path) as archive:
             for info in sorted(archive.infolist(), key=lambda i: i.filename)[:MOST_FILES]:
                 inner = PurePosixPath(info.filename)
                 hidden = inner.name.startswith(".") or "__MACOSX" in inner.parts
-                if info.is_dir() or inner.suffix.lower() != ".ipynb" or hidden:
+                if info.filename.endswith("/") or inner.suffix.lower() != ".ipynb" or hidden:
                     continue
                 one = Submission(printable(prefix + info.filename))
+                one.fault = _unfit(info)
+                left -= 0 if one.fault else info.file_size
+                if left < 0:
+                    one.fault = f"beyond {MOST_ZIP >> 20} MiB in one zip"
                 try:
-                    with archive.open(info) as stream:
-                        one.data = stream.read(MOST_FILE + 1)
+                    if not one.fault:
+                        with archive.open(info) as stream:
+                            one.data = stream.read(MOST_FILE + 1)  # with a bound inflate stops at it
                 except Exception as error:  # zipfile raises many kinds for what is broken or encrypted
                     one.fault = f"can't be unpacked: {type(error).__name__}"
                 yield one
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         yield Submission(printable(prefix.rstrip("/") or path.name), fault="not a zip file")
+
+
+def _unfit(info: zipfile.ZipInfo) -> str:
+    """Why a file in a zip is not unpacked at all.
+
+    Of the methods that platforms write none but deflate: zipfile unpacks the others without a bound.
+    """
+    if info.file_size > MOST_FILE:
+        return f"larger than {MOST_FILE >> 20} MiB"
+    plain = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    return "" if plain else "can't be unpacked: neither stored nor deflated"
 
 
 def read(submission: Submission, given: set[str], written: list[str]) -> None:

@@ -301,6 +301,39 @@ def test_a_zip_bomb_is_read_no_further_than_allowed(tmp_path):
     assert one.fault == "larger than 20 MiB" and len(one.data) < 1 << 12 and time.monotonic() - start < 5
 
 
+def test_a_zip_is_not_unpacked_by_a_method_without_a_bound(tmp_path):
+    """A kilobyte of bzip2 holds gigabytes, and zipfile would make them at once."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a.ipynb", b"{}")
+        archive.writestr("b.ipynb", bytes(30 << 20))
+    first, second = submissions.find(tmp_path)
+    assert "neither stored nor deflated" in first.fault and second.fault == "larger than 20 MiB"
+    assert not first.data and not second.data
+
+
+def test_one_zip_does_not_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(submissions, "MOST_ZIP", 3 << 20)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for n in range(5):
+            archive.writestr(f"{n}.ipynb", bytes(1 << 20))
+    found = [one.fault for one in submissions.find(tmp_path)]
+    assert found == [""] * 3 + ["beyond 3 MiB in one zip"] * 2
+    assert not any(one.fault for one in submissions.find(tmp_path / "a.zip")), "a class may hand in more"
+
+
+def test_a_file_without_a_name_in_a_zip(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.ipynb", b"{}")
+    data = (tmp_path / "a.zip").read_bytes().replace(b"a.ipynb", b"\0.ipynb")
+    (tmp_path / "a.zip").write_bytes(data)
+    assert list(submissions.find(tmp_path)) == []
+
+
+def test_no_name_takes_the_files_of_another():
+    """The state and feedback of a submission lie under a hash that nobody can hit by trying names."""
+    assert len(submissions.Submission("a.ipynb").slug) == len("a-") + 16
+
+
 def test_a_broken_zip_and_one_behind_a_password(tmp_path):
     (tmp_path / "b.zip").write_bytes(b"PK not a zip")
     assert [one.fault for one in submissions.find(tmp_path)] == ["not a zip file"]
