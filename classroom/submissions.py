@@ -37,10 +37,13 @@ class Submission:
 
     @property
     def slug(self) -> str:
-        """A file name of our own making: short, plain and never the same for two submissions."""
+        """A file name of our own making: short, plain and never the same for two submissions.
+
+        The hash is long enough that nobody can choose a name which takes another's file.
+        """
         stem = self.name.removesuffix(".ipynb")
         plain = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[-40:].strip("-")
-        return f"{plain or 'submission'}-{hashlib.sha256(self.name.encode()).hexdigest()[:6]}"
+        return f"{plain or 'submission'}-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}"
 
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
