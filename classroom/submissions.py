@@ -244,20 +244,30 @@ def match(submissions: list[Submission], roster: list[dict[str, str]]) -> dict[s
     """Submission name -> row of the roster.
 
     A row's `submission` is a file's path, name, stem or folder; where that is empty, the student's id must
-    stand in the path as a word of its own. The longest match wins: "ana" takes no file of "ana-maria".
+    stand in the path as a word of its own. The first match in the path wins, since a platform puts its own
+    words before the name that a student gave the file; then the longest: "ana" takes no file of "ana-maria".
     """
     out: dict[str, dict[str, str]] = {}
     for one in submissions:
-        path = PurePosixPath(one.name)
-        names = {one.name, path.name, path.stem, *map(str, path.parts), *map(str, path.parents)}
-        exact = [row for row in roster if row.get("submission") and row["submission"] in names]
-        loose = [
-            row
-            for row in roster
-            if not row.get("submission") and row["student"]
-            and re.search(rf"(?<![^\W_]){re.escape(row['student'])}(?![^\W_])", one.name)
-        ]  # fmt: skip
-        found = exact or sorted(loose, key=lambda row: -len(row["student"]))
+        begins, found = _begins(one.name), []
+        for row in roster:
+            said, student = row.get("submission"), row["student"]
+            word = re.search(rf"(?<![^\W_]){re.escape(student)}(?![^\W_])", one.name)
+            if said and said in begins:
+                found.append(((begins[said], 0, -len(said)), row))
+            elif not said and student and word:
+                found.append(((word.start(), 1, -len(student)), row))
         if found:
-            out[one.name] = found[0]
+            out[one.name] = min(found, key=lambda pair: pair[0])[1]
+    return out
+
+
+def _begins(name: str) -> dict[str, int]:
+    """What a row's `submission` may say of a path, and where in the path that begins."""
+    path = PurePosixPath(name)
+    out, start = dict.fromkeys([name, *map(str, path.parents)], 0), 0
+    for part in path.parts:
+        start = name.index(part, start)
+        out.setdefault(part, start)
+    out.setdefault(path.stem, start)
     return out

@@ -277,6 +277,27 @@ def test_matching_a_roster():
     }  # fmt: skip
 
 
+def test_a_file_named_after_another_student_stays_its_owners():
+    """A platform's own words come first; what follows was chosen by whoever handed in."""
+    names = [
+        "mal_103_7_102.ipynb",
+        "Mal_103_x/1024.ipynb",
+        "m.zip/bob.ipynb",
+        "m.zip/../Mal_103_x/a.ipynb",
+        "x_103_x/bob.ipynb",
+    ]
+    files = [submissions.Submission(name) for name in names]
+    roster = [
+        {"student": "102"},
+        {"student": "1024"},
+        {"student": "103"},
+        {"student": "bob", "submission": "bob.ipynb"},
+        {"student": "mal", "submission": "m.zip"},
+    ]
+    found = submissions.match(files, roster)
+    assert [found[name]["student"] for name in names] == ["103", "103", "mal", "mal", "103"]
+
+
 def test_export_for_a_platform(course, capsys):
     folder, _ = course
     words = ["export", str(folder / "out"), "--roster", str(folder / "roster.csv")]
