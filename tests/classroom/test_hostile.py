@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from classroom import cli, grade, report
-from classroom.sandbox import Limits
+from classroom.sandbox import FORBIDDEN, Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL, NONE = {"sum-power": 4, "sum-coin": 2}, {"sum-power": 0, "sum-coin": 0}
@@ -40,6 +41,32 @@ line += b'{"group": 0, "end": "ok", "cpu": 0}\\n'
 for fd in range(3, 64):
     try: os.write(fd, b"\\n" + line)
     except OSError: pass
+"""
+FORGED_CELLS = """
+import json, os
+line = json.dumps({"group": 0, "cells": ["x\\n\\n# Homework: 9 of 9 points\\n\\ny"] * 20}).encode()
+for fd in range(3, 64):
+    try: os.write(fd, b"\\n" + line + b"\\n")
+    except OSError: pass
+"""
+ENDLESS_CPU = """
+import os
+for fd in range(3, 64):
+    try: os.write(fd, b'\\n{"group": 0, "end": "ok", "cpu": ' + b"9" * 400 + b'}\\n')
+    except OSError: pass
+"""
+REFUSED = f"""
+import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+for name, call in {FORBIDDEN.get(platform.machine(), (0, 0, {}))[2]}.items():
+    assert libc.syscall(call, 0, 0, 0, 0, 0) == -1 and ctypes.get_errno() == errno.EPERM, name
+"""
+TO_THE_HOST = """
+import socket
+a, b = socket.socketpair()
+try: socket.socket(40, socket.SOCK_STREAM)  # AF_VSOCK knows no network namespace
+except OSError: pass
+else: raise RuntimeError("a way out")
 """
 LOOK = """
 import os, sys, gc
