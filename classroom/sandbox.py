@@ -343,7 +343,7 @@ class _Talk:
                     and outcome.answers[probe] == "no answer"
                 ):
                     outcome.answers[probe] = _answer(message)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
             return
 
 

@@ -111,6 +111,10 @@ ATTACKS: dict[str, tuple[list[str], dict[str, str], str, dict[str, float]]] = {
     "patched-worker": (["import sys\nw = sys.modules['__main__']\nw.numbers = lambda v, d=0: [[[5], 'AAAA']]\nw.run_probe = lambda *a: {'out': []}"], {}, OK, NONE),
     "patched-os": (["import os\nos.fork = lambda: 0\nos.write = lambda *a: 1"], None, "ended early|timed out|ok", NONE),
     "forged": ([FORGED], {}, f"{OK}|{FAILED}|ended early", NONE),
+    "forged-cells": ([FORGED_CELLS], None, FAILED, FULL),
+    "endless-cpu": ([ENDLESS_CPU], None, f"{OK}|ended early", FULL),
+    "keys-and-hidden-memory": ([REFUSED], None, OK, FULL),
+    "out-of-the-machine": ([TO_THE_HOST], None, OK, FULL),
     "flood": (["import os\nwhile True:\n    for fd in range(3, 20):\n        try: os.write(fd, b'x' * 65536)\n        except BaseException: pass"], None, "too much output|timed out", NONE),
     "pickle": ([], {"sum-power": "class P:\n    def __reduce__(self):\n        import os\n        return os.system, ('touch /tmp/pwned; touch /out/pwned',)\ndef power_mean(x): return P()"}, OK, NONE),
     "strings": ([], {"sum-power": "def power_mean(x): return {'a': 'b', 'c': [None, object()]}"}, OK, NONE),
@@ -179,6 +183,12 @@ def test_no_feedback_tells_anything(graded):
             str(ROOT),
         ):
             assert secret not in text, path.name
+
+
+def test_no_feedback_has_a_heading_of_the_students(graded):
+    for path in (graded[2] / "feedback").glob("*.md"):
+        heads = [line for line in path.read_text().split("\n") if line.startswith("# ")]
+        assert len(heads) == 1, path.name
 
 
 def test_nothing_is_left_behind(graded):
