@@ -363,7 +363,7 @@ class Grading:
 
         with ThreadPoolExecutor(max(workers, 1)) as pool:
             list(pool.map(one, todo))
-        workers = 1  # one at a time, whoever was stopped while the machine was short of memory
+        workers = 1  # one at a time, whoever was stopped while memory or processors were short
         for submission in again:
             one(submission)
 

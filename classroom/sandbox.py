@@ -98,7 +98,7 @@ class Run:
     outcomes: list[Outcome]
     seconds: float  # wall
     cpu: float  # user and system, as the worker tells it
-    crowded: bool = False  # stopped because the machine ran short of memory: perhaps another's fault
+    crowded: bool = False  # stopped because memory or processors ran short: perhaps another's fault
 
 
 class Sandbox:
@@ -266,7 +266,14 @@ class Sandbox:
         for outcome in outcomes:
             if stopped and outcome.status == "ended early":
                 outcome.status = stopped
-        return Run(outcomes, time.monotonic() - start, talk.cpu, crowded)
+        took = time.monotonic() - start
+        return Run(outcomes, took, talk.cpu, crowded or (talk.cpu < took / 2 and any(map(_late, outcomes))))
+
+
+def _late(outcome: Outcome) -> bool:
+    """Whether anything in it ran out of time."""
+    slow = any(said and said.startswith("took more than") for said in outcome.cells or [])
+    return slow or outcome.status == "timed out" or "timed out" in outcome.answers
 
 
 def _want(waiting: selectors.BaseSelector, stream: Any, writing: bool) -> None:

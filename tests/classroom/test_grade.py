@@ -241,6 +241,31 @@ def test_a_student_is_graded_by_the_own_numbers(tmp_path, assignment, box, answe
     assert [s["marks"]["sum-power"] for s in states] == [4, 0]
 
 
+def test_whoever_ran_out_of_time_without_a_processor_runs_again_alone(
+    tmp_path, key, box, answered, monkeypatch
+):
+    """Another's processes may have taken it: a neighbour that spins costs nobody points."""
+    folder, runs, real = tmp_path / "in", [], type(box).run
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.ipynb").write_text(answered(before=["import time\ntime.sleep(60)"]))
+
+    def spy(self, groups, *more):
+        runs.append(groups)
+        return real(self, groups, *more)
+
+    monkeypatch.setattr(type(box), "run", spy)
+    limits = Limits(seconds=25, cell_seconds=5, probe_seconds=5)
+    states = grade.Grading(key, tmp_path / "out", limits).run(grade.collect(folder), {}, lambda: box, 2, str)
+    assert len(runs) == 1 + 2 + 2 and [s["marks"] for s in states] == [FULL, FULL]
+
+
+def test_what_the_sandbox_can_read_is_refused(tmp_path, box):
+    with pytest.raises(cli.Usage, match="can be read in the sandbox, which sees all of /usr"):
+        cli.blind(box, [tmp_path, Path("/usr/lib")])
+    assert cli.blind(box, [tmp_path, Path("/no/such/file")]) is box
+
+
 def test_nothing_of_the_solution_enters_the_sandbox(key, box, answered, tmp_path, monkeypatch):
     """What is sent into a submission's sandbox: the student's cells and the probes, no solution, check or number."""
     sent = []
