@@ -188,6 +188,7 @@ class Sandbox:
             if not path.is_file():
                 continue
             prefix = [] if path.is_relative_to("/usr") else ["--ro-bind", *[str(path.parents[1])] * 2]
+            self.shown = [Path("/usr"), *map(Path, prefix[1:2]), *map(Path, self.sites)]
             mounts = [w for i, site in enumerate(self.sites) for w in ("--ro-bind", site, f"/site{i}")]
             sites = ":".join(["/in", *(f"/site{i}" for i in range(len(self.sites)))])
             settings = {"HOME": "/tmp", "PATH": "/usr/bin", "LANG": "C.UTF-8", "PYTHONPATH": sites,
@@ -205,6 +206,10 @@ class Sandbox:
             f"read the interpreter and {', '.join(self.sites)}; run as an ordinary user, or make an "
             f"environment with /usr/bin/python{here} in a readable place, or give --python"
         )
+
+    def shows(self, path: Path) -> Path | None:
+        """The folder of the host that the sandbox can read and that `path` lies in, if there is one."""
+        return next((one for one in self.shown if path.resolve().is_relative_to(one.resolve())), None)
 
     def _command(self, limits: Limits) -> list[str]:
         bounds = ["/usr/bin/prlimit", f"--as={int(limits.memory * 2**30)}", f"--nproc={limits.processes}",
