@@ -7,6 +7,7 @@ All that a student wrote is shown as text: it can't become a formula in a spread
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -75,14 +76,15 @@ def rows(key: dict[str, Any], states: Iterable[dict[str, Any]], given: Given, la
 
 
 def as_csv(table: list[Row], columns: list[str]) -> str:
-    """A table; where spreadsheets split at semicolons, a cell that holds one is still one cell."""
+    """A table; where spreadsheets split at semicolons, none begins a formula."""
     values = ((row.get(column, "") for column in columns) for row in table)
     lines = [columns, *([safe(v) if isinstance(v, str) else str(v) for v in line] for line in values)]
     return "".join(",".join(map(_cell, line)) + "\n" for line in lines)
 
 
 def _cell(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if set(text) & set(',;"\t\r\n') else text
+    held = re.search(r'[,"\r\n]|[;\t]\s*[=+\-@＝＋－＠]', text)
+    return '"' + text.replace('"', '""') + '"' if held else text
 
 
 def quoted(text: str) -> str:
