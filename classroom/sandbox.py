@@ -2,9 +2,10 @@
 
 In the sandbox there are the system's `/usr`, the interpreter, the installed packages and `genkit`, all
 read-only; a small folder in memory to write to; no network, no capabilities, no keyring, no other process, no
-home. Memory, processes, files, time and output are bounded. Nothing of the host can be written at all: results
-come through a pipe, as JSON, and are numbers or they are nothing. Run as root, it becomes an unprivileged user
-first, since bubblewrap under real root leaves ``/proc/sys`` writable. Without bubblewrap there is no grading.
+home. Memory, processes, files, time and output are bounded. Nothing of the host can be written at all:
+results come through a pipe, as JSON, and are numbers or they are nothing. Run as root, it becomes an
+unprivileged user first, since bubblewrap under real root leaves ``/proc/sys`` writable. Without bubblewrap
+there is no grading.
 """
 
 from __future__ import annotations
