@@ -156,6 +156,14 @@ def assign_command(args: argparse.Namespace) -> int:
     return 0
 
 
+def blind(box: Sandbox, private: list[Path]) -> Sandbox:
+    """The sandbox, if no student's code can read any of these files and folders from inside."""
+    for path in private:
+        if path.exists() and (shown := box.shows(path)):
+            raise Usage(f"{path} can be read in the sandbox, which sees all of {shown}: move it out of there")
+    return box
+
+
 def grade_command(args: argparse.Namespace) -> int:
     key = grade.read_key(args.key)
     if not args.submissions.exists():
@@ -186,7 +194,8 @@ def grade_command(args: argparse.Namespace) -> int:
         for one in submissions:
             if not args.regrade or any(word in one.name for word in args.regrade):
                 grading.path(one).unlink(missing_ok=True)
-    states = grading.run(submissions, students, lambda: Sandbox(args.python), args.jobs)
+    private = [args.key, args.submissions, args.out, Path(__file__).resolve().parents[1] / "exercises"]
+    states = grading.run(submissions, students, lambda: blind(Sandbox(args.python), private), args.jobs)
     assign.write_private(args.out / "state/options.json", assign.json.dumps(
         {"key": str(args.key.resolve()), "order": [s["slug"] for s in states], "roster": roster, "late": late,
          "penalty": args.penalty}))  # fmt: skip

@@ -70,7 +70,8 @@ def score(probe: dict[str, Any], answer: Answer, reference: Answer) -> tuple[flo
         space: dict[str, Any] = {"np": np}
         exec(compile(probe["judge"], "<judge>", "exec"), space)  # the instructor's own code
         try:
-            share = float(space["judge"](answer, reference))
+            with np.errstate(all="ignore"):
+                share = float(space["judge"](answer, reference))
         except Exception:  # a judge need not foresee every shape
             share = 0.0
         share = min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
@@ -362,7 +363,7 @@ class Grading:
 
         with ThreadPoolExecutor(max(workers, 1)) as pool:
             list(pool.map(one, todo))
-        workers = 1  # one at a time, whoever was stopped while the machine was short of memory
+        workers = 1  # one at a time, whoever was stopped while memory or processors were short
         for submission in again:
             one(submission)
 
@@ -390,7 +391,11 @@ class Grading:
         outcome = run.outcomes[0]
         found = marks(self.jobs, outcome.answers, references[json.dumps(numbers, sort_keys=True)])
         said = (outcome.cells or [])[len(preset) :]
-        failed = [(n, harmless(what)) for (n, _), what in zip(submission.code, said, strict=False) if what]
+        failed = [
+            (n, " ".join(harmless(what).split()))
+            for (n, _), what in zip(submission.code, said, strict=False)
+            if what
+        ]
         status = outcome.status
         if status == "ok" and failed:
             status = f"ok, {len(failed)} cell{'s' * (len(failed) > 1)} failed"

@@ -6,9 +6,8 @@ All that a student wrote is shown as text: it can't become a formula in a spread
 
 from __future__ import annotations
 
-import csv
 import html
-import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,8 @@ def number(value: float) -> int | float:
 
 
 def safe(text: str) -> str:
-    """A cell of a table that no spreadsheet takes for a formula."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    """A cell of a table that no spreadsheet takes for a formula, full width or not."""
+    return "'" + text if text[:1] and text[:1] in "=+-@＝＋－＠\t\r" else text
 
 
 def rows(key: dict[str, Any], states: Iterable[dict[str, Any]], given: Given, late: dict[str, float],
@@ -77,11 +76,15 @@ def rows(key: dict[str, Any], states: Iterable[dict[str, Any]], given: Given, la
 
 
 def as_csv(table: list[Row], columns: list[str]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows({k: safe(v) if isinstance(v, str) else v for k, v in row.items()} for row in table)
-    return stream.getvalue()
+    """A table; where spreadsheets split at semicolons, none begins a formula."""
+    values = ((row.get(column, "") for column in columns) for row in table)
+    lines = [columns, *([safe(v) if isinstance(v, str) else str(v) for v in line] for line in values)]
+    return "".join(",".join(map(_cell, line)) + "\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    held = re.search(r'[,"\r\n]|[;\t]\s*[=+\-@＝＋－＠]', text)
+    return '"' + text.replace('"', '""') + '"' if held else text
 
 
 def quoted(text: str) -> str:
@@ -154,7 +157,7 @@ def read_marks(path: Path, key: dict[str, Any]) -> Given:
                 f"{path}, line {line}: points must be a number {rule}, got {row['points']!r} for {id!r}"
             )
         name = row["submission"]
-        out[name[1:] if name[:1] == "'" and name[1:2] in "=+-@" else name, id] = (
+        out[name[1:] if name[:1] == "'" and name[1:2] in "=+-@＝＋－＠" else name, id] = (
             points,
             row.get("comment", ""),
         )

@@ -1,10 +1,11 @@
 """Run code that nobody has read: bubblewrap around `worker.py`, and a watch from outside.
 
 In the sandbox there are the system's `/usr`, the interpreter, the installed packages and `genkit`, all
-read-only; a small folder in memory to write to; no network, no capabilities, no other process, no home.
-Memory, processes, files, time and output are bounded. Nothing of the host can be written at all: results come
-through a pipe, as JSON, and are numbers or they are nothing. Run as root, it becomes an unprivileged user
-first, since bubblewrap under real root leaves ``/proc/sys`` writable. Without bubblewrap there is no grading.
+read-only; a small folder in memory to write to; no network, no capabilities, no keyring, no other process, no
+home. Memory, processes, files, time and output are bounded. Nothing of the host can be written at all:
+results come through a pipe, as JSON, and are numbers or they are nothing. Run as root, it becomes an
+unprivileged user first, since bubblewrap under real root leaves ``/proc/sys`` writable. Without bubblewrap
+there is no grading.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import importlib.util
 import json
 import math
 import os
+import platform
 import selectors
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -35,6 +38,34 @@ MOST_OUTPUT = 32 << 20
 INSTALL = (
     "on Debian or Ubuntu: apt install bubblewrap; elsewhere run the grading in a Linux container that has it"
 )
+
+
+# Calls that bubblewrap's namespaces let through: the keys of whoever grades, and memory that is nobody's.
+FORBIDDEN = {  # machine: (its number in seccomp, that of socket, numbers of the calls)
+    "x86_64": (0xC000003E, 41, {"add_key": 248, "request_key": 249, "keyctl": 250, "shmget": 29,
+                                "semget": 64, "msgget": 68, "memfd_create": 319, "memfd_secret": 447}),
+    "aarch64": (0xC00000B7, 198, {"add_key": 217, "request_key": 218, "keyctl": 219, "shmget": 194,
+                                  "semget": 190, "msgget": 186, "memfd_create": 279, "memfd_secret": 447}),
+}  # fmt: skip
+SOCKETS = 16  # families up to AF_NETLINK live in a namespace; AF_VSOCK leads out of a virtual machine
+
+
+def seccomp(machine: str) -> bytes:
+    """A filter that refuses FORBIDDEN, other sockets and other architectures; empty for other machines."""
+    if machine not in FORBIDDEN:
+        return b""
+    number, socket, calls = FORBIDDEN[machine]
+    load, equal, above, end = 0x20, 0x15, 0x35, 0x06
+    program = [(load, 0, 4), (equal, "other", number), (load, 0, 0), (above, "refuse", 0x40000000)]
+    program += [(equal, "refuse", call) for call in calls.values()]
+    program += [(equal, "allow", socket), (load, 0, 16), (above, "refuse", SOCKETS + 1)]
+    program += [(end, 0, 0x7FFF0000), (end, 0, 0x00050001)]  # allow; EPERM
+    allow, refuse = len(program) - 2, len(program) - 1
+    lines = []
+    for at, (code, to, value) in enumerate(program, start=1):
+        jumps = {"refuse": (refuse - at, 0), "allow": (0, allow - at), "other": (0, refuse - at), 0: (0, 0)}
+        lines.append(struct.pack("=HBBI", code, *jumps[to], value))
+    return b"".join(lines)
 
 
 class SandboxError(Exception):
@@ -68,7 +99,7 @@ class Run:
     outcomes: list[Outcome]
     seconds: float  # wall
     cpu: float  # user and system, as the worker tells it
-    crowded: bool = False  # stopped because the machine ran short of memory: perhaps another's fault
+    crowded: bool = False  # stopped because memory or processors ran short: perhaps another's fault
 
 
 class Sandbox:
@@ -95,6 +126,7 @@ class Sandbox:
         """What goes in besides system and packages: the worker and genkit, nothing else of the book."""
         folder.chmod(0o755)
         shutil.copy(Path(__file__).with_name("worker.py"), folder / "worker.py")
+        (folder / "seccomp").write_bytes(seccomp(platform.machine()))
         genkit = importlib.util.find_spec("genkit")
         if genkit and genkit.submodule_search_locations:
             shutil.copytree(genkit.submodule_search_locations[0], folder / "genkit",
@@ -124,14 +156,25 @@ class Sandbox:
             "--size", str(256 << 20), "--tmpfs", "/tmp", "--ro-bind", str(self.folder), "/in",
         ]  # fmt: skip
 
+    def _start(self, words: list[str], **streams: Any) -> subprocess.Popen[bytes]:
+        """Start bubblewrap with our filter of system calls, where there is one for this machine."""
+        with open(self.folder / "seccomp", "rb") as file:
+            options = ["--seccomp", str(file.fileno())] if os.fstat(file.fileno()).st_size else []
+            words = [*self._frame(), *options, *words]
+            return subprocess.Popen(words, pass_fds=[file.fileno()], start_new_session=True, **streams)
+
     def _try(self) -> None:
-        words = [*self._frame(), "--remount-ro", "/", "/usr/bin/env", "true"]
+        words, pipe = ["--remount-ro", "/", "/usr/bin/env", "true"], subprocess.PIPE
         try:
-            done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+            with self._start(words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe) as process:
+                try:
+                    _, error_text = process.communicate(timeout=20)
+                finally:
+                    process.kill()
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SandboxError(f"bubblewrap does not start: {error}; {INSTALL}") from None
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().split("\n")[-1]
+        if process.returncode:
+            said = error_text.decode(errors="replace").strip().split("\n")[-1]
             if "disable-userns" in said:
                 raise SandboxError(f"grading needs bubblewrap 0.8 or newer; {INSTALL}")
             raise SandboxError(f"bubblewrap may not work here ({said}); {INSTALL}")
@@ -146,6 +189,7 @@ class Sandbox:
             if not path.is_file():
                 continue
             prefix = [] if path.is_relative_to("/usr") else ["--ro-bind", *[str(path.parents[1])] * 2]
+            self.shown = [Path("/usr"), *map(Path, prefix[1:2]), *map(Path, self.sites)]
             mounts = [w for i, site in enumerate(self.sites) for w in ("--ro-bind", site, f"/site{i}")]
             sites = ":".join(["/in", *(f"/site{i}" for i in range(len(self.sites)))])
             settings = {"HOME": "/tmp", "PATH": "/usr/bin", "LANG": "C.UTF-8", "PYTHONPATH": sites,
@@ -164,12 +208,16 @@ class Sandbox:
             f"environment with /usr/bin/python{here} in a readable place, or give --python"
         )
 
+    def shows(self, path: Path) -> Path | None:
+        """The folder of the host that the sandbox can read and that `path` lies in, if there is one."""
+        return next((one for one in self.shown if path.resolve().is_relative_to(one.resolve())), None)
+
     def _command(self, limits: Limits) -> list[str]:
         bounds = ["/usr/bin/prlimit", f"--as={int(limits.memory * 2**30)}", f"--nproc={limits.processes}",
                   f"--fsize={32 << 20}", "--nofile=128", "--core=0",
                   f"--cpu={math.ceil(limits.seconds)}"]  # fmt: skip
         at = self.python.index("PRLIMIT")
-        return [*self._frame(), *self.python[:at], *bounds, *self.python[at + 1 :]]
+        return [*self.python[:at], *bounds, *self.python[at + 1 :]]
 
     def run(
         self,
@@ -186,8 +234,8 @@ class Sandbox:
         talk = _Talk(groups, probes, limits, outcomes)
         start, crowded = time.monotonic(), False
         end = start + (seconds or limits.seconds) + 5
-        process = subprocess.Popen(self._command(limits), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+        process = self._start(self._command(limits), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL)  # fmt: skip
         assert process.stdin and process.stdout
         stopped = ""
         try:
@@ -224,7 +272,14 @@ class Sandbox:
         for outcome in outcomes:
             if stopped and outcome.status == "ended early":
                 outcome.status = stopped
-        return Run(outcomes, time.monotonic() - start, talk.cpu, crowded)
+        took = time.monotonic() - start
+        return Run(outcomes, took, talk.cpu, crowded or (talk.cpu < took / 2 and any(map(_late, outcomes))))
+
+
+def _late(outcome: Outcome) -> bool:
+    """Whether anything in it ran out of time."""
+    slow = any(said and said.startswith("took more than") for said in outcome.cells or [])
+    return slow or outcome.status == "timed out" or "timed out" in outcome.answers
 
 
 def _want(waiting: selectors.BaseSelector, stream: Any, writing: bool) -> None:
@@ -301,7 +356,7 @@ class _Talk:
                     and outcome.answers[probe] == "no answer"
                 ):
                     outcome.answers[probe] = _answer(message)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
             return
 
 

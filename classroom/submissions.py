@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import stat
@@ -16,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 MOST_FILE, MOST_CELLS, MOST_SOURCE, MOST_FILES = 20 << 20, 2000, 1 << 20, 5000
+MOST_ZIP = 512 << 20  # bytes of notebooks in a zip that lies in the folder
 MOST_ANSWER = 20_000  # characters of a written answer
 
 
@@ -35,10 +37,13 @@ class Submission:
 
     @property
     def slug(self) -> str:
-        """A file name of our own making: short, plain and never the same for two submissions."""
+        """A file name of our own making: short, plain and never the same for two submissions.
+
+        The hash is long enough that nobody can choose a name which takes another's file.
+        """
         stem = self.name.removesuffix(".ipynb")
         plain = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[-40:].strip("-")
-        return f"{plain or 'submission'}-{hashlib.sha256(self.name.encode()).hexdigest()[:6]}"
+        return f"{plain or 'submission'}-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}"
 
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -70,7 +75,7 @@ def find(path: Path) -> Iterator[Submission]:
             yield _from_file(file, name)
         elif file.suffix.lower() == ".zip":
             if stat.S_ISREG(file.lstat().st_mode):
-                yield from _in_zip(file, name + "/")
+                yield from _in_zip(file, name + "/", MOST_ZIP)
             else:
                 yield Submission(name, fault="not a regular file")
     for file in sorted(files)[MOST_FILES:]:
@@ -88,24 +93,44 @@ def _from_file(file: Path, name: str) -> Submission:
         return Submission(name, stream.read(MOST_FILE + 1))
 
 
-def _in_zip(path: Path, prefix: str) -> Iterator[Submission]:
-    """The notebooks of a zip, read in memory: paths in it name submissions and lead nowhere."""
+def _in_zip(path: Path, prefix: str, most: float = math.inf) -> Iterator[Submission]:
+    """The notebooks of a zip, read in memory: paths in it name submissions and lead nowhere.
+
+    No more is unpacked than its own table announces, a file at a time, and `most` bytes in all.
+    """
+    left = most
     try:
         with zipfile.ZipFile(path) as archive:
             for info in sorted(archive.infolist(), key=lambda i: i.filename)[:MOST_FILES]:
                 inner = PurePosixPath(info.filename)
                 hidden = inner.name.startswith(".") or "__MACOSX" in inner.parts
-                if info.is_dir() or inner.suffix.lower() != ".ipynb" or hidden:
+                if info.filename.endswith("/") or inner.suffix.lower() != ".ipynb" or hidden:
                     continue
                 one = Submission(printable(prefix + info.filename))
+                one.fault = _unfit(info)
+                left -= 0 if one.fault else info.file_size
+                if left < 0:
+                    one.fault = f"beyond {MOST_ZIP >> 20} MiB in one zip"
                 try:
-                    with archive.open(info) as stream:
-                        one.data = stream.read(MOST_FILE + 1)
+                    if not one.fault:
+                        with archive.open(info) as stream:
+                            one.data = stream.read(MOST_FILE + 1)  # with a bound inflate stops at it
                 except Exception as error:  # zipfile raises many kinds for what is broken or encrypted
                     one.fault = f"can't be unpacked: {type(error).__name__}"
                 yield one
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         yield Submission(printable(prefix.rstrip("/") or path.name), fault="not a zip file")
+
+
+def _unfit(info: zipfile.ZipInfo) -> str:
+    """Why a file in a zip is not unpacked at all.
+
+    Of the methods that platforms write none but deflate: zipfile unpacks the others without a bound.
+    """
+    if info.file_size > MOST_FILE:
+        return f"larger than {MOST_FILE >> 20} MiB"
+    plain = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    return "" if plain else "can't be unpacked: neither stored nor deflated"
 
 
 def read(submission: Submission, given: set[str], written: list[str]) -> None:
@@ -219,20 +244,30 @@ def match(submissions: list[Submission], roster: list[dict[str, str]]) -> dict[s
     """Submission name -> row of the roster.
 
     A row's `submission` is a file's path, name, stem or folder; where that is empty, the student's id must
-    stand in the path as a word of its own. The longest match wins: "ana" takes no file of "ana-maria".
+    stand in the path as a word of its own. The first match in the path wins, since a platform puts its own
+    words before the name that a student gave the file; then the longest: "ana" takes no file of "ana-maria".
     """
     out: dict[str, dict[str, str]] = {}
     for one in submissions:
-        path = PurePosixPath(one.name)
-        names = {one.name, path.name, path.stem, *map(str, path.parts), *map(str, path.parents)}
-        exact = [row for row in roster if row.get("submission") and row["submission"] in names]
-        loose = [
-            row
-            for row in roster
-            if not row.get("submission") and row["student"]
-            and re.search(rf"(?<![^\W_]){re.escape(row['student'])}(?![^\W_])", one.name)
-        ]  # fmt: skip
-        found = exact or sorted(loose, key=lambda row: -len(row["student"]))
+        begins, found = _begins(one.name), []
+        for row in roster:
+            said, student = row.get("submission"), row["student"]
+            word = re.search(rf"(?<![^\W_]){re.escape(student)}(?![^\W_])", one.name)
+            if said and said in begins:
+                found.append(((begins[said], 0, -len(said)), row))
+            elif not said and student and word:
+                found.append(((word.start(), 1, -len(student)), row))
         if found:
-            out[one.name] = found[0]
+            out[one.name] = min(found, key=lambda pair: pair[0])[1]
+    return out
+
+
+def _begins(name: str) -> dict[str, int]:
+    """What a row's `submission` may say of a path, and where in the path that begins."""
+    path = PurePosixPath(name)
+    out, start = dict.fromkeys([name, *map(str, path.parents)], 0), 0
+    for part in path.parts:
+        start = name.index(part, start)
+        out.setdefault(part, start)
+    out.setdefault(path.stem, start)
     return out

@@ -241,6 +241,31 @@ def test_a_student_is_graded_by_the_own_numbers(tmp_path, assignment, box, answe
     assert [s["marks"]["sum-power"] for s in states] == [4, 0]
 
 
+def test_whoever_ran_out_of_time_without_a_processor_runs_again_alone(
+    tmp_path, key, box, answered, monkeypatch
+):
+    """Another's processes may have taken it: a neighbour that spins costs nobody points."""
+    folder, runs, real = tmp_path / "in", [], type(box).run
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.ipynb").write_text(answered(before=["import time\ntime.sleep(60)"]))
+
+    def spy(self, groups, *more):
+        runs.append(groups)
+        return real(self, groups, *more)
+
+    monkeypatch.setattr(type(box), "run", spy)
+    limits = Limits(seconds=25, cell_seconds=5, probe_seconds=5)
+    states = grade.Grading(key, tmp_path / "out", limits).run(grade.collect(folder), {}, lambda: box, 2, str)
+    assert len(runs) == 1 + 2 + 2 and [s["marks"] for s in states] == [FULL, FULL]
+
+
+def test_what_the_sandbox_can_read_is_refused(tmp_path, box):
+    with pytest.raises(cli.Usage, match="can be read in the sandbox, which sees all of /usr"):
+        cli.blind(box, [tmp_path, Path("/usr/lib")])
+    assert cli.blind(box, [tmp_path, Path("/no/such/file")]) is box
+
+
 def test_nothing_of_the_solution_enters_the_sandbox(key, box, answered, tmp_path, monkeypatch):
     """What is sent into a submission's sandbox: the student's cells and the probes, no solution, check or number."""
     sent = []
@@ -277,6 +302,27 @@ def test_matching_a_roster():
     }  # fmt: skip
 
 
+def test_a_file_named_after_another_student_stays_its_owners():
+    """A platform's own words come first; what follows was chosen by whoever handed in."""
+    names = [
+        "mal_103_7_102.ipynb",
+        "Mal_103_x/1024.ipynb",
+        "m.zip/bob.ipynb",
+        "m.zip/../Mal_103_x/a.ipynb",
+        "x_103_x/bob.ipynb",
+    ]
+    files = [submissions.Submission(name) for name in names]
+    roster = [
+        {"student": "102"},
+        {"student": "1024"},
+        {"student": "103"},
+        {"student": "bob", "submission": "bob.ipynb"},
+        {"student": "mal", "submission": "m.zip"},
+    ]
+    found = submissions.match(files, roster)
+    assert [found[name]["student"] for name in names] == ["103", "103", "mal", "mal", "103"]
+
+
 def test_export_for_a_platform(course, capsys):
     folder, _ = course
     words = ["export", str(folder / "out"), "--roster", str(folder / "roster.csv")]
@@ -292,6 +338,12 @@ def test_no_cell_becomes_a_formula(text):
     assert report.safe(text).startswith("'")
 
 
+def test_a_semicolon_starts_no_cell():
+    """Where spreadsheets split at semicolons, what follows one would be a formula."""
+    (line,) = report.as_csv([{"submission": "x;=1+1", "total": 3}], ["submission", "total"]).split("\n")[1:-1]
+    assert line == '"x;=1+1",3'
+
+
 def test_a_zip_bomb_is_read_no_further_than_allowed(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.ipynb", b"0" * (200 << 20))
@@ -299,6 +351,39 @@ def test_a_zip_bomb_is_read_no_further_than_allowed(tmp_path):
     (one,) = submissions.find(tmp_path)
     submissions.read(one, set(), [])
     assert one.fault == "larger than 20 MiB" and len(one.data) < 1 << 12 and time.monotonic() - start < 5
+
+
+def test_a_zip_is_not_unpacked_by_a_method_without_a_bound(tmp_path):
+    """A kilobyte of bzip2 holds gigabytes, and zipfile would make them at once."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a.ipynb", b"{}")
+        archive.writestr("b.ipynb", bytes(30 << 20))
+    first, second = submissions.find(tmp_path)
+    assert "neither stored nor deflated" in first.fault and second.fault == "larger than 20 MiB"
+    assert not first.data and not second.data
+
+
+def test_one_zip_does_not_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(submissions, "MOST_ZIP", 3 << 20)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for n in range(5):
+            archive.writestr(f"{n}.ipynb", bytes(1 << 20))
+    found = [one.fault for one in submissions.find(tmp_path)]
+    assert found == [""] * 3 + ["beyond 3 MiB in one zip"] * 2
+    assert not any(one.fault for one in submissions.find(tmp_path / "a.zip")), "a class may hand in more"
+
+
+def test_a_file_without_a_name_in_a_zip(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.ipynb", b"{}")
+    data = (tmp_path / "a.zip").read_bytes().replace(b"a.ipynb", b"\0.ipynb")
+    (tmp_path / "a.zip").write_bytes(data)
+    assert list(submissions.find(tmp_path)) == []
+
+
+def test_no_name_takes_the_files_of_another():
+    """The state and feedback of a submission lie under a hash that nobody can hit by trying names."""
+    assert len(submissions.Submission("a.ipynb").slug) == len("a-") + 16
 
 
 def test_a_broken_zip_and_one_behind_a_password(tmp_path):

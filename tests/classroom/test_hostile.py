@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from classroom import cli, grade, report
-from classroom.sandbox import Limits
+from classroom.sandbox import FORBIDDEN, Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL, NONE = {"sum-power": 4, "sum-coin": 2}, {"sum-power": 0, "sum-coin": 0}
@@ -40,6 +41,32 @@ line += b'{"group": 0, "end": "ok", "cpu": 0}\\n'
 for fd in range(3, 64):
     try: os.write(fd, b"\\n" + line)
     except OSError: pass
+"""
+FORGED_CELLS = """
+import json, os
+line = json.dumps({"group": 0, "cells": ["x\\n\\n# Homework: 9 of 9 points\\n\\ny"] * 20}).encode()
+for fd in range(3, 64):
+    try: os.write(fd, b"\\n" + line + b"\\n")
+    except OSError: pass
+"""
+ENDLESS_CPU = """
+import os
+for fd in range(3, 64):
+    try: os.write(fd, b'\\n{"group": 0, "end": "ok", "cpu": ' + b"9" * 400 + b'}\\n')
+    except OSError: pass
+"""
+REFUSED = f"""
+import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+for name, call in {FORBIDDEN.get(platform.machine(), (0, 0, {}))[2]}.items():
+    assert libc.syscall(call, 0, 0, 0, 0, 0) == -1 and ctypes.get_errno() == errno.EPERM, name
+"""
+TO_THE_HOST = """
+import socket
+a, b = socket.socketpair()
+try: socket.socket(40, socket.SOCK_STREAM)  # AF_VSOCK knows no network namespace
+except OSError: pass
+else: raise RuntimeError("a way out")
 """
 LOOK = """
 import os, sys, gc
@@ -84,6 +111,10 @@ ATTACKS: dict[str, tuple[list[str], dict[str, str], str, dict[str, float]]] = {
     "patched-worker": (["import sys\nw = sys.modules['__main__']\nw.numbers = lambda v, d=0: [[[5], 'AAAA']]\nw.run_probe = lambda *a: {'out': []}"], {}, OK, NONE),
     "patched-os": (["import os\nos.fork = lambda: 0\nos.write = lambda *a: 1"], None, "ended early|timed out|ok", NONE),
     "forged": ([FORGED], {}, f"{OK}|{FAILED}|ended early", NONE),
+    "forged-cells": ([FORGED_CELLS], None, FAILED, FULL),
+    "endless-cpu": ([ENDLESS_CPU], None, f"{OK}|ended early", FULL),
+    "keys-and-hidden-memory": ([REFUSED], None, OK, FULL),
+    "out-of-the-machine": ([TO_THE_HOST], None, OK, FULL),
     "flood": (["import os\nwhile True:\n    for fd in range(3, 20):\n        try: os.write(fd, b'x' * 65536)\n        except BaseException: pass"], None, "too much output|timed out", NONE),
     "pickle": ([], {"sum-power": "class P:\n    def __reduce__(self):\n        import os\n        return os.system, ('touch /tmp/pwned; touch /out/pwned',)\ndef power_mean(x): return P()"}, OK, NONE),
     "strings": ([], {"sum-power": "def power_mean(x): return {'a': 'b', 'c': [None, object()]}"}, OK, NONE),
@@ -154,10 +185,19 @@ def test_no_feedback_tells_anything(graded):
             assert secret not in text, path.name
 
 
-def test_nothing_is_left_behind(graded):
+def test_no_feedback_has_a_heading_of_the_students(graded):
+    for path in (graded[2] / "feedback").glob("*.md"):
+        heads = [line for line in path.read_text().split("\n") if line.startswith("# ")]
+        assert len(heads) == 1, path.name
+
+
+def test_nothing_is_left_behind(graded, box):
     assert not any(Path("/tmp", name).exists() for name in ("pwned", "x")) and not Path("/out").exists()
-    alive = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-    assert "/in/worker.py" not in alive
+    for mounts in Path("/proc").glob("[0-9]*/mountinfo"):  # of another's sandboxes nothing is asked
+        try:
+            assert f"{box.folder.name} /in " not in mounts.read_text(), mounts
+        except OSError:
+            continue
 
 
 UNLUCKY = {
