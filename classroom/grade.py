@@ -29,6 +29,14 @@ from classroom.sandbox import Limits, Outcome, Sandbox
 from classroom.submissions import Submission, find, harmless, read
 
 REPEATS = 2  # seeds for each probe
+NEAR = 1e-4  # wrong, but by no more than what single precision loses
+SAID = (
+    "timed out",
+    "no answer",
+    "ended without an answer",
+    "returned None",
+    "returned something else than numbers",
+)
 KNOWN = {name for name in vars(builtins) if name.endswith(("Error", "Exception", "Exit", "Interrupt"))}
 Answer = list[np.ndarray] | str
 Numbers = dict[str, dict[str, Any]]
@@ -65,7 +73,7 @@ def score(probe: dict[str, Any], answer: Answer, reference: Answer) -> tuple[flo
     if isinstance(answer, str):
         return 0.0, _reason(answer)
     if [a.shape for a in answer] != [r.shape for r in reference] and not probe["judge"]:
-        return 0.0, "wrong shape"
+        return 0.0, _misshapen(answer, reference)
     if probe["judge"]:
         space: dict[str, Any] = {"np": np}
         exec(compile(probe["judge"], "<judge>", "exec"), space)  # the instructor's own code
@@ -75,21 +83,35 @@ def score(probe: dict[str, Any], answer: Answer, reference: Answer) -> tuple[flo
             share = 0.0
         share = min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
         return share, "" if share == 1 else "the judge is not satisfied"
-    tol = probe["tol"]
+    if _close(answer, reference, probe["tol"]):
+        return 1.0, ""
+    near = probe["tol"] < NEAR and _close(answer, reference, NEAR)
+    return 0.0, "wrong numbers" + (f", though right to {NEAR:g}: is all of it in float64?" if near else "")
+
+
+def _close(answer: list[np.ndarray], reference: list[np.ndarray], tol: float) -> bool:
     with np.errstate(all="ignore"):
-        close = all(
+        return all(
             np.allclose(a, r, rtol=tol, atol=tol, equal_nan=True)
             for a, r in zip(answer, reference, strict=True)
         )
-    return (1.0, "") if close else (0.0, "wrong numbers")
+
+
+def _misshapen(answer: list[np.ndarray], reference: list[np.ndarray]) -> str:
+    if len(answer) != len(reference):
+        return "wrong number of results"
+    same = [a.squeeze().shape for a in answer] == [r.squeeze().shape for r in reference]
+    return "wrong shape" + (": an axis of length 1 too many or too few" if same else "")
 
 
 def _reason(error: str) -> str:
     """What a student is told of a hidden probe that gave no numbers: of a closed list, so nothing leaks."""
     if error == "NotImplementedError":
         return "not attempted"
-    if error in ("timed out", "no answer", "ended without an answer"):
+    if error in SAID:
         return error
+    if error == "NameError":
+        return "raised NameError: your function, or something that it uses, is not defined"
     return f"raised {error}" if error in KNOWN else "raised an exception"
 
 
