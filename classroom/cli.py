@@ -18,7 +18,7 @@ import yaml
 from classroom import assign, grade, report
 from classroom.bank import BankError, Exercise, Master, read_bank
 from classroom.sandbox import Limits, Sandbox, SandboxError
-from classroom.submissions import RosterError, match, read_table
+from classroom.submissions import RosterError, match, read_roster, read_table
 
 
 class Usage(Exception):
@@ -124,7 +124,7 @@ def assign_command(args: argparse.Namespace) -> int:
     if args.roster:
         if not args.variant:
             raise Usage("--roster gives every student other numbers: say --variant SEED with it")
-        students = [row["student"] for row in read_table(args.roster, "student") if row["student"]]
+        students = [row["student"] for row in read_roster(args.roster)]
         if odd := [student for student in students if not re.fullmatch(r"\w[\w@.-]*", student)]:
             raise Usage(
                 f"--roster: an id names a file, so it must be letters, digits and _ @ . -; got {odd[0]!r}"
@@ -133,6 +133,9 @@ def assign_command(args: argparse.Namespace) -> int:
     if args.variant and not any(numbers[""].values()):
         raise Usage("none of these exercises has numbers to vary (genkit-book list marks those that have)")
     out: Path = args.out
+    key = {**assign.key(given, numbers, args.variant), "colab": setup}
+    secret = out / "instructor" / f"{name}.key.json"
+    _same_as_before(secret, key)
     written = []
     for student, own in numbers.items():
         notebook = assign.student_notebook(given, own, setup, masters)
@@ -140,8 +143,6 @@ def assign_command(args: argparse.Namespace) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(assign.dumps(notebook), encoding="utf-8")
         written.append(path)
-    key = {**assign.key(given, numbers, args.variant), "colab": setup}
-    secret = out / "instructor" / f"{name}.key.json"
     assign.write_private(secret, assign.json.dumps(key, ensure_ascii=False, indent=1) + "\n")
     print("running the solutions for the answer key", file=sys.stderr)
     answers = assign.executed(assign.answer_notebook(given, numbers[""], setup))
@@ -156,32 +157,76 @@ def assign_command(args: argparse.Namespace) -> int:
     return 0
 
 
-def grade_command(args: argparse.Namespace) -> int:
-    key = grade.read_key(args.key)
+def _same_as_before(secret: Path, key: dict[str, Any]) -> None:
+    """Refuse to overwrite the key of another assignment: it grades what was handed out with it."""
+    if not secret.exists():
+        return
+    old, new = grade.read_key(secret), assign.json.loads(assign.json.dumps(key))
+    moved = [student for student, own in old["numbers"].items() if new["numbers"].get(student) != own]
+    if old["exercises"] != new["exercises"] or moved:
+        raise Usage(
+            f"-o: {secret} is the key of other exercises or numbers; write to another folder, or remove "
+            "it if its notebook was not handed out"
+        )
+
+
+def _late(path: Path | None, roster: list[dict[str, str]]) -> dict[str, float]:
+    """Days by student, each a student of the roster."""
+    people, days = {row["student"] for row in roster}, {}
+    for row in read_table(path, "student", "days") if path else []:
+        try:
+            days[row["student"]] = float((row["days"] or "0").replace(",", "."))
+        except ValueError:
+            days[row["student"]] = -1.0
+        if row["student"] not in people or not 0 <= days[row["student"]] < 1000:
+            raise Usage(f"--late: each row must have a student of --roster and days from 0, got {row}")
+    return days
+
+
+def _handed_in(args: argparse.Namespace, roster: list[dict[str, str]]) -> tuple[list[Any], dict[str, str]]:
+    """(submissions, student by name): a file that is no notebook counts if its student sent no notebook."""
     if not args.submissions.exists():
         raise Usage(f"{args.submissions} does not exist")
-    submissions = grade.collect(args.submissions)
-    if not submissions:
-        raise Usage(f"{args.submissions} holds no notebooks (*.ipynb) and no zip files")
-    roster = read_table(args.roster, "student") if args.roster else []
-    late = {r["student"]: float(r["days"] or 0) for r in read_table(args.late, "days")} if args.late else {}
-    known = match(submissions, roster)
-    students = {name: row["student"] for name, row in known.items()}
+    if args.out.resolve().is_relative_to(args.submissions.resolve()):
+        raise Usage(f"-o: {args.out} must not lie in {args.submissions}, where submissions are looked for")
+    found = grade.collect(args.submissions)
+    students = {name: row["student"] for name, row in match(found, roster).items()}
+    sent = {students.get(one.name) for one in found if not one.other}
+    taken = [one for one in found if not one.other or students.get(one.name, None) not in {None, *sent}]
+    if not taken:
+        raise Usage(f"{args.submissions} holds no notebooks (*.ipynb), in zip files or out of them")
+    if others := [one.name for one in found if one not in taken]:
+        print(
+            f"{len(others)} files that are no notebooks are passed over, such as {others[0]!r}",
+            file=sys.stderr,
+        )
+    for row in roster:
+        if row.get("submission") and row["student"] not in students.values():
+            print(
+                f"--roster: there is no {row['submission']!r}, named for {row['student']!r}", file=sys.stderr
+            )
+    return taken, students
+
+
+def grade_command(args: argparse.Namespace) -> int:
+    for name in ("jobs", "timeout", "cell_timeout", "memory"):
+        if not getattr(args, name) > 0:
+            raise Usage(f"--{name.replace('_', '-')} must be above 0, got {getattr(args, name):g}")
+    if not 0 <= args.penalty <= 100:
+        raise Usage(f"--penalty must be from 0 to 100, got {args.penalty:g}")
+    key = grade.read_key(args.key)
+    roster = read_roster(args.roster) if args.roster else []
+    if set(key["numbers"]) - {""} and not roster:
+        raise Usage("--roster is needed: by this key each student has numbers of their own")
+    late = _late(args.late, roster)
+    submissions, students = _handed_in(args, roster)
     limits = Limits(
         args.timeout, min(args.cell_timeout, args.timeout), min(args.cell_timeout, args.timeout), args.memory
     )
-    if args.submissions.is_dir():
-        others = [
-            f
-            for f in args.submissions.rglob("*")
-            if f.is_file() and f.suffix.lower() not in (".ipynb", ".zip")
-        ]
-        if others:
-            print(
-                f"{len(others)} files that are no notebooks are passed over, such as {others[0].name!r}",
-                file=sys.stderr,
-            )
     grading = grade.Grading(key, args.out, limits)
+    for word in args.regrade if args.regrade is not None else []:
+        if not any(word in one.name for one in submissions):
+            raise Usage(f"--regrade: no submission has {word!r} in its name")
     if args.regrade is not None:
         for one in submissions:
             if not args.regrade or any(word in one.name for word in args.regrade):
@@ -195,7 +240,11 @@ def grade_command(args: argparse.Namespace) -> int:
 
 
 def _told(table: list[report.Row], out: Path) -> int:
-    bad = sum(not str(row["status"]).startswith("ok") for row in table)
+    look = ("submissions of this student", report.NOBODY, grade.OTHER)
+    bad = sum(
+        not str(row["status"]).startswith("ok") or any(words in row["status"] for words in look)
+        for row in table
+    )
     print(f"{len(table)} rows in {out / 'grades.csv'}" + (f"; {bad} with a status to look at" if bad else ""))
     if (out / "written.csv").exists() and any(
         row["status"].endswith("written answers to mark") for row in table
@@ -207,12 +256,15 @@ def _told(table: list[report.Row], out: Path) -> int:
 def marks_command(args: argparse.Namespace) -> int:
     try:
         options = assign.json.loads((args.results / "state/options.json").read_text())
+        graded = assign.json.loads((args.results / "state/run.json").read_text())["key"]
         states = [
             assign.json.loads((args.results / f"state/{slug}.json").read_text()) for slug in options["order"]
         ]
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         raise Usage(f"{args.results} is not a folder that genkit-book grade wrote") from None
     key = grade.read_key(Path(options["key"]))
+    if grade.fingerprint(key) != graded:
+        raise Usage(f"{options['key']} has changed since {args.results} was graded: grade again")
     return _told(
         report.write_results(
             key, states, args.results, options["roster"], options["late"], options["penalty"]
@@ -222,9 +274,14 @@ def marks_command(args: argparse.Namespace) -> int:
 
 
 def export_command(args: argparse.Namespace) -> int:
-    table = read_table(args.results / "grades.csv", "submission")
-    roster = read_table(args.roster, "student") if args.roster else []
+    table = read_table(args.results / "grades.csv", "submission", "student", "status")
+    roster = read_roster(args.roster) if args.roster else []
+    if roster:
+        table = [row for row in table if row["student"]]
     sys.stdout.write(report.export(table, roster, args.columns))
+    for words, what in (("written answers to mark", "without them"), ("submissions of this student", "each")):
+        if rows := sum(words in row["status"] for row in table):
+            print(f"{rows} rows have the status '{words}': exported {what}", file=sys.stderr)
     return 0
 
 

@@ -29,6 +29,7 @@ from classroom.sandbox import Limits, Outcome, Sandbox
 from classroom.submissions import Submission, find, harmless, read
 
 REPEATS = 2  # seeds for each probe
+OTHER = "the notebook of another assignment,"
 NEAR = 1e-4  # wrong, but by no more than what single precision loses
 SAID = (
     "timed out",
@@ -61,6 +62,11 @@ def read_key(path: Path) -> dict[str, Any]:
     if not isinstance(key, dict) or key.get("format") != FORMAT:
         raise KeyFileError(f"{path} is not a key that this version of genkit-book assign wrote")
     return key
+
+
+def fingerprint(key: dict[str, Any]) -> str:
+    """What tells one key from another."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
 
 # ---------- comparing ----------
@@ -303,7 +309,7 @@ class Grading:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        self.print = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()
+        self.print = fingerprint(self.key)
         state = self.out / "state/run.json"
         try:
             run = json.loads(state.read_text())
@@ -345,7 +351,11 @@ class Grading:
         workers: int = 2,
         say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
     ) -> list[dict[str, Any]]:
-        """Grade what is not graded yet; the states of all, in the order given."""
+        """Grade what is not graded yet; the states of all, in the order given.
+
+        A stub that was left as it was runs first: it undoes no answer that stands above it.
+        """
+        stubs = {e["stub"].strip() for e in self.key["exercises"]}
         states: dict[str, dict[str, Any]] = {}
         todo = []
         written = [e["id"] for e in self.key["exercises"] if not e["probes"]]
@@ -355,6 +365,7 @@ class Grading:
                 states[one.name] = old
                 continue
             read(one, self.given(), written)
+            one.code.sort(key=lambda cell: cell[1].strip() not in stubs)
             todo.append(one)
         if todo:
             self._run(todo, states, students, make_box, workers, say)
@@ -383,7 +394,11 @@ class Grading:
                 say(f"[{done[0]}/{len(todo)}] {submission.name}: {state['status']}{took}")
 
         with ThreadPoolExecutor(max(workers, 1)) as pool:
-            list(pool.map(one, todo))
+            try:
+                list(pool.map(one, todo))
+            except BaseException:  # Ctrl-C: finish what runs, begin nothing new
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         workers = 1  # one at a time, whoever was stopped while the machine was short of memory
         for submission in again:
             one(submission)
@@ -416,6 +431,8 @@ class Grading:
         status = outcome.status
         if status == "ok" and failed:
             status = f"ok, {len(failed)} cell{'s' * (len(failed) > 1)} failed"
+        if status.startswith("ok") and submission.assignment not in ("", self.key["name"]):
+            status += f"; {OTHER} {submission.assignment!r}"
         state |= {
             "status": status, "seconds": round(run.seconds, 2), "cpu": round(run.cpu, 2), "cells": failed,
             "marks": {id: round(mark.points, 2) for id, mark in found.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
@@ -9,14 +10,17 @@ import json
 import os
 import re
 import stat
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 MOST_FILE, MOST_CELLS, MOST_SOURCE, MOST_FILES = 20 << 20, 2000, 1 << 20, 5000
 MOST_ANSWER = 20_000  # characters of a written answer
+NOTEBOOK = re.compile(r"\.ipynb(\.txt|\.json)?$", re.I)  # as some browsers save it
+PICTURE = re.compile(r"data:image/[\w.+-]+;base64,[\w+/=]*")  # as Colab keeps a pasted one in the text
 
 
 @dataclass
@@ -26,8 +30,10 @@ class Submission:
     name: str  # its path below the folder, as text that can be printed
     data: bytes = b""
     fault: str = ""  # why it can't be graded
+    other: bool = False  # a file of another kind, such as a PDF: counts only if the student sent no notebook
     code: list[tuple[int, str]] = field(default_factory=list)  # (number of the cell, source)
     written: dict[str, str] = field(default_factory=dict)  # exercise -> text
+    assignment: str = ""  # which one the notebook says it is
 
     @property
     def digest(self) -> str:
@@ -56,9 +62,9 @@ def printable(text: str) -> str:
 
 
 def find(path: Path) -> Iterator[Submission]:
-    """Every notebook in a folder or a zip file (zips in the folder are looked into), in order of name."""
+    """Every file in a folder or a zip file, in order of name; zips in them are looked into."""
     if path.is_file() and path.suffix.lower() == ".zip":
-        yield from _in_zip(path, "")
+        yield from _in_zip(path, "", path.name)
         return
     files = []
     for folder, folders, names in os.walk(path):  # does not follow links
@@ -66,13 +72,15 @@ def find(path: Path) -> Iterator[Submission]:
         files += [Path(folder, name) for name in names if not name.startswith(".")]
     for file in sorted(files)[:MOST_FILES]:
         name = printable(file.relative_to(path).as_posix())
-        if file.suffix.lower() == ".ipynb":
+        if NOTEBOOK.search(file.name):
             yield _from_file(file, name)
         elif file.suffix.lower() == ".zip":
             if stat.S_ISREG(file.lstat().st_mode):
-                yield from _in_zip(file, name + "/")
+                yield from _in_zip(file, name + "/", name)
             else:
                 yield Submission(name, fault="not a regular file")
+        else:
+            yield _other(name)
     for file in sorted(files)[MOST_FILES:]:
         yield Submission(printable(file.relative_to(path).as_posix()), fault=f"more than {MOST_FILES} files")
 
@@ -88,24 +96,39 @@ def _from_file(file: Path, name: str) -> Submission:
         return Submission(name, stream.read(MOST_FILE + 1))
 
 
-def _in_zip(path: Path, prefix: str) -> Iterator[Submission]:
-    """The notebooks of a zip, read in memory: paths in it name submissions and lead nowhere."""
+def _other(name: str) -> Submission:
+    kind = PurePosixPath(name).suffix
+    return Submission(name, fault=f"not a notebook ({kind or 'no suffix'})", other=True)
+
+
+def _in_zip(source: Path | IO[bytes], prefix: str, name: str, inner: bool = False) -> Iterator[Submission]:
+    """The files of a zip, read in memory: paths in it name submissions and lead nowhere.
+
+    Zips in it are looked into once: a platform's zip holds those that students made.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(source) as archive:
             for info in sorted(archive.infolist(), key=lambda i: i.filename)[:MOST_FILES]:
-                inner = PurePosixPath(info.filename)
-                hidden = inner.name.startswith(".") or "__MACOSX" in inner.parts
-                if info.is_dir() or inner.suffix.lower() != ".ipynb" or hidden:
+                parts = PurePosixPath(info.filename).parts
+                hidden = any(part.startswith(".") and part.strip(".") for part in parts)
+                if info.is_dir() or hidden or "__MACOSX" in parts:
                     continue
                 one = Submission(printable(prefix + info.filename))
+                zipped = info.filename.lower().endswith(".zip") and not inner
+                if not zipped and not NOTEBOOK.search(info.filename):
+                    yield _other(one.name)
+                    continue
                 try:
                     with archive.open(info) as stream:
                         one.data = stream.read(MOST_FILE + 1)
                 except Exception as error:  # zipfile raises many kinds for what is broken or encrypted
                     one.fault = f"can't be unpacked: {type(error).__name__}"
-                yield one
+                if zipped and not one.fault and len(one.data) <= MOST_FILE:
+                    yield from _in_zip(io.BytesIO(one.data), one.name + "/", one.name, inner=True)
+                else:
+                    yield one
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
-        yield Submission(printable(prefix.rstrip("/") or path.name), fault="not a zip file")
+        yield Submission(printable(name), fault="not a zip file")
 
 
 def read(submission: Submission, given: set[str], written: list[str]) -> None:
@@ -127,6 +150,9 @@ def read(submission: Submission, given: set[str], written: list[str]) -> None:
     except (ValueError, RecursionError):
         submission.fault = "not a notebook: no JSON"
         return
+    if isinstance(notebook, dict) and "worksheets" in notebook:
+        submission.fault = "a notebook of the old format 3: open and save it in Jupyter or Colab"
+        return
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         submission.fault = "not a notebook: no cells"
         return
@@ -138,8 +164,16 @@ def read(submission: Submission, given: set[str], written: list[str]) -> None:
         if kind == "code" and source.strip() and source.strip() not in given:
             submission.code.append((number, source))
     submission.written = _written(cells, written)
+    submission.assignment = _assignment(notebook)
     if not submission.code and not submission.written:
         submission.fault = "nothing was answered"
+
+
+def _assignment(notebook: dict[str, Any]) -> str:
+    """The assignment that a notebook says it was made for."""
+    metadata = notebook.get("metadata")
+    ours = metadata.get("genkit_book") if isinstance(metadata, dict) else None
+    return harmless(str(ours.get("assignment", "")))[:60] if isinstance(ours, dict) else ""
 
 
 def _cell(cell: Any) -> tuple[str, str, dict[str, Any]]:
@@ -151,15 +185,21 @@ def _cell(cell: Any) -> tuple[str, str, dict[str, Any]]:
         source = "".join(part for part in source if isinstance(part, str))
     metadata = cell.get("metadata")
     ex = metadata.get("ex") if isinstance(metadata, dict) else None
+    source = source if isinstance(source, str) else ""
+    if cell.get("cell_type") == "markdown":
+        source = PICTURE.sub("picture-in-the-notebook", source)
     return (
         str(cell.get("cell_type"))[:20],
-        source if isinstance(source, str) else "",
+        source,
         ex if isinstance(ex, dict) else {},
     )
 
 
 def _written(cells: list[tuple[str, str, dict[str, Any]]], ids: list[str]) -> dict[str, str]:
-    """Texts of the written exercises: the cell known by metadata or first line, and what follows it."""
+    """Texts of the written exercises: what stands after the statement, or from the cell that asks for it on.
+
+    Both are known by metadata, that cell also by its first line.
+    """
     out: dict[str, list[str]] = {}
     now = None
     for kind, source, ex in cells:
@@ -169,12 +209,14 @@ def _written(cells: list[tuple[str, str, dict[str, Any]]], ids: list[str]) -> di
         if kind == "markdown" and id in ids:
             now = str(id)
             source = source[marked.end() :] if marked else source
+        elif ex.get("role") == "statement" and ex.get("id") in ids:
+            now, source = str(ex["id"]), ""
         elif ex.get("role") in ("statement", "setup", "numbers", "answer", "check") or kind not in (
             "markdown",
             "raw",
         ):
             now = None
-        if now:
+        if now and source:
             out.setdefault(now, []).append(source)
     texts = {
         id: "\n\n".join(parts).replace("*Write your answer here.*", "").strip() for id, parts in out.items()
@@ -189,50 +231,90 @@ class RosterError(Exception):
     """The roster can't be used; the message names the line."""
 
 
-def read_table(path: Path, needed: str) -> list[dict[str, str]]:
+def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
     """A CSV with a header, in whatever encoding and dialect spreadsheets write it.
 
     Raises
     ------
     RosterError
-        It can't be read, or lacks the column `needed`.
+        It can't be read, or lacks one of the columns `needed`.
     """
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise RosterError(f"{path}: {error.strerror}") from None
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
     except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    first = text.split("\n", 1)[0]
-    rows = list(csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=first.count)))
-    if not rows or needed not in rows[0]:
-        raise RosterError(f"{path}: needs a header with the column {needed!r}")
-    return [
-        {str(k).strip(): (v or "").strip() if isinstance(v, str) else "" for k, v in row.items()}
-        for row in rows
-    ]
+        text = raw.decode("cp1252", "replace")
+    lines = io.StringIO(text, newline=None)  # any end of line
+    delimiter = max(",;\t", key=lines.readline().count)
+    lines.seek(0)
+    try:
+        rows = [
+            {str(k).strip(): (v or "").strip() if isinstance(v, str) else "" for k, v in row.items()}
+            for row in csv.DictReader(lines, delimiter=delimiter)
+        ]
+    except csv.Error as error:
+        raise RosterError(f"{path}: {error}") from None
+    lines.seek(0)
+    header = [str(one).strip() for one in next(csv.reader(lines, delimiter=delimiter), [])]
+    if missing := [column for column in needed if column not in header]:
+        raise RosterError(
+            f"{path}: needs a header with the column {missing[0]!r}, got {', '.join(header)[:200]!r}"
+        )
+    return rows
+
+
+def read_roster(path: Path) -> list[dict[str, str]]:
+    """The rows that name a student (a platform's own table has others, such as Canvas's points possible).
+
+    Raises
+    ------
+    RosterError
+        It can't be read, has no column `student`, or names one twice.
+    """
+    rows = [row for row in read_table(path, "student") if row["student"]]
+    students = [_plain(row["student"]) for row in rows]
+    for row, plain in zip(rows, students, strict=True):
+        if students.count(plain) > 1:
+            raise RosterError(f"{path}: each student must have one row, but {row['student']!r} has more")
+    return rows
+
+
+def _plain(text: str) -> str:
+    """Text by which names of files and people are compared: systems change accents' codes and case."""
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def match(submissions: list[Submission], roster: list[dict[str, str]]) -> dict[str, dict[str, str]]:
     """Submission name -> row of the roster.
 
     A row's `submission` is a file's path, name, stem or folder; where that is empty, the student's id must
-    stand in the path as a word of its own. The longest match wins: "ana" takes no file of "ana-maria".
+    stand in the path as a word of its own. The longest match wins: "ana" takes no file of "ana-maria". A path
+    with the ids of two students belongs to neither.
+
+    Raises
+    ------
+    RosterError
+        Two rows claim one submission.
     """
     out: dict[str, dict[str, str]] = {}
     for one in submissions:
-        path = PurePosixPath(one.name)
-        names = {one.name, path.name, path.stem, *map(str, path.parts), *map(str, path.parents)}
-        exact = [row for row in roster if row.get("submission") and row["submission"] in names]
+        name = _plain(one.name)
+        path = PurePosixPath(name)
+        names = {name, path.name, path.stem, *map(str, path.parts), *map(str, path.parents)}
+        exact = [row for row in roster if row.get("submission") and _plain(row["submission"]) in names]
+        if len(exact) > 1:
+            both = " and ".join(repr(row["student"]) for row in exact[:2])
+            raise RosterError(f"the roster gives {one.name!r} to {both}; give each a copy of the file")
         loose = [
             row
             for row in roster
             if not row.get("submission") and row["student"]
-            and re.search(rf"(?<![^\W_]){re.escape(row['student'])}(?![^\W_])", one.name)
+            and re.search(rf"(?<![^\W_]){re.escape(_plain(row['student']))}(?![^\W_])", name)
         ]  # fmt: skip
         found = exact or sorted(loose, key=lambda row: -len(row["student"]))
-        if found:
+        if found and all(_plain(row["student"]) in _plain(found[0]["student"]) for row in found):
             out[one.name] = found[0]
     return out

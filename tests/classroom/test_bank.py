@@ -74,7 +74,7 @@ def test_a_judge_without_its_probe(master):
     with pytest.raises(bank.BankError, match=r"sum-coin.*a judge must follow its probe"):
         master(
             ":ex: {id: sum-coin, role: probe, points: 2}\ndef probe",
-            ":ex: {id: sum-coin, role: wrong, why: \"no\"}\ndef probe",
+            ':ex: {id: sum-coin, role: wrong, why: "no"}\ndef probe',
         )
 
 

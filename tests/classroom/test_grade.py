@@ -33,8 +33,12 @@ def arrays(*values):
         (arrays([1.0, 2.0]), arrays([1.0, 2.0]), 1, ""),
         (arrays([1.0, 2.0 + 1e-7]), arrays([1.0, 2.0]), 1, ""),
         (arrays([1.0, 2.0 + 1e-3]), arrays([1.0, 2.0]), 0, "wrong numbers"),
-        (arrays([1.0, 2.0 + 1e-5]), arrays([1.0, 2.0]), 0,
-         "wrong numbers, though right to 0.0001: is all of it in float64?"),
+        (
+            arrays([1.0, 2.0 + 1e-5]),
+            arrays([1.0, 2.0]),
+            0,
+            "wrong numbers, though right to 0.0001: is all of it in float64?",
+        ),
         (arrays([1e9 + 1]), arrays([1e9]), 1, ""),
         (arrays([1.0, 2.0, 3.0]), arrays([1.0, 2.0]), 0, "wrong shape"),
         (arrays([[1.0, 2.0]]), arrays([1.0, 2.0]), 0, "wrong shape: an axis of length 1 too many or too few"),
@@ -47,8 +51,13 @@ def arrays(*values):
         ("TheProbeSaysSeed5", arrays(1.0), 0, "raised an exception"),
         ("timed out", arrays(1.0), 0, "timed out"),
         ("returned None", arrays(1.0), 0, "returned None"),
-        ("NameError", arrays(1.0), 0, "raised NameError: your function, or something that it uses, is not defined"),
-    ],  # fmt: skip
+        (
+            "NameError",
+            arrays(1.0),
+            0,
+            "raised NameError: your function, or something that it uses, is not defined",
+        ),
+    ],
 )
 def test_an_answer_against_the_reference(answer, reference, share, note):
     assert grade.score(probe(), answer, reference) == (share, note)
