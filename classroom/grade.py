@@ -92,7 +92,7 @@ def score(probe: dict[str, Any], answer: Answer, reference: Answer) -> tuple[flo
     if _close(answer, reference, probe["tol"]):
         return 1.0, ""
     near = probe["tol"] < NEAR and _close(answer, reference, NEAR)
-    return 0.0, "wrong numbers" + (f", though right to {NEAR:g}: is all of it in float64?" if near else "")
+    return 0.0, "wrong numbers" + (f", but close: to {NEAR:g}, not to {probe['tol']:g}" if near else "")
 
 
 def _close(answer: list[np.ndarray], reference: list[np.ndarray], tol: float) -> bool:

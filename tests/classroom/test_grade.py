@@ -37,7 +37,7 @@ def arrays(*values):
             arrays([1.0, 2.0 + 1e-5]),
             arrays([1.0, 2.0]),
             0,
-            "wrong numbers, though right to 0.0001: is all of it in float64?",
+            "wrong numbers, but close: to 0.0001, not to 1e-06",
         ),
         (arrays([1e9 + 1]), arrays([1e9]), 1, ""),
         (arrays([1.0, 2.0, 3.0]), arrays([1.0, 2.0]), 0, "wrong shape"),

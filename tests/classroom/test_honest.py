@@ -79,7 +79,7 @@ TOLD = {  # a wrong answer -> what the student is told of the first probe
     "words": ("def power_mean(x):\n    return 'three'", "returned something else than numbers"),
     "imprecise": (
         "def power_mean(x):\n    return (x ** K).mean(-1) * (1 + 2e-5)",
-        "wrong numbers, though right to 0.0001: is all of it in float64?",
+        "wrong numbers, but close: to 0.0001, not to 1e-06",
     ),
     "column": (
         "def power_mean(x):\n    return (x ** K).mean(-1, keepdim=True)",
