@@ -83,6 +83,9 @@ def list_command(args: argparse.Namespace) -> int:
             f"{e.meta['kind']:<11} {e.points:>2} p {e.meta['minutes']:>3} min {'●' * e.meta['difficulty']:<5}"
         )
         print(f"  {e.id:<28} {facts} {e.title}{'  [variants]' if e.choices else ''}")
+    if not found and args.topic:
+        topics = sorted({e.meta["topic"] for m in bank(args) for e in m.exercises})
+        print(f"the topics are {', '.join(topics)}", file=sys.stderr)
     points, minutes = sum(e.points for _, e in found), sum(e.meta["minutes"] for _, e in found)
     print(f"\n{len(found)} exercises, {points} points, about {minutes} minutes")
     return 0
@@ -293,8 +296,13 @@ def parser() -> argparse.ArgumentParser:
     )
     sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, run: Any, help: str, banked: bool = False) -> argparse.ArgumentParser:
-        one = sub.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+    def add(name: str, run: Any, help: str, example: str, banked: bool = False) -> argparse.ArgumentParser:
+        one = sub.add_parser(
+            name,
+            help=help,
+            description=help[0].upper() + help[1:] + ".",
+            epilog=f"Example: genkit-book {name} {example}",
+        )
         one.set_defaults(run=run)
         if banked:
             one.add_argument(
@@ -310,7 +318,7 @@ def parser() -> argparse.ArgumentParser:
             "--python", metavar="FILE", help="interpreter to use in the sandbox (default: found)"
         )
 
-    one = add("list", list_command, "list the exercises", banked=True)
+    one = add("list", list_command, "list the exercises", "--part objectives/density", banked=True)
     one.add_argument(
         "--part", metavar="WORD", help="only pages whose path contains this, such as objectives/density"
     )
@@ -324,12 +332,17 @@ def parser() -> argparse.ArgumentParser:
         "check",
         check_command,
         "check the bank: form, and what solutions, stubs and wrong answers score",
+        "--bank my-bank",
         banked=True,
     )
     one.add_argument("ids", nargs="*", metavar="ID", help="only these exercises")
     boxed(one)
     one = add(
-        "assign", assign_command, "make a student's notebook, its secret key and an answer key", banked=True
+        "assign",
+        assign_command,
+        "make a student's notebook, its secret key and an answer key",
+        "hw1.yml -o hw1",
+        banked=True,
     )
     one.add_argument("what", nargs="+", metavar="PLAN.yml | ID", help="a plan, or ids of exercises")
     one.add_argument(
@@ -340,7 +353,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--roster", type=Path, metavar="CSV", help="other numbers for each student (column: student)"
     )
-    one = add("grade", grade_command, "grade a folder or zip of submissions into a table, in a sandbox")
+    one = add(
+        "grade",
+        grade_command,
+        "grade a folder or zip of submissions into a table, in a sandbox",
+        "hw1/instructor/hw1.key.json submissions.zip -o results --roster roster.csv",
+    )
     one.add_argument("key", type=Path, metavar="KEY", help="the key that assign wrote")
     one.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="a folder or a zip file")
     one.add_argument(
@@ -383,9 +401,16 @@ def parser() -> argparse.ArgumentParser:
         "--memory", type=float, default=4.0, metavar="GIB", help="memory for a submission (default 4)"
     )
     boxed(one)
-    one = add("marks", marks_command, "take the points of written.csv into grades.csv and the feedback")
+    one = add(
+        "marks", marks_command, "take the points of written.csv into grades.csv and the feedback", "results"
+    )
     one.add_argument("results", type=Path, metavar="RESULTS", help="folder that grade wrote")
-    one = add("export", export_command, "print the grades as a learning platform wants them")
+    one = add(
+        "export",
+        export_command,
+        "print the grades as a learning platform wants them",
+        'results --roster roster.csv "Email address=email" "Homework 1=total" > grades-to-import.csv',
+    )
     one.add_argument("results", type=Path, metavar="RESULTS", help="folder that grade wrote")
     one.add_argument(
         "columns", nargs="+", metavar="HEADER=FIELD", help="columns to print, of grades.csv or the roster"
@@ -403,6 +428,12 @@ def main(argv: list[str] | None = None) -> int:
     except (BankError, SandboxError, Usage, assign.AssignError, grade.KeyFileError, RosterError) as error:
         print(f"genkit-book {args.command}: {error}", file=sys.stderr)
         return {BankError: 1, SandboxError: 3}.get(type(error), 2)
+    except BrokenPipeError:  # into head, say
+        sys.stdout = None
+        return 0
+    except OSError as error:  # a folder that can't be written, a full disk
+        print(f"genkit-book {args.command}: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"genkit-book {args.command}: stopped; say the same again to go on", file=sys.stderr)
         return 130
