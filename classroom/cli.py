@@ -173,6 +173,22 @@ def _same_as_before(secret: Path, key: dict[str, Any]) -> None:
         )
 
 
+def _own_numbers(key: dict[str, Any], roster: list[dict[str, str]]) -> None:
+    """Where each student has numbers of their own, the roster must have the ids that assign was given."""
+    known = set(key["numbers"]) - {""}
+    without = [row["student"] for row in roster if row["student"] not in known]
+    if known and len(without) == len(roster):
+        raise Usage(
+            "--roster is needed, with the ids that assign was given, since each student has numbers of their "
+            f"own: {', '.join(sorted(known)[:3])}, ..."
+        )
+    if known and without:
+        print(
+            f"{len(without)} of the roster have no numbers of their own, such as {without[0]!r}",
+            file=sys.stderr,
+        )
+
+
 def _late(path: Path | None, roster: list[dict[str, str]]) -> dict[str, float]:
     """Days by student, each a student of the roster."""
     people, days = {row["student"] for row in roster}, {}
@@ -219,8 +235,7 @@ def grade_command(args: argparse.Namespace) -> int:
         raise Usage(f"--penalty must be from 0 to 100, got {args.penalty:g}")
     key = grade.read_key(args.key)
     roster = read_roster(args.roster) if args.roster else []
-    if set(key["numbers"]) - {""} and not roster:
-        raise Usage("--roster is needed: by this key each student has numbers of their own")
+    _own_numbers(key, roster)
     late = _late(args.late, roster)
     submissions, students = _handed_in(args, roster)
     limits = Limits(

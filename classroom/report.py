@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,10 @@ def write_results(key: dict[str, Any], states: list[dict[str, Any]], out: Path, 
     if any(not e["probes"] for e in key["exercises"]):
         write_private(out / "written.md", written_md(key, states))
         write_private(out / "written.csv", written_rows(key, states, given))
+    pages = {state["slug"] for state in states}
+    for old in (out / "feedback").glob("*.*"):
+        if old.stem not in pages and re.search(r"-[0-9a-f]{6}$", old.stem):  # of what was taken out
+            old.unlink()
     for state, row in zip(states, table, strict=False):
         text = feedback(key, state, row, given)
         write_private(out / "feedback" / f"{state['slug']}.md", text)

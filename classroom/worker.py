@@ -110,9 +110,11 @@ def run_cell(space: dict[str, Any], source: str, name: str, seconds: float) -> s
         trace = error.__traceback__
     while trace and trace.tb_frame.f_code.co_filename != name:
         trace = trace.tb_next
+    if not trace:  # it could not be compiled
+        return said
     try:
         with at_most(seconds):
-            for node in ast.parse(source).body if trace else []:
+            for node in ast.parse(source).body:
                 if isinstance(node, DEFINES) and node.lineno > trace.tb_lineno:
                     try:
                         execute(compile(ast.Module([node], []), name, "exec"), space)

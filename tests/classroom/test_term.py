@@ -208,6 +208,11 @@ def test_a_class_as_it_is(term, answered, capsys):
     said = capsys.readouterr()
     assert sorted(said.out.split()) == ["ID,Sums", "ana,8.5", "bo,0", "cy,6", "dee,0"]
     assert "1 rows have the status 'written answers to mark': exported without them" in said.err
+    # a submission that is taken out leaves no page
+    (term / "in/bo.pdf").unlink()
+    assert grade("--roster", "roster.csv") == 0
+    assert table()["bo"]["status"] == "nothing handed in" and not list(Path("out/feedback").glob("bo*"))
+    capsys.readouterr()
     # a name that no submission has would lose its points
     kept = marks.read_text().replace("ana.ipynb", "anna.ipynb")
     marks.write_text(kept)
@@ -260,7 +265,13 @@ def test_assigning_again(term, capsys):
     assert Path("hw/homework-1.ipynb").read_text() == notebook
     (term / "in/ana.ipynb").write_text("{}")
     assert cli.main(["grade", "hw/instructor/homework-1.key.json", "in", "-o", "out"]) == 2
-    assert "--roster is needed: by this key each student has numbers" in capsys.readouterr().err
+    assert "--roster is needed, with the ids that assign was given" in capsys.readouterr().err
+    (term / "r.csv").write_text("student\n4711\n")
+    words = ["grade", "hw/instructor/homework-1.key.json", "in", "-o", "out", "--roster", "r.csv"]
+    assert cli.main(words) == 2 and "numbers of their own: ana, bo, ..." in capsys.readouterr().err
+    (term / "r.csv").write_text("student\nana\nzoe\n")
+    assert cli.main(words) == 0
+    assert "1 of the roster have no numbers of their own, such as 'zoe'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
