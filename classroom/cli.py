@@ -18,7 +18,7 @@ import yaml
 from classroom import assign, grade, report
 from classroom.bank import BankError, Exercise, Master, read_bank
 from classroom.sandbox import Limits, Sandbox, SandboxError
-from classroom.submissions import RosterError, match, read_roster, read_table
+from classroom.submissions import RosterError, find, match, read_roster, read_table
 
 
 class Usage(Exception):
@@ -208,7 +208,7 @@ def _handed_in(args: argparse.Namespace, roster: list[dict[str, str]]) -> tuple[
         raise Usage(f"{args.submissions} does not exist")
     if args.out.resolve().is_relative_to(args.submissions.resolve()):
         raise Usage(f"-o: {args.out} must not lie in {args.submissions}, where submissions are looked for")
-    found = grade.collect(args.submissions)
+    found = list(find(args.submissions))
     students = {name: row["student"] for name, row in match(found, roster).items()}
     sent = {students.get(one.name) for one in found if not one.other}
     taken = [one for one in found if not one.other or students.get(one.name, None) not in {None, *sent}]

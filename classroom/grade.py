@@ -442,5 +442,5 @@ class Grading:
 
 
 def collect(path: Path) -> list[Submission]:
-    """All submissions below a folder or in a zip."""
-    return list(find(path))
+    """All notebooks below a folder or in a zip."""
+    return [one for one in find(path) if not one.other]

@@ -106,7 +106,7 @@ def run_cell(space: dict[str, Any], source: str, name: str, seconds: float) -> s
             execute(compile(source, name, "exec", AWAIT), space)
         return None
     except BaseException as error:
-        said = f"took more than {seconds:g} s" if isinstance(error, TooSlow) else told(error)
+        said = f"took more than {seconds:.3g} s" if isinstance(error, TooSlow) else told(error)
         trace = error.__traceback__
     while trace and trace.tb_frame.f_code.co_filename != name:
         trace = trace.tb_next
@@ -255,14 +255,29 @@ def apart(space: dict[str, Any], probe: dict[str, Any], seconds: float) -> dict[
         return {"error": "ended without an answer"}
 
 
-def run_group(wire: Wire, number: int, cells: list[str], cell_seconds: float) -> None:
-    """One submission: its cells, then its probes."""
+def plain_bars() -> None:
+    """tqdm.notebook without the widgets that it needs in a browser."""
+    try:
+        import tqdm
+    except ImportError:
+        return
+    tqdm.notebook = sys.modules["tqdm.notebook"] = tqdm
+
+
+def run_group(wire: Wire, number: int, cells: list[str], cell_seconds: float, group_seconds: float) -> None:
+    """One submission: its cells, in half of its time at most, then its probes.
+
+    Once that half is spent, a second is left to each cell: long experiments cost no answer below them.
+    """
+    end = time.monotonic() + group_seconds / 2
+    plain_bars()
     main = sys.modules["__main__"] = ModuleType("__main__")  # where pickle looks for their classes
     space = main.__dict__
     space["display"] = lambda *a, **k: None
     errors: list[str | None] = []
     for number_of_cell, source in enumerate(cells, start=1):
-        errors.append(run_cell(space, source, f"<cell {number_of_cell}>", cell_seconds))
+        seconds = min(cell_seconds, max(end - time.monotonic(), 1))
+        errors.append(run_cell(space, source, f"<cell {number_of_cell}>", seconds))
     wire.send({"group": number, "cells": errors})
     job = wire.receive()
     while job.get("group") != number:
@@ -281,7 +296,7 @@ def main() -> None:
         pid = os.fork()
         if not pid:
             os.setpgid(0, 0)
-            run_group(wire, number, cells, job["cell_seconds"])
+            run_group(wire, number, cells, job["cell_seconds"], job["group_seconds"])
             os._exit(0)
         end = time.monotonic() + job["group_seconds"]
         done, status = os.waitpid(pid, os.WNOHANG)

@@ -32,6 +32,8 @@ FULL_MARKS = {
     "prints, plots, bars": "import matplotlib.pyplot as plt\nfrom tqdm.auto import tqdm\ndef power_mean(x):\n    print(x)\n    plt.plot([1]); plt.show()\n    for _ in tqdm(range(3)): pass\n"
     + BODY,
     "await": "import asyncio\nawait asyncio.sleep(0)\n" + POWER,
+    "a bar for notebooks": "from tqdm.notebook import tqdm\ndef power_mean(x):\n    for _ in tqdm(range(3)):\n        pass\n"
+    + BODY,
     "async": "import asyncio\nasync def f(x): return (x ** K).mean(-1)\ndef power_mean(x):\n    return asyncio.run(f(x))",
     "pool": "from multiprocessing import Pool\ndef one(row): return sum(v ** K for v in row) / len(row)\ndef power_mean(x):\n    with Pool(2) as pool: return torch.tensor(pool.map(one, x.tolist()))",
     "pickle": "import pickle\nclass P:\n    def __init__(self, k): self.k = k\ndef power_mean(x):\n    p = pickle.loads(pickle.dumps(P(K)))\n    return (x ** p.k).mean(-1)",
@@ -116,3 +118,12 @@ def test_a_student_is_told_what_was_wrong(told, name):
     assert told[name]["marks"] == {"sum-power": 0, "sum-coin": 0}
     assert told[name]["notes"]["sum-power"][0] == f"probe 1 of 2 (3 p): {TOLD[name][1]}"
     assert "<cell" not in json.dumps(told[name])
+
+
+def test_long_experiments_leave_time_for_the_probes(tmp_path, key, box, answered):
+    (tmp_path / "a.ipynb").write_text(answered(before=["import time\ntime.sleep(9)"] * 5))
+    limits = Limits(seconds=20, cell_seconds=4, probe_seconds=4)
+    (state,) = grade.Grading(key, tmp_path / "out", limits).run(
+        grade.collect(tmp_path), {}, lambda: box, 1, str
+    )
+    assert state["marks"] == FULL and len(state["cells"]) == 5 and state["status"] == "ok, 5 cells failed"
