@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import json
 import os
 import random
@@ -71,7 +72,11 @@ def choose(
     known = {exercise.id: (master, exercise) for master in masters for exercise in master.exercises}
     unknown = [id for id in ids if id not in known]
     if unknown:
-        raise AssignError(f"the bank has no exercise {', '.join(map(repr, unknown))}; see genkit-book list")
+        near = difflib.get_close_matches(unknown[0], known, 1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        raise AssignError(
+            f"the bank has no exercise {', '.join(map(repr, unknown))}{meant}; see genkit-book list"
+        )
     if not ids:
         raise AssignError("no exercise was chosen; see genkit-book list")
     twice = sorted({id for id in ids if list(ids).count(id) > 1})
@@ -130,9 +135,14 @@ def read_plan(path: Path) -> dict[str, Any]:
         raise AssignError(f"{path}: {error}") from None
     if not isinstance(plan, dict) or not isinstance(plan.get("exercises"), list):
         raise AssignError(f"{path} must hold a list 'exercises' of ids (and may hold name, title, intro)")
-    unknown = set(plan) - {"name", "title", "intro", "exercises"}
+    unknown = sorted(map(str, set(plan) - {"name", "title", "intro", "exercises"}))
     if unknown:
-        raise AssignError(f"{path}: unknown entry {', '.join(sorted(unknown))}")
+        raise AssignError(
+            f"{path}: unknown entry {', '.join(unknown)}; it may hold name, title, intro, exercises"
+        )
+    for entry in set(plan) - {"exercises"}:
+        if not isinstance(plan[entry], str | int | float):
+            raise AssignError(f"{path}: {entry} must be a text, got {plan[entry]!r}")
     return {"name": path.stem, **plan, "exercises": [str(id) for id in plan["exercises"]]}
 
 

@@ -115,7 +115,8 @@ def read_bank(folder: Path) -> list[Master]:
     BankError
         A master is faulty.
     """
-    masters = [read_master(path, folder) for path in sorted(folder.rglob("*.md"))]
+    paths = sorted(path for path in folder.rglob("*.md") if path.name.lower() != "readme.md")
+    masters = [read_master(path, folder) for path in paths]
     seen: dict[str, str] = {}
     for master in masters:
         name = _name(master.path, folder)
@@ -146,10 +147,14 @@ def read_master(path: Path, folder: Path) -> Master:
     def fail(message: str, id: str | None = None) -> BankError:
         return BankError(f"{name}: " + (f"exercise {id!r}: " if id else "") + message)
 
+    try:
+        cells = jupytext.read(path, fmt="md:myst").cells
+    except Exception as error:  # of jupytext, YAML, nbformat, the file's encoding
+        raise fail(f"is no MyST notebook: {' '.join(str(error).split())[:300]}") from None
     setup: list[str] = []
     found: dict[str, Exercise] = {}
     probe: Probe | None = None  # the one that a judge may follow
-    for number, cell in enumerate(jupytext.read(path, fmt="md:myst").cells, start=1):
+    for number, cell in enumerate(cells, start=1):
         meta = cell.metadata.get("ex")
         before, probe = probe, None
         if meta is None:

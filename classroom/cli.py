@@ -18,7 +18,7 @@ import yaml
 from classroom import assign, grade, report
 from classroom.bank import BankError, Exercise, Master, read_bank
 from classroom.sandbox import Limits, Sandbox, SandboxError
-from classroom.submissions import RosterError, match, read_table
+from classroom.submissions import RosterError, find, match, read_roster, read_table
 
 
 class Usage(Exception):
@@ -83,6 +83,9 @@ def list_command(args: argparse.Namespace) -> int:
             f"{e.meta['kind']:<11} {e.points:>2} p {e.meta['minutes']:>3} min {'●' * e.meta['difficulty']:<5}"
         )
         print(f"  {e.id:<28} {facts} {e.title}{'  [variants]' if e.choices else ''}")
+    if not found and args.topic:
+        topics = sorted({e.meta["topic"] for m in bank(args) for e in m.exercises})
+        print(f"the topics are {', '.join(topics)}", file=sys.stderr)
     points, minutes = sum(e.points for _, e in found), sum(e.meta["minutes"] for _, e in found)
     print(f"\n{len(found)} exercises, {points} points, about {minutes} minutes")
     return 0
@@ -124,7 +127,7 @@ def assign_command(args: argparse.Namespace) -> int:
     if args.roster:
         if not args.variant:
             raise Usage("--roster gives every student other numbers: say --variant SEED with it")
-        students = [row["student"] for row in read_table(args.roster, "student") if row["student"]]
+        students = [row["student"] for row in read_roster(args.roster)]
         if odd := [student for student in students if not re.fullmatch(r"\w[\w@.-]*", student)]:
             raise Usage(
                 f"--roster: an id names a file, so it must be letters, digits and _ @ . -; got {odd[0]!r}"
@@ -133,6 +136,9 @@ def assign_command(args: argparse.Namespace) -> int:
     if args.variant and not any(numbers[""].values()):
         raise Usage("none of these exercises has numbers to vary (genkit-book list marks those that have)")
     out: Path = args.out
+    key = {**assign.key(given, numbers, args.variant), "colab": setup}
+    secret = out / "instructor" / f"{name}.key.json"
+    _same_as_before(secret, key)
     written = []
     for student, own in numbers.items():
         notebook = assign.student_notebook(given, own, setup, masters)
@@ -140,8 +146,6 @@ def assign_command(args: argparse.Namespace) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(assign.dumps(notebook), encoding="utf-8")
         written.append(path)
-    key = {**assign.key(given, numbers, args.variant), "colab": setup}
-    secret = out / "instructor" / f"{name}.key.json"
     assign.write_private(secret, assign.json.dumps(key, ensure_ascii=False, indent=1) + "\n")
     print("running the solutions for the answer key", file=sys.stderr)
     answers = assign.executed(assign.answer_notebook(given, numbers[""], setup))
@@ -164,32 +168,91 @@ def blind(box: Sandbox, private: list[Path]) -> Sandbox:
     return box
 
 
-def grade_command(args: argparse.Namespace) -> int:
-    key = grade.read_key(args.key)
+def _same_as_before(secret: Path, key: dict[str, Any]) -> None:
+    """Refuse to overwrite the key of another assignment: it grades what was handed out with it."""
+    if not secret.exists():
+        return
+    old, new = grade.read_key(secret), assign.json.loads(assign.json.dumps(key))
+    moved = [student for student, own in old["numbers"].items() if new["numbers"].get(student) != own]
+    if old["exercises"] != new["exercises"] or moved:
+        raise Usage(
+            f"-o: {secret} is the key of other exercises or numbers; write to another folder, or remove "
+            "it if its notebook was not handed out"
+        )
+
+
+def _own_numbers(key: dict[str, Any], roster: list[dict[str, str]]) -> None:
+    """Where each student has numbers of their own, the roster must have the ids that assign was given."""
+    known = set(key["numbers"]) - {""}
+    without = [row["student"] for row in roster if row["student"] not in known]
+    if known and len(without) == len(roster):
+        raise Usage(
+            "--roster is needed, with the ids that assign was given, since each student has numbers of their "
+            f"own: {', '.join(sorted(known)[:3])}, ..."
+        )
+    if known and without:
+        print(
+            f"{len(without)} of the roster have no numbers of their own, such as {without[0]!r}",
+            file=sys.stderr,
+        )
+
+
+def _late(path: Path | None, roster: list[dict[str, str]]) -> dict[str, float]:
+    """Days by student, each a student of the roster."""
+    people, days = {row["student"] for row in roster}, {}
+    for row in read_table(path, "student", "days") if path else []:
+        try:
+            days[row["student"]] = float((row["days"] or "0").replace(",", "."))
+        except ValueError:
+            days[row["student"]] = -1.0
+        if row["student"] not in people or not 0 <= days[row["student"]] < 1000:
+            raise Usage(f"--late: each row must have a student of --roster and days from 0, got {row}")
+    return days
+
+
+def _handed_in(args: argparse.Namespace, roster: list[dict[str, str]]) -> tuple[list[Any], dict[str, str]]:
+    """(submissions, student by name): a file that is no notebook counts if its student sent no notebook."""
     if not args.submissions.exists():
         raise Usage(f"{args.submissions} does not exist")
-    submissions = grade.collect(args.submissions)
-    if not submissions:
-        raise Usage(f"{args.submissions} holds no notebooks (*.ipynb) and no zip files")
-    roster = read_table(args.roster, "student") if args.roster else []
-    late = {r["student"]: float(r["days"] or 0) for r in read_table(args.late, "days")} if args.late else {}
-    known = match(submissions, roster)
-    students = {name: row["student"] for name, row in known.items()}
+    if args.out.resolve().is_relative_to(args.submissions.resolve()):
+        raise Usage(f"-o: {args.out} must not lie in {args.submissions}, where submissions are looked for")
+    found = list(find(args.submissions))
+    students = {name: row["student"] for name, row in match(found, roster).items()}
+    sent = {students.get(one.name) for one in found if not one.other}
+    taken = [one for one in found if not one.other or students.get(one.name, None) not in {None, *sent}]
+    if not taken:
+        raise Usage(f"{args.submissions} holds no notebooks (*.ipynb), in zip files or out of them")
+    if others := [one.name for one in found if one not in taken]:
+        print(
+            f"{len(others)} files that are no notebooks are passed over, such as {others[0]!r}",
+            file=sys.stderr,
+        )
+    for row in roster:
+        if row.get("submission") and row["student"] not in students.values():
+            print(
+                f"--roster: there is no {row['submission']!r}, named for {row['student']!r}", file=sys.stderr
+            )
+    return taken, students
+
+
+def grade_command(args: argparse.Namespace) -> int:
+    for name in ("jobs", "timeout", "cell_timeout", "memory"):
+        if not getattr(args, name) > 0:
+            raise Usage(f"--{name.replace('_', '-')} must be above 0, got {getattr(args, name):g}")
+    if not 0 <= args.penalty <= 100:
+        raise Usage(f"--penalty must be from 0 to 100, got {args.penalty:g}")
+    key = grade.read_key(args.key)
+    roster = read_roster(args.roster) if args.roster else []
+    _own_numbers(key, roster)
+    late = _late(args.late, roster)
+    submissions, students = _handed_in(args, roster)
     limits = Limits(
         args.timeout, min(args.cell_timeout, args.timeout), min(args.cell_timeout, args.timeout), args.memory
     )
-    if args.submissions.is_dir():
-        others = [
-            f
-            for f in args.submissions.rglob("*")
-            if f.is_file() and f.suffix.lower() not in (".ipynb", ".zip")
-        ]
-        if others:
-            print(
-                f"{len(others)} files that are no notebooks are passed over, such as {others[0].name!r}",
-                file=sys.stderr,
-            )
     grading = grade.Grading(key, args.out, limits)
+    for word in args.regrade if args.regrade is not None else []:
+        if not any(word in one.name for one in submissions):
+            raise Usage(f"--regrade: no submission has {word!r} in its name")
     if args.regrade is not None:
         for one in submissions:
             if not args.regrade or any(word in one.name for word in args.regrade):
@@ -204,7 +267,11 @@ def grade_command(args: argparse.Namespace) -> int:
 
 
 def _told(table: list[report.Row], out: Path) -> int:
-    bad = sum(not str(row["status"]).startswith("ok") for row in table)
+    look = ("submissions of this student", report.NOBODY, grade.OTHER)
+    bad = sum(
+        not str(row["status"]).startswith("ok") or any(words in row["status"] for words in look)
+        for row in table
+    )
     print(f"{len(table)} rows in {out / 'grades.csv'}" + (f"; {bad} with a status to look at" if bad else ""))
     if (out / "written.csv").exists() and any(
         row["status"].endswith("written answers to mark") for row in table
@@ -216,12 +283,15 @@ def _told(table: list[report.Row], out: Path) -> int:
 def marks_command(args: argparse.Namespace) -> int:
     try:
         options = assign.json.loads((args.results / "state/options.json").read_text())
+        graded = assign.json.loads((args.results / "state/run.json").read_text())["key"]
         states = [
             assign.json.loads((args.results / f"state/{slug}.json").read_text()) for slug in options["order"]
         ]
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         raise Usage(f"{args.results} is not a folder that genkit-book grade wrote") from None
     key = grade.read_key(Path(options["key"]))
+    if grade.fingerprint(key) != graded:
+        raise Usage(f"{options['key']} has changed since {args.results} was graded: grade again")
     return _told(
         report.write_results(
             key, states, args.results, options["roster"], options["late"], options["penalty"]
@@ -231,9 +301,14 @@ def marks_command(args: argparse.Namespace) -> int:
 
 
 def export_command(args: argparse.Namespace) -> int:
-    table = read_table(args.results / "grades.csv", "submission")
-    roster = read_table(args.roster, "student") if args.roster else []
+    table = read_table(args.results / "grades.csv", "submission", "student", "status")
+    roster = read_roster(args.roster) if args.roster else []
+    if roster:
+        table = [row for row in table if row["student"]]
     sys.stdout.write(report.export(table, roster, args.columns))
+    for words, what in (("written answers to mark", "without them"), ("submissions of this student", "each")):
+        if rows := sum(words in row["status"] for row in table):
+            print(f"{rows} rows have the status '{words}': exported {what}", file=sys.stderr)
     return 0
 
 
@@ -245,8 +320,13 @@ def parser() -> argparse.ArgumentParser:
     )
     sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, run: Any, help: str, banked: bool = False) -> argparse.ArgumentParser:
-        one = sub.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+    def add(name: str, run: Any, help: str, example: str, banked: bool = False) -> argparse.ArgumentParser:
+        one = sub.add_parser(
+            name,
+            help=help,
+            description=help[0].upper() + help[1:] + ".",
+            epilog=f"Example: genkit-book {name} {example}",
+        )
         one.set_defaults(run=run)
         if banked:
             one.add_argument(
@@ -262,7 +342,7 @@ def parser() -> argparse.ArgumentParser:
             "--python", metavar="FILE", help="interpreter to use in the sandbox (default: found)"
         )
 
-    one = add("list", list_command, "list the exercises", banked=True)
+    one = add("list", list_command, "list the exercises", "--part objectives/density", banked=True)
     one.add_argument(
         "--part", metavar="WORD", help="only pages whose path contains this, such as objectives/density"
     )
@@ -276,12 +356,17 @@ def parser() -> argparse.ArgumentParser:
         "check",
         check_command,
         "check the bank: form, and what solutions, stubs and wrong answers score",
+        "--bank my-bank",
         banked=True,
     )
     one.add_argument("ids", nargs="*", metavar="ID", help="only these exercises")
     boxed(one)
     one = add(
-        "assign", assign_command, "make a student's notebook, its secret key and an answer key", banked=True
+        "assign",
+        assign_command,
+        "make a student's notebook, its secret key and an answer key",
+        "hw1.yml -o hw1",
+        banked=True,
     )
     one.add_argument("what", nargs="+", metavar="PLAN.yml | ID", help="a plan, or ids of exercises")
     one.add_argument(
@@ -292,7 +377,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--roster", type=Path, metavar="CSV", help="other numbers for each student (column: student)"
     )
-    one = add("grade", grade_command, "grade a folder or zip of submissions into a table, in a sandbox")
+    one = add(
+        "grade",
+        grade_command,
+        "grade a folder or zip of submissions into a table, in a sandbox",
+        "hw1/instructor/hw1.key.json submissions.zip -o results --roster roster.csv",
+    )
     one.add_argument("key", type=Path, metavar="KEY", help="the key that assign wrote")
     one.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="a folder or a zip file")
     one.add_argument(
@@ -335,9 +425,16 @@ def parser() -> argparse.ArgumentParser:
         "--memory", type=float, default=4.0, metavar="GIB", help="memory for a submission (default 4)"
     )
     boxed(one)
-    one = add("marks", marks_command, "take the points of written.csv into grades.csv and the feedback")
+    one = add(
+        "marks", marks_command, "take the points of written.csv into grades.csv and the feedback", "results"
+    )
     one.add_argument("results", type=Path, metavar="RESULTS", help="folder that grade wrote")
-    one = add("export", export_command, "print the grades as a learning platform wants them")
+    one = add(
+        "export",
+        export_command,
+        "print the grades as a learning platform wants them",
+        'results --roster roster.csv "Email address=email" "Homework 1=total" > grades-to-import.csv',
+    )
     one.add_argument("results", type=Path, metavar="RESULTS", help="folder that grade wrote")
     one.add_argument(
         "columns", nargs="+", metavar="HEADER=FIELD", help="columns to print, of grades.csv or the roster"
@@ -355,6 +452,12 @@ def main(argv: list[str] | None = None) -> int:
     except (BankError, SandboxError, Usage, assign.AssignError, grade.KeyFileError, RosterError) as error:
         print(f"genkit-book {args.command}: {error}", file=sys.stderr)
         return {BankError: 1, SandboxError: 3}.get(type(error), 2)
+    except BrokenPipeError:  # into head, say
+        sys.stdout = None
+        return 0
+    except OSError as error:  # a folder that can't be written, a full disk
+        print(f"genkit-book {args.command}: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"genkit-book {args.command}: stopped; say the same again to go on", file=sys.stderr)
         return 130

@@ -29,6 +29,15 @@ from classroom.sandbox import Limits, Outcome, Sandbox
 from classroom.submissions import Submission, find, harmless, read
 
 REPEATS = 2  # seeds for each probe
+OTHER = "the notebook of another assignment,"
+NEAR = 1e-4  # wrong, but by no more than what single precision loses
+SAID = (
+    "timed out",
+    "no answer",
+    "ended without an answer",
+    "returned None",
+    "returned something else than numbers",
+)
 KNOWN = {name for name in vars(builtins) if name.endswith(("Error", "Exception", "Exit", "Interrupt"))}
 Answer = list[np.ndarray] | str
 Numbers = dict[str, dict[str, Any]]
@@ -55,6 +64,11 @@ def read_key(path: Path) -> dict[str, Any]:
     return key
 
 
+def fingerprint(key: dict[str, Any]) -> str:
+    """What tells one key from another."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
 # ---------- comparing ----------
 
 
@@ -65,7 +79,7 @@ def score(probe: dict[str, Any], answer: Answer, reference: Answer) -> tuple[flo
     if isinstance(answer, str):
         return 0.0, _reason(answer)
     if [a.shape for a in answer] != [r.shape for r in reference] and not probe["judge"]:
-        return 0.0, "wrong shape"
+        return 0.0, _misshapen(answer, reference)
     if probe["judge"]:
         space: dict[str, Any] = {"np": np}
         exec(compile(probe["judge"], "<judge>", "exec"), space)  # the instructor's own code
@@ -76,21 +90,35 @@ def score(probe: dict[str, Any], answer: Answer, reference: Answer) -> tuple[flo
             share = 0.0
         share = min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
         return share, "" if share == 1 else "the judge is not satisfied"
-    tol = probe["tol"]
+    if _close(answer, reference, probe["tol"]):
+        return 1.0, ""
+    near = probe["tol"] < NEAR and _close(answer, reference, NEAR)
+    return 0.0, "wrong numbers" + (f", but close: to {NEAR:g}, not to {probe['tol']:g}" if near else "")
+
+
+def _close(answer: list[np.ndarray], reference: list[np.ndarray], tol: float) -> bool:
     with np.errstate(all="ignore"):
-        close = all(
+        return all(
             np.allclose(a, r, rtol=tol, atol=tol, equal_nan=True)
             for a, r in zip(answer, reference, strict=True)
         )
-    return (1.0, "") if close else (0.0, "wrong numbers")
+
+
+def _misshapen(answer: list[np.ndarray], reference: list[np.ndarray]) -> str:
+    if len(answer) != len(reference):
+        return "wrong number of results"
+    same = [a.squeeze().shape for a in answer] == [r.squeeze().shape for r in reference]
+    return "wrong shape" + (": an axis of length 1 too many or too few" if same else "")
 
 
 def _reason(error: str) -> str:
     """What a student is told of a hidden probe that gave no numbers: of a closed list, so nothing leaks."""
     if error == "NotImplementedError":
         return "not attempted"
-    if error in ("timed out", "no answer", "ended without an answer"):
+    if error in SAID:
         return error
+    if error == "NameError":
+        return "raised NameError: your function, or something that it uses, is not defined"
     return f"raised {error}" if error in KNOWN else "raised an exception"
 
 
@@ -282,7 +310,7 @@ class Grading:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        self.print = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()
+        self.print = fingerprint(self.key)
         state = self.out / "state/run.json"
         try:
             run = json.loads(state.read_text())
@@ -324,7 +352,11 @@ class Grading:
         workers: int = 2,
         say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
     ) -> list[dict[str, Any]]:
-        """Grade what is not graded yet; the states of all, in the order given."""
+        """Grade what is not graded yet; the states of all, in the order given.
+
+        A stub that was left as it was runs first: it undoes no answer that stands above it.
+        """
+        stubs = {e["stub"].strip() for e in self.key["exercises"]}
         states: dict[str, dict[str, Any]] = {}
         todo = []
         written = [e["id"] for e in self.key["exercises"] if not e["probes"]]
@@ -334,6 +366,7 @@ class Grading:
                 states[one.name] = old
                 continue
             read(one, self.given(), written)
+            one.code.sort(key=lambda cell: cell[1].strip() not in stubs)
             todo.append(one)
         if todo:
             self._run(todo, states, students, make_box, workers, say)
@@ -362,7 +395,11 @@ class Grading:
                 say(f"[{done[0]}/{len(todo)}] {submission.name}: {state['status']}{took}")
 
         with ThreadPoolExecutor(max(workers, 1)) as pool:
-            list(pool.map(one, todo))
+            try:
+                list(pool.map(one, todo))
+            except BaseException:  # Ctrl-C: finish what runs, begin nothing new
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         workers = 1  # one at a time, whoever was stopped while memory or processors were short
         for submission in again:
             one(submission)
@@ -399,6 +436,8 @@ class Grading:
         status = outcome.status
         if status == "ok" and failed:
             status = f"ok, {len(failed)} cell{'s' * (len(failed) > 1)} failed"
+        if status.startswith("ok") and submission.assignment not in ("", self.key["name"]):
+            status += f"; {OTHER} {submission.assignment!r}"
         state |= {
             "status": status, "seconds": round(run.seconds, 2), "cpu": round(run.cpu, 2), "cells": failed,
             "marks": {id: round(mark.points, 2) for id, mark in found.items()},
@@ -408,5 +447,5 @@ class Grading:
 
 
 def collect(path: Path) -> list[Submission]:
-    """All submissions below a folder or in a zip."""
-    return list(find(path))
+    """All notebooks below a folder or in a zip."""
+    return [one for one in find(path) if not one.other]

@@ -115,6 +115,7 @@ def written_md(key: dict[str, Any], states: list[dict[str, Any]]) -> str:
 
 
 WRITTEN = ["submission", "exercise", "max", "points", "comment"]
+NOBODY = "no student of the roster, or more than one"
 
 
 def written_rows(key: dict[str, Any], states: list[dict[str, Any]], old: Given) -> str:
@@ -140,10 +141,8 @@ def read_marks(path: Path, key: dict[str, Any]) -> Given:
     if not path.exists():
         return {}
     most = {e["id"]: e["points"] for e in key["exercises"] if not e["probes"]}
-    if not path.read_text(encoding="utf-8").strip().partition("\n")[2]:
-        return {}
     out = {}
-    for line, row in enumerate(read_table(path, "points"), start=2):
+    for line, row in enumerate(read_table(path, *WRITTEN), start=2):
         if not row["points"]:
             continue
         id = row.get("exercise", "")
@@ -179,7 +178,7 @@ def feedback(key: dict[str, Any], state: dict[str, Any], row: Row, given: Given)
     if state["status"] in STOPPED:
         out += [STOPPED[state["status"]], ""]
     if state["cells"]:
-        out += ["These cells of your notebook stopped when it was run from top to bottom:", ""]
+        out += ["These cells of your notebook, all counted from the top, stopped when it was run:", ""]
         out += [f"- cell {number}: {code_span(said)}" for number, said in state["cells"][:20]]
         out += [f"- and {len(state['cells']) - 20} more"] if len(state["cells"]) > 20 else []
         out += [""]
@@ -219,13 +218,23 @@ def write_results(key: dict[str, Any], states: list[dict[str, Any]], out: Path, 
                   late: dict[str, float], penalty: float) -> list[Row]:  # fmt: skip
     """grades.csv, feedback/, written.md and written.csv; marks given before are kept."""
     given = read_marks(out / "written.csv", key)
+    if lost := {name for name, _ in given} - {state["submission"] for state in states}:
+        raise RosterError(
+            f"{out / 'written.csv'}: there is no submission {min(lost)!r}; mend it or remove its line"
+        )
     here = {state["student"] for state in states}
     missing = [row["student"] for row in roster if row["student"] not in here]
     table = rows(key, states, given, late, penalty, missing)
+    for row in table if roster else []:
+        row["status"] += "" if row["student"] else f"; {NOBODY}"
     ids = [e["id"] for e in key["exercises"]]
     if any(not e["probes"] for e in key["exercises"]):
         write_private(out / "written.md", written_md(key, states))
         write_private(out / "written.csv", written_rows(key, states, given))
+    pages = {state["slug"] for state in states}
+    for old in (out / "feedback").glob("*.*"):
+        if old.stem not in pages and re.search(r"-[0-9a-f]{16}$", old.stem):  # of what was taken out
+            old.unlink()
     for state, row in zip(states, table, strict=False):
         text = feedback(key, state, row, given)
         write_private(out / "feedback" / f"{state['slug']}.md", text)

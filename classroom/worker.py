@@ -18,18 +18,23 @@ from __future__ import annotations
 
 import ast
 import base64
+import inspect
 import json
+import linecache
 import os
 import random
 import re
 import select
 import signal
+import sys
 import time
 from contextlib import contextmanager
-from types import FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any, Iterator  # noqa: UP035
 
 MOST_ARRAYS, MOST_BYTES, MOST_DEPTH = 1000, 8 << 20, 8
+AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # as notebooks do
+DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
 
 class TooSlow(BaseException):
@@ -59,25 +64,71 @@ def python(source: str) -> str:
     elif source.lstrip().startswith("%%"):
         return ""
     try:
-        ast.parse(source)
+        compile(source, "", "exec", AWAIT | ast.PyCF_ONLY_AST)
         return source
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         pass
-    lines = []
+    lines, goes_on = [], False  # whether the line before is a shell's and ends in a backslash
     for line in source.split("\n"):
+        line = re.sub(r"^(\s*)%time\s+(?=\S)", r"\1", line)
         indent = line[: len(line) - len(line.lstrip())]
-        if re.match(r"\s*([!?]|%{1,2}\w)", line) or re.search(r"\w\?{1,2}\s*$", line):
-            line = indent + "pass"
+        plain = line
+        if goes_on:
+            plain = ""
+        elif re.match(r"\s*([!?]|%{1,2}\w)|\s*[\w.]+\?{1,2}\s*$", line):
+            plain = indent + "pass"
         elif found := re.match(r"\s*([\w., ]+?)\s*=\s*[!%]", line):
-            line = f"{indent}{found[1]} = None"
-        lines.append(line)
+            plain = f"{indent}{found[1]} = None"
+        goes_on = plain != line and line.rstrip().endswith("\\")
+        lines.append(plain)
     return "\n".join(lines)
+
+
+def execute(code: CodeType, space: dict[str, Any]) -> None:
+    """Run it; what awaits at the top of a cell is awaited."""
+    result = eval(code, space)
+    if code.co_flags & inspect.CO_COROUTINE:
+        import asyncio
+
+        asyncio.run(result)
+
+
+def run_cell(space: dict[str, Any], source: str, name: str, seconds: float) -> str | None:
+    """Run one cell; what it raised, or None.
+
+    If it stops half-way, what the rest of it imports and defines is made all the same: a package that is not
+    here, or a try-out above the answer, costs no answer.
+    """
+    source = python(source)
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)  # for inspect.getsource
+    try:
+        with at_most(seconds):
+            execute(compile(source, name, "exec", AWAIT), space)
+        return None
+    except BaseException as error:
+        said = f"took more than {seconds:.3g} s" if isinstance(error, TooSlow) else told(error)
+        trace = error.__traceback__
+    while trace and trace.tb_frame.f_code.co_filename != name:
+        trace = trace.tb_next
+    if not trace:  # it could not be compiled
+        return said
+    try:
+        with at_most(seconds):
+            for node in ast.parse(source).body:
+                if isinstance(node, DEFINES) and node.lineno > trace.tb_lineno:
+                    try:
+                        execute(compile(ast.Module([node], []), name, "exec"), space)
+                    except Exception:
+                        continue
+    except BaseException:
+        pass
+    return said
 
 
 def told(error: BaseException) -> str:
     """What an exception says, in one short line."""
     try:
-        text = f"{type(error).__name__}: {error}"
+        text = re.sub(r"<cell \d+>, (?=line)", "", f"{type(error).__name__}: {error}")  # our own numbering
     except BaseException:
         text = "an exception that can't be printed"
     return " ".join(text[:2000].split())[:300]
@@ -158,7 +209,11 @@ def run_probe(space: dict[str, Any], probe: dict[str, Any]) -> dict[str, Any]:
         random.seed(probe["seed"])
         np.random.seed(probe["seed"] % 2**32)
         torch.manual_seed(probe["seed"])
-        return {"out": numbers(scope["probe"](probe["seed"]))}
+        out = scope["probe"](probe["seed"])
+        try:
+            return {"out": numbers(out)}
+        except Exception:
+            return {"error": "returned None" if out is None else "returned something else than numbers"}
     except TooSlow:
         return {"error": "timed out"}
     except BaseException as error:
@@ -200,20 +255,29 @@ def apart(space: dict[str, Any], probe: dict[str, Any], seconds: float) -> dict[
         return {"error": "ended without an answer"}
 
 
-def run_group(wire: Wire, number: int, cells: list[str], cell_seconds: float) -> None:
-    """One submission: its cells, then its probes."""
-    space: dict[str, Any] = {"__name__": "__main__", "display": lambda *a, **k: None}
+def plain_bars() -> None:
+    """tqdm.notebook without the widgets that it needs in a browser."""
+    try:
+        import tqdm
+    except ImportError:
+        return
+    tqdm.notebook = sys.modules["tqdm.notebook"] = tqdm
+
+
+def run_group(wire: Wire, number: int, cells: list[str], cell_seconds: float, group_seconds: float) -> None:
+    """One submission: its cells, in half of its time at most, then its probes.
+
+    Once that half is spent, a second is left to each cell: long experiments cost no answer below them.
+    """
+    end = time.monotonic() + group_seconds / 2
+    plain_bars()
+    main = sys.modules["__main__"] = ModuleType("__main__")  # where pickle looks for their classes
+    space = main.__dict__
+    space["display"] = lambda *a, **k: None
     errors: list[str | None] = []
-    for source in cells:
-        said = None
-        try:
-            with at_most(cell_seconds):
-                exec(compile(python(source), f"<cell {len(errors) + 1}>", "exec"), space)
-        except TooSlow:
-            said = f"took more than {cell_seconds:g} s"
-        except BaseException as error:
-            said = told(error)
-        errors.append(said)
+    for number_of_cell, source in enumerate(cells, start=1):
+        seconds = min(cell_seconds, max(end - time.monotonic(), 1))
+        errors.append(run_cell(space, source, f"<cell {number_of_cell}>", seconds))
     wire.send({"group": number, "cells": errors})
     job = wire.receive()
     while job.get("group") != number:
@@ -232,7 +296,7 @@ def main() -> None:
         pid = os.fork()
         if not pid:
             os.setpgid(0, 0)
-            run_group(wire, number, cells, job["cell_seconds"])
+            run_group(wire, number, cells, job["cell_seconds"], job["group_seconds"])
             os._exit(0)
         end = time.monotonic() + job["group_seconds"]
         done, status = os.waitpid(pid, os.WNOHANG)

@@ -158,3 +158,14 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys, box):
     assert cli.main(["check", "no-such-id"]) == 2
     said = capsys.readouterr().err
     assert "is not a folder" in said and "holds no exercises" in said and "has no exercise no-such-id" in said
+
+
+def test_a_file_that_is_no_notebook_names_itself(tmp_path):
+    (tmp_path / "README.md").write_text("What this bank is for.")
+    assert bank.read_bank(tmp_path) == []
+    (tmp_path / "a.md").write_text("```{code-cell} ipython3\n:ex: {role: setup\nimport torch\n```\n")
+    with pytest.raises(bank.BankError, match=r"/a.md: is no MyST notebook: .*Invalid YAML"):
+        bank.read_bank(tmp_path)
+    (tmp_path / "a.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(bank.BankError, match=r"/a.md: is no MyST notebook: .*decode"):
+        bank.read_bank(tmp_path)

@@ -55,6 +55,10 @@ def test_the_commands_print_what_the_page_says(tmp_path, box):
         "student,name\nada,Ada L.\nbert,Bert T.\ncarl,Carl G.\ndora,Dora K.\n"
     )
     (tmp_path / "late.csv").write_text("student,days\nbert,1\n")
+    (tmp_path / "my-bank").mkdir()
+    (tmp_path / "my-bank/powers.md").write_text(
+        re.search(r"^````markdown\n(.*?)^````$", PAGE, re.S | re.M)[1]
+    )
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin/genkit-book"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m classroom.cli "$@"\n')
