@@ -63,8 +63,18 @@
     if (location.protocol === "file:") all(".zip").forEach((e) => (e.hidden = true));
   }
 
+  // A displayed formula that is a little too wide for a phone is set smaller; only beyond that does it scroll.
+  function fitFormulas() {
+    all(".bd-article div.math mjx-container").forEach((e) => {
+      e.style.removeProperty("font-size");
+      const share = e.clientWidth / e.scrollWidth;
+      if (share < 1) e.style.setProperty("font-size", `${104 * Math.max(0.97 * share, 0.7)}%`, "important");
+    });
+  }
+
   // A box that scrolls sideways can be reached and scrolled by keyboard; one that fits is no stop.
   function focusScrollers() {
+    fitFormulas();
     all(".bd-article span.math").forEach((e) => {
       e.classList.remove("wide");
       if (e.getBoundingClientRect().width > e.closest("p, li, td, dd, div, section").clientWidth) {
