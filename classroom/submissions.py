@@ -117,7 +117,12 @@ def _in_zip(
     left = most
     try:
         with zipfile.ZipFile(source) as archive:
-            for info in sorted(archive.infolist(), key=lambda i: i.filename)[:MOST_FILES]:
+            members = sorted(archive.infolist(), key=lambda i: i.filename)
+            if len(members) > MOST_FILES:
+                yield Submission(
+                    printable(name), fault=f"more than {MOST_FILES} files; the others are left out"
+                )
+            for info in members[:MOST_FILES]:
                 parts = PurePosixPath(info.filename).parts
                 hidden = any(part.startswith(".") and part.strip(".") for part in parts)
                 if not parts or info.is_dir() or hidden or "__MACOSX" in parts:

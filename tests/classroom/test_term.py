@@ -53,6 +53,13 @@ def test_two_rows_for_one_file():
         submissions.match([submissions.Submission("x.ipynb")], roster)
 
 
+def test_a_zip_with_too_many_files_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(submissions, "MOST_FILES", 2)
+    (tmp_path / "all.zip").write_bytes(zipped({f"{k}.ipynb": "{}" for k in range(3)}))
+    found = list(submissions.find(tmp_path / "all.zip"))
+    assert [one.name for one in found] == ["all.zip", "0.ipynb", "1.ipynb"] and "left out" in found[0].fault
+
+
 def test_what_is_found_in_what_students_send(tmp_path):
     own = zipped(
         {"hw/hw1.ipynb": "{}", "hw/.ipynb_checkpoints/hw1-checkpoint.ipynb": "{}", "hw/deep.zip": "PK"}
