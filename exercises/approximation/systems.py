@@ -461,8 +461,9 @@ def probe(seed):
 # %% ex={"id": "systems-prequential", "role": "probe", "points": 1}
 def probe(seed):  # nothing to code, and an alphabet larger than the message
     g = torch.Generator().manual_seed(seed)
-    rare = 20 + torch.randperm(80, generator=g)[:4]
-    return code_length(rare[:0], 100), code_length(rare, 100), code_length(rare[[0, 0, 1, 0, 2]], 100)
+    kinds = int(torch.randint(80, 120, (1,), generator=g))
+    rare = 20 + torch.randperm(60, generator=g)[:4]
+    return code_length(rare[:0], kinds), code_length(rare, kinds), code_length(rare[[0, 0, 1, 0, 2]], kinds)
 
 
 # %% ex={"id": "systems-prequential", "role": "wrong", "why": "peeks: estimates from the whole sequence"}
