@@ -92,7 +92,10 @@ plt.show()
 # Let $p$ and $q$ have densities and let $m=\tfrac12(p+q)$. With $D^*(x) = \dfrac{p(x)}{p(x)+q(x)}$, for every $D$ with values in $[0,1]$,
 #
 # $$
-# V(D,G) \;=\; 2\,\mathrm{JS}(p,q) - \log 4 \;-\; 2\,\mathbb E_{x\sim m}\Big[\mathrm{kl}\big(D^*(x)\,\Vert\,D(x)\big)\Big],
+# \begin{aligned}
+# V(D,G) &= 2\,\mathrm{JS}(p,q) - \log 4 \\
+# &\quad{}- 2\,\mathbb E_{x\sim m}\Big[\mathrm{kl}\big(D^*(x)\,\Vert\,D(x)\big)\Big],
+# \end{aligned}
 # $$ (eq-adversarial-gap)
 #
 # where $\mathrm{kl}(a\Vert b)=a\log\frac ab+(1-a)\log\frac{1-a}{1-b}$ and
@@ -114,7 +117,10 @@ plt.show()
 # Integrate, with $p+q=2m$. The first two terms of the last line give
 #
 # $$
-# \int p\log\frac{p}{p+q}+\int q\log\frac{q}{p+q} = \mathrm{KL}(p\Vert m)+\mathrm{KL}(q\Vert m)-2\log2 .
+# \begin{aligned}
+# &\int p\log\frac{p}{p+q}+\int q\log\frac{q}{p+q}\\
+# &\qquad = \mathrm{KL}(p\Vert m)+\mathrm{KL}(q\Vert m)-2\log2 .
+# \end{aligned}
 # $$
 #
 # Since $\mathrm{kl}\ge0$ with equality only for equal arguments, the rest follows.
@@ -266,7 +272,8 @@ plt.show()
 # $$
 # \begin{aligned}
 # \nabla_\theta\,\mathbb E_{q_\theta}\big[\log(1-D)\big] &= \nabla_\theta\, 2\,\mathrm{JS}(p,q_\theta),\\
-# \nabla_\theta\,\mathbb E_{q_\theta}\big[-\log D\big] &= \nabla_\theta\big[\mathrm{KL}(q_\theta\Vert p) - 2\,\mathrm{JS}(p,q_\theta)\big].
+# \nabla_\theta\,\mathbb E_{q_\theta}\big[-\log D\big] &= \nabla_\theta\big[\mathrm{KL}(q_\theta\Vert p)\\
+# &\qquad\quad{}- 2\,\mathrm{JS}(p,q_\theta)\big].
 # \end{aligned}
 # $$ (eq-adversarial-gradients)
 # :::
@@ -448,8 +455,8 @@ plt.show()
 # $$
 # \begin{aligned}
 # V(\theta,\psi)&=\log\sigma(0)+\log\sigma(-\psi\theta),\\
-# \dot\theta&=-\frac{\partial V}{\partial\theta}=\sigma(\psi\theta)\,\psi,\qquad
-# \dot\psi=+\frac{\partial V}{\partial\psi}=-\sigma(\psi\theta)\,\theta .
+# \dot\theta&=-\frac{\partial V}{\partial\theta}=\sigma(\psi\theta)\,\psi,\\
+# \dot\psi&=+\frac{\partial V}{\partial\psi}=-\sigma(\psi\theta)\,\theta .
 # \end{aligned}
 # $$ (eq-adversarial-dirac)
 #
@@ -674,7 +681,10 @@ claim("adversarial-noise", "V with noise s = 0.5 and 1: second derivatives at th
 # Let $D:\mathbb R\to[0,1]$ be arbitrary and
 #
 # $$
-# V(D,\theta)=\tfrac12\log D(-1)+\tfrac12\log D(1)+\log\big(1-D(\theta)\big)\in[-\infty,0].
+# \begin{aligned}
+# V(D,\theta)&=\tfrac12\log D(-1)+\tfrac12\log D(1)\\
+# &\quad{}+ \log\big(1-D(\theta)\big)\in[-\infty,0].
+# \end{aligned}
 # $$
 #
 # Then no pair $(D,\theta)$ is a Nash equilibrium, and
@@ -782,7 +792,10 @@ claim("adversarial-slow", "non-saturating, alternating, h = 0.1: 1/r² gained fr
 # 1. *Discriminator.* Draw real $x_{1..n}$ and noise $z_{1..n}$. Make fakes $G(z_i)$ and **cut them off** from $G$. Descend, in the parameters of $D$,
 #
 #    $$
-#    \frac1n\sum_i\Big[-\log\sigma(\ell(x_i))-\log\sigma(-\ell(G(z_i)))+\frac\gamma2\lVert\nabla_x\ell(x_i)\rVert^2\Big].
+#    \begin{aligned}
+#    \frac1n\sum_i\Big[&-\log\sigma(\ell(x_i))-\log\sigma(-\ell(G(z_i)))\\
+#    &+\frac\gamma2\lVert\nabla_x\ell(x_i)\rVert^2\Big].
+#    \end{aligned}
 #    $$
 #
 # 2. *Generator.* Draw new noise. Descend $\frac1n\sum_i-\log\sigma(\ell(G(z_i)))$ in the parameters of $G$, through the discriminator of step 1.

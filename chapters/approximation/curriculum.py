@@ -83,8 +83,10 @@ show_ladders()
 # its own and multiplies the loss by a weight $w_k(x)$. On average the step then descends
 #
 # $$
-# L_k(\theta) = \mathbb E_{x\sim q_k}\big[w_k(x)\,\ell_\theta(x)\big]
-# = \int w_k(x)\,q_k(x)\,\ell_\theta(x)\,\mathrm dx .
+# \begin{aligned}
+# L_k(\theta) &= \mathbb E_{x\sim q_k}\big[w_k(x)\,\ell_\theta(x)\big] \\
+# &= \int w_k(x)\,q_k(x)\,\ell_\theta(x)\,\mathrm dx .
+# \end{aligned}
 # $$ (eq-curriculum-objective)
 #
 # Only the product $w_kq_k$ matters for *what* is learnt. That gives three kinds of curriculum.
@@ -377,8 +379,10 @@ claim("curriculum-shift-digits", "shift that real digits need at λ = −1, 1, 3
 #
 # $$
 # \begin{aligned}
-# D &:\ \text{ascend}\quad \mathbb E_{x\sim p}\big[\log D(P_{r(t)}x)\big] + \mathbb E_z\big[\log(1-D(P_{r(t)}G(z)))\big], \\
-# G &:\ \text{descend}\quad \mathbb E_z\big[-\log D(P_{r(t)}G(z))\big], \qquad P_{r(t)} = I \ \text{ for } t\ge T_0 .
+# D :\ \text{ascend}\quad & \mathbb E_{x\sim p}\big[\log D(P_{r(t)}x)\big] \\
+# &\quad{}+ \mathbb E_z\big[\log(1-D(P_{r(t)}G(z)))\big], \\
+# G :\ \text{descend}\quad & \mathbb E_z\big[-\log D(P_{r(t)}G(z))\big], \\
+# & P_{r(t)} = I \ \text{ for } t\ge T_0 .
 # \end{aligned}
 # $$ (eq-curriculum-growing)
 #
@@ -684,10 +688,12 @@ for name, truth, by in (
 # of a diffusion model in continuous time is at most {cite:p}`kingma2021`
 #
 # $$
-# \mathrm{VLB}(y) =
-# \underbrace{\mathrm{KL}\big(q(z_{\gamma_1}|y)\,\|\,p(z_{\gamma_1})\big)}_{\text{noisiest end}}
-# + \underbrace{\mathbb E\big[-\log p(y\,|\,z_{\gamma_0})\big]}_{\text{cleanest end}}
-# + \tfrac12\int_{\gamma_0}^{\gamma_1}\mathbb E\big[\lVert\varepsilon-\hat\varepsilon(z_\gamma,\gamma)\rVert^2\big]\,\mathrm d\gamma .
+# \begin{aligned}
+# \mathrm{VLB}(y) &=
+# \underbrace{\mathrm{KL}\big(q(z_{\gamma_1}|y)\,\|\,p(z_{\gamma_1})\big)}_{\text{noisiest end}} \\
+# &\quad{}+ \underbrace{\mathbb E\big[-\log p(y\,|\,z_{\gamma_0})\big]}_{\text{cleanest end}} \\
+# &\quad{}+ \tfrac12\int_{\gamma_0}^{\gamma_1}\mathbb E\big[\lVert\varepsilon-\hat\varepsilon(z_\gamma,\gamma)\rVert^2\big]\,\mathrm d\gamma .
+# \end{aligned}
 # $$ (eq-curriculum-vlb)
 #
 # The integral is the limit of KL divergences between Gaussians of equal variance: a step from SNR $e^{-\gamma}$ to $e^{-\gamma}+\mathrm d(e^{-\gamma})$ costs

@@ -145,7 +145,10 @@ plt.show()
 # {item}`S0.7` The **Kullback–Leibler divergence** of the data $p$ to the model $q$ is
 #
 # $$
-# \mathrm{KL}(p\,\Vert\,q)=\mathbb E_p\Bigl[\log\frac{p(x)}{q(x)}\Bigr]=-H(p)-\mathbb E_p[\log q(x)]\;\ge\;0,
+# \begin{aligned}
+# \mathrm{KL}(p\,\Vert\,q)&=\mathbb E_p\Bigl[\log\frac{p(x)}{q(x)}\Bigr]\\
+# &=-H(p)-\mathbb E_p[\log q(x)]\;\ge\;0,
+# \end{aligned}
 # $$ (eq-divergences-kl)
 #
 # with equality only for $p=q$. The entropy does not depend on the model, so minimising it over $\theta$ is maximising $\mathbb E_p[\log q_\theta]$. It is
@@ -411,7 +414,10 @@ claim("divergences-root", "the same for the square roots: detour minus direct wa
 # For laws on the line with distribution functions $F$ and $G$
 #
 # $$
-# W_1=\int_0^1|F^{-1}(u)-G^{-1}(u)|\,du=\int|F-G|\,dx,
+# \begin{aligned}
+# W_1&=\int_0^1|F^{-1}(u)-G^{-1}(u)|\,du\\
+# &=\int|F-G|\,dx,
+# \end{aligned}
 # $$ (eq-divergences-line)
 #
 # and the plan that keeps the order, each quantile to the same quantile, is a best one.
@@ -639,7 +645,10 @@ claim("divergences-drag-unbounded", "least of the others' values at the figure's
 # mean logarithm of that last ratio is $2a^2$. With the binary entropy $h(w)$,
 #
 # $$
-# \mathrm{KL}(p\,\Vert\,q)\approx 2a^2w-h(w),\qquad \mathrm{KL}(q\,\Vert\,p)\approx-\log(1-w) .
+# \begin{aligned}
+# \mathrm{KL}(p\,\Vert\,q)&\approx 2a^2w-h(w),\\
+# \mathrm{KL}(q\,\Vert\,p)&\approx-\log(1-w) .
+# \end{aligned}
 # $$ (eq-divergences-lost)
 #
 # The forward price grows with the *square of the distance* of what is lost. The reverse price does not know the distance at all, and for a mode of one

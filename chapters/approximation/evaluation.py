@@ -214,7 +214,10 @@ claim("evaluation-preprocessing", "the full Gaussian on 17 levels minus independ
 # $\mathrm{ELBO}(x)=\log p(x)-\mathrm{KL}(q(z|x)\,\|\,p(z|x))$. With $K$ draws $z_k\sim q$ the **importance-weighted** bound {cite:p}`burda2016` is tighter,
 #
 # $$
-# \mathcal L_K(x) = \mathbb E\log\frac1K\sum_{k=1}^K \frac{p(x, z_k)}{q(z_k|x)}, \qquad \mathrm{ELBO}=\mathcal L_1\le\mathcal L_K\le\log p(x).
+# \begin{aligned}
+# \mathcal L_K(x) &= \mathbb E\log\frac1K\sum_{k=1}^K \frac{p(x, z_k)}{q(z_k|x)}, \\
+# \mathrm{ELBO} &= \mathcal L_1\le\mathcal L_K\le\log p(x).
+# \end{aligned}
 # $$ (eq-evaluation-iw)
 #
 # How large is the error? Take a decoder for which the truth is known: probabilistic PCA, $x=\mu+Wz+\sigma\varepsilon$ with $W=W_0R$. The columns of $W_0$ are
@@ -288,7 +291,10 @@ claim("evaluation-elbo-reversal", "the same difference in ELBO, codes rotated in
 # ten classes, and its logits are the features. The **Inception score** {cite:p}`salimans2016` of $n$ generated images is
 #
 # $$
-# \mathrm{IS} = \exp\Big(\frac1n\sum_{i=1}^n \mathrm{KL}\big(p(y|x_i)\,\big\|\,\bar p(y)\big)\Big), \qquad \bar p(y)=\frac1n\sum_{i=1}^n p(y|x_i).
+# \begin{aligned}
+# \mathrm{IS} &= \exp\Big(\frac1n\sum_{i=1}^n \mathrm{KL}\big(p(y|x_i)\,\big\|\,\bar p(y)\big)\Big), \\
+# \bar p(y) &= \frac1n\sum_{i=1}^n p(y|x_i).
+# \end{aligned}
 # $$ (eq-evaluation-is)
 #
 # The exponent is $H(\bar p)-\frac1n\sum_iH(p(\cdot|x_i))$, the mutual information between image and label under the *generated* samples. So
@@ -409,7 +415,10 @@ claim("evaluation-frechet-bias", "two halves of one set of real digits: distance
 # and for $N$ equally likely outcomes
 #
 # $$
-# \mathbb E\,T = \sum_{k\ge0}\frac{N!}{(N-k)!\,N^k} = \sqrt{\frac{\pi N}2}+\frac23+O(N^{-1/2}).
+# \begin{aligned}
+# \mathbb E\,T &= \sum_{k\ge0}\frac{N!}{(N-k)!\,N^k} \\
+# &= \sqrt{\frac{\pi N}2}+\frac23+O(N^{-1/2}).
+# \end{aligned}
 # $$ (eq-evaluation-birthday-uniform)
 # :::
 #
@@ -892,7 +901,10 @@ claim("evaluation-mmd-narrow", "the same with a quarter of that width", permutat
 # Report the **two-sided information gap** between data $p$ and model $q$,
 #
 # $$
-# \mathcal A = \mathbb E_p\Big[\log\frac{p}{q}\Big], \qquad \mathcal B = \mathbb E_q\Big[\log\frac{q}{p}\Big], \qquad J = \mathcal A+\mathcal B .
+# \begin{aligned}
+# \mathcal A &= \mathbb E_p\Big[\log\frac{p}{q}\Big], \qquad \mathcal B = \mathbb E_q\Big[\log\frac{q}{p}\Big], \\
+# J &= \mathcal A+\mathcal B .
+# \end{aligned}
 # $$ (eq-evaluation-gap)
 #
 # $\mathcal A=\mathrm{KL}(p\|q)$ needs the model's density at data: it is the held-out NLL less the entropy of the data, for which the NLL of the best

@@ -128,7 +128,8 @@ def minimise(loss, parameters):
 # $$
 # \begin{aligned}
 # -\mathbb E_p[\mathcal L]-H(p)&=\mathrm{KL}\bigl(p(x)\,q_\phi(z\mid x)\,\Vert\,p(z)\,p_\theta(x\mid z)\bigr)\\
-# &=\mathrm{KL}(p\,\Vert\,p_\theta)+\mathbb E_p\,\mathrm{KL}\bigl(q_\phi(z\mid x)\,\Vert\,p_\theta(z\mid x)\bigr).
+# &=\mathrm{KL}(p\,\Vert\,p_\theta)\\
+# &\quad{}+ \mathbb E_p\,\mathrm{KL}\bigl(q_\phi(z\mid x)\,\Vert\,p_\theta(z\mid x)\bigr).
 # \end{aligned}
 # $$ (eq-families-joint)
 #

@@ -502,8 +502,10 @@ plt.show()
 # no draw lives. Whoever shows a path between two samples goes round instead, by spherical interpolation,
 #
 # $$
-# \operatorname{slerp}(a,b;t)=\frac{\sin\bigl((1-t)\omega\bigr)\,a+\sin(t\omega)\,b}{\sin\omega},\qquad
-# \cos\omega=\frac{a\cdot b}{\lVert a\rVert\,\lVert b\rVert}.
+# \begin{aligned}
+# \operatorname{slerp}(a,b;t)&=\frac{\sin\bigl((1-t)\omega\bigr)\,a+\sin(t\omega)\,b}{\sin\omega},\\
+# \cos\omega&=\frac{a\cdot b}{\lVert a\rVert\,\lVert b\rVert}.
+# \end{aligned}
 # $$ (eq-finite-data-slerp)
 
 # %%

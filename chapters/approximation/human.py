@@ -120,8 +120,10 @@ turing_game("human-turing", rows(data.test.x, 40), {name: draw(12) for name, dra
 # **exact** interval of {cite:t}`clopper1934` consists of all $p$ that a test at 5 % would not reject,
 #
 # $$
-# \sum_{j\ge k}\binom nj p_{\text{low}}^j(1-p_{\text{low}})^{n-j}=0.025,\qquad
-# \sum_{j\le k}\binom nj p_{\text{high}}^j(1-p_{\text{high}})^{n-j}=0.025 .
+# \begin{aligned}
+# \sum_{j\ge k}\binom nj p_{\text{low}}^j(1-p_{\text{low}})^{n-j}&=0.025,\\
+# \sum_{j\le k}\binom nj p_{\text{high}}^j(1-p_{\text{high}})^{n-j}&=0.025 .
+# \end{aligned}
 # $$ (eq-human-exact)
 #
 # Whatever $p$ is, it contains $p$ with probability *at least* 95 %, since each tail misses with at most 2.5 %. The game above computes it by bisection, and
@@ -227,7 +229,10 @@ claim("human-significant", "chance of 14 and of 15 or more right of 20 by guessi
 # The best share of right answers to "real or made?" is $\tfrac12+\tfrac12\mathrm{TV}(p,q)$. The best for "which of the two is real?" is
 #
 # $$
-# \mathrm{P}\bigl(s(x)>s(y)\bigr)+\tfrac12\mathrm P\bigl(s(x)=s(y)\bigr),\qquad x\sim p,\quad y\sim q,\quad s=p/q .
+# \begin{aligned}
+# &\mathrm{P}\bigl(s(x)>s(y)\bigr)+\tfrac12\mathrm P\bigl(s(x)=s(y)\bigr),\\
+# &\qquad x\sim p,\quad y\sim q,\quad s=p/q .
+# \end{aligned}
 # $$ (eq-human-pairs)
 #
 # It is the area under the curve of hits against false alarms, and never smaller than the first.
@@ -355,7 +360,10 @@ claim("human-more-people", "the design effect for 100 people × 4 answers", stud
 # With $w_i$ the wins of $i$ and $n_{ij}$ the meetings of $i$ and $j$, the likelihood is maximised by iterating
 #
 # $$
-# \pi_i\leftarrow\frac{w_i}{\sum_{j\ne i} n_{ij}/(\pi_i+\pi_j)},\qquad \text{then scaling }\pi\text{ to sum to one,}
+# \begin{aligned}
+# &\pi_i\leftarrow\frac{w_i}{\sum_{j\ne i} n_{ij}/(\pi_i+\pi_j)},\\
+# &\text{then scaling }\pi\text{ to sum to one,}
+# \end{aligned}
 # $$ (eq-human-mm)
 #
 # whose fixed point has as many expected wins as observed ones for every model {cite:p}`hunter2004`. The maximum exists only if no group of models wins all its

@@ -452,9 +452,10 @@ claim("optimisation-batch", "trace of the covariance of a batch of 50 over that 
 #
 # $$
 # \begin{aligned}
-# m_t&=\beta_1m_{t-1}+(1-\beta_1)g_t, & s_t&=\beta_2s_{t-1}+(1-\beta_2)g_t^2,\\
-# \hat m_t&=\frac{m_t}{1-\beta_1^t}, & \hat s_t&=\frac{s_t}{1-\beta_2^t},\qquad
-# \theta_t=\theta_{t-1}-\eta\,\frac{\hat m_t}{\sqrt{\hat s_t}+\epsilon},
+# m_t&=\beta_1m_{t-1}+(1-\beta_1)g_t,\\
+# s_t&=\beta_2s_{t-1}+(1-\beta_2)g_t^2,\\
+# \hat m_t&=\frac{m_t}{1-\beta_1^t},\qquad \hat s_t=\frac{s_t}{1-\beta_2^t},\\
+# \theta_t&=\theta_{t-1}-\eta\,\frac{\hat m_t}{\sqrt{\hat s_t}+\epsilon},
 # \end{aligned}
 # $$ (eq-optimisation-adam)
 #

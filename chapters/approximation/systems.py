@@ -234,8 +234,10 @@ claim("systems-ceiling-worst", "mean gain without the two worst digits", gain.so
 # $q_w=\sum_kw_kq_k$. Since the logarithm is concave and increasing,
 #
 # $$
-# \mathbb E\log q_w\;\ge\;\sum_kw_k\,\mathbb E\log q_k,\qquad
-# \mathbb E\log q_w\;\ge\;\max_k\bigl(\mathbb E\log q_k+\log w_k\bigr).
+# \begin{aligned}
+# \mathbb E\log q_w&\ge\sum_kw_k\,\mathbb E\log q_k,\\
+# \mathbb E\log q_w&\ge\max_k\bigl(\mathbb E\log q_k+\log w_k\bigr).
+# \end{aligned}
 # $$ (eq-systems-mixture)
 #
 # The second says that mixing costs at most $\log1/w_k$ nats against member $k$. The objective $\mathbb E\log q_w$ is concave in the weights, so EM, which here

@@ -148,7 +148,8 @@ plt.show()
 # $$
 # \begin{aligned}
 # d^2 &= \min_{X\sim\mathcal N(\mu_r,\Sigma_r),\;Y\sim\mathcal N(\mu_g,\Sigma_g)} \mathbb E\,\|X-Y\|^2\\
-#     &= \|\mu_r-\mu_g\|^2 + \operatorname{Tr}\Big(\Sigma_r+\Sigma_g-2\big(\Sigma_r^{1/2}\Sigma_g\Sigma_r^{1/2}\big)^{1/2}\Big),
+#     &= \|\mu_r-\mu_g\|^2\\
+#     &\quad{}+ \operatorname{Tr}\Big(\Sigma_r+\Sigma_g-2\big(\Sigma_r^{1/2}\Sigma_g\Sigma_r^{1/2}\big)^{1/2}\Big),
 # \end{aligned}
 # $$ (eq-at-work-frechet)
 #
@@ -291,7 +292,10 @@ claim(
 # eigenvalues $\lambda_1,\dots,\lambda_d$. Then, to first order in $1/n$ and $1/m$,
 #
 # $$
-# \mathbb E\,\hat d^2 \approx \Big(\frac1n+\frac1m\Big)\Big[\sum_i\lambda_i+\frac12\sum_{i,j}(1+\delta_{ij})\frac{\lambda_i\lambda_j}{\lambda_i+\lambda_j}\Big].
+# \begin{aligned}
+# \mathbb E\,\hat d^2 &\approx \Big(\frac1n+\frac1m\Big)\Big[\sum_i\lambda_i\\
+# &\qquad{}+ \frac12\sum_{i,j}(1+\delta_{ij})\frac{\lambda_i\lambda_j}{\lambda_i+\lambda_j}\Big].
+# \end{aligned}
 # $$ (eq-at-work-bias)
 #
 # For $\Sigma=I$ and $n=m$ this is $\big(2d+\tfrac12d(d+1)\big)/n$; for $d=64$, $2208/n$.
@@ -306,8 +310,10 @@ claim(
 # $\Lambda R_2+R_2\Lambda=-R_1^2$, so
 #
 # $$
-# \operatorname{Tr}R_2=-\frac12\sum_{i,j}\frac{\lambda_i\lambda_jA_{ij}^2}{(\lambda_i+\lambda_j)^2\lambda_i}
-# =-\frac14\sum_{i,j}\frac{A_{ij}^2}{\lambda_i+\lambda_j},
+# \begin{aligned}
+# \operatorname{Tr}R_2&=-\frac12\sum_{i,j}\frac{\lambda_i\lambda_jA_{ij}^2}{(\lambda_i+\lambda_j)^2\lambda_i}\\
+# &=-\frac14\sum_{i,j}\frac{A_{ij}^2}{\lambda_i+\lambda_j},
+# \end{aligned}
 # $$ (eq-at-work-bures)
 #
 # where the last step averages the expression with the one in which $i$ and $j$ change places. The distance is
@@ -823,7 +829,10 @@ claim(
 # vague; so mix them: the estimate of order $j$ starts from that of order $j-1$ as if it had been seen $\alpha$ times,
 #
 # $$
-# q_j(c\mid h_j)=\frac{N(h_jc)+\alpha\,q_{j-1}(c\mid h_{j-1})}{N(h_j)+\alpha},\qquad q_{-1}(c)=\tfrac1{27},
+# \begin{aligned}
+# q_j(c\mid h_j)&=\frac{N(h_jc)+\alpha\,q_{j-1}(c\mid h_{j-1})}{N(h_j)+\alpha},\\
+# q_{-1}(c)&=\tfrac1{27},
+# \end{aligned}
 # $$ (eq-at-work-ngram)
 #
 # with $h_j$ the last $j$ characters and $N$ the counts in the training text {cite:p}`mackay1995`.

@@ -112,7 +112,10 @@ plt.show()
 # be a probability. A density is probability *per unit of volume*, and only its integral is a probability,
 #
 # $$
-# \Pr(x \in B) = \int_B p(x)\,\mathrm dx, \qquad p(x) \ge 0, \qquad \int_{\mathbb R^d} p(x)\,\mathrm dx = 1 .
+# \begin{aligned}
+# \Pr(x \in B) &= \int_B p(x)\,\mathrm dx, \\
+# p(x) &\ge 0, \qquad \int_{\mathbb R^d} p(x)\,\mathrm dx = 1 .
+# \end{aligned}
 # $$ (eq-density-definition)
 #
 # The unit matters. Measure the same $d$ numbers on a scale $c$ times finer, $y = c\,x$, and every volume grows
@@ -194,8 +197,10 @@ claim("density-gauss-bpd", "one full Gaussian, test digits", gauss_bpd,
 # large numbers gives, for every fixed $\theta$,
 #
 # $$
-# \frac1n\sum_{i=1}^n \log p_\theta(x_i) \;\longrightarrow\;
-# \mathbb E_{p}\big[\log p_\theta(x)\big] \;=\; -H(p) - \mathrm{KL}(p \,\|\, p_\theta),
+# \begin{aligned}
+# \frac1n\sum_{i=1}^n \log p_\theta(x_i) &\longrightarrow \mathbb E_{p}\big[\log p_\theta(x)\big] \\
+# &= -H(p) - \mathrm{KL}(p \,\|\, p_\theta),
+# \end{aligned}
 # $$ (eq-density-mle-kl)
 #
 # where $H(p) = -\mathbb E_p \log p(x)$ is the **entropy** and $\mathrm{KL}(p\,\|\,q) = \mathbb E_p \log\frac{p(x)}{q(x)} \ge 0$ the
@@ -285,9 +290,11 @@ claim("density-mle-unbiased-is-lower",
 # by $h^d$. Formally, substitute $u=(x-x_i)/h$, $\mathrm dx = h^d\,\mathrm du$:
 #
 # $$
+# \begin{aligned}
 # \int \hat p(x)\,\mathrm dx
-# = \frac{1}{n\,h^d}\sum_{i=1}^n \int K\!\left(\frac{x-x_i}{h}\right)\mathrm dx
-# = \frac{1}{n\,h^d}\sum_{i=1}^n h^d \int K(u)\,\mathrm du = 1 .
+# &= \frac{1}{n\,h^d}\sum_{i=1}^n \int K\!\left(\frac{x-x_i}{h}\right)\mathrm dx \\
+# &= \frac{1}{n\,h^d}\sum_{i=1}^n h^d \int K(u)\,\mathrm du = 1 .
+# \end{aligned}
 # $$ (eq-density-kde-mass)
 #
 # With the Gaussian kernel the whole method is five lines. Two points at distance 1 contribute $e^{-1250}$ to each other at
@@ -552,8 +559,8 @@ plt.show()
 # \begin{aligned}
 # \mathbb E\,\hat p(0) &= \big(2\pi(1+h^2)\big)^{-d/2}, \\
 # \frac{\mathbb E\big(\hat p(0)-p(0)\big)^2}{p(0)^2}
-# &= \underbrace{\frac{1}{n}\Big[h^{-d}(2+h^2)^{-d/2} - (1+h^2)^{-d}\Big]}_{\text{variance}}
-#  + \underbrace{\Big[(1+h^2)^{-d/2} - 1\Big]^2}_{\text{squared bias}} .
+# &= \underbrace{\frac{1}{n}\Big[h^{-d}(2+h^2)^{-d/2} - (1+h^2)^{-d}\Big]}_{\text{variance}} \\
+# &\quad{}+ \underbrace{\Big[(1+h^2)^{-d/2} - 1\Big]^2}_{\text{squared bias}} .
 # \end{aligned}
 # $$ (eq-density-mse)
 #
@@ -719,19 +726,21 @@ plt.show()
 # arrives in the image of that piece. Where $f$ stretches, the density drops ({numref}`fig-density-flow`). In one dimension, $p(x)\,|\mathrm dx| = p_z(z)\,|\mathrm dz|$; in $d$,
 #
 # $$
-# p(x) = p_z\big(f^{-1}(x)\big)\,\left|\det\frac{\partial f^{-1}(x)}{\partial x}\right|
-#      = p_z(z)\,\left|\det\frac{\partial f(z)}{\partial z}\right|^{-1}, \qquad z=f^{-1}(x).
+# \begin{aligned}
+# p(x) &= p_z\big(f^{-1}(x)\big)\,\left|\det\frac{\partial f^{-1}(x)}{\partial x}\right| \\
+# &= p_z(z)\,\left|\det\frac{\partial f(z)}{\partial z}\right|^{-1}, \qquad z=f^{-1}(x).
+# \end{aligned}
 # $$ (eq-density-flow)
 #
 # The determinant belongs to the *inverse* map; the common slips are to multiply by that of $f$, or to forget it. One example has exact integrals for
 # all three: let $z\sim\mathcal N(0,1)$ and $x=f(z)=e^z$, so $f^{-1}(x)=\log x$ and $\partial f^{-1}/\partial x = 1/x$. Then
 #
 # $$
-# \begin{aligned}
-# \int_0^\infty p_z(\log x)\,\frac1x\,\mathrm dx &= 1 && \text{right}, \\
-# \int_0^\infty p_z(\log x)\,\mathrm dx &= \mathbb E\,e^{z} = e^{1/2} && \text{determinant forgotten}, \\
-# \int_0^\infty p_z(\log x)\,x\,\mathrm dx &= \mathbb E\,e^{2z} = e^{2} && \text{determinant of } f .
-# \end{aligned}
+# \begin{alignedat}{2}
+# \int_0^\infty p_z(\log x)\,\frac1x\,\mathrm dx &= 1 &\quad& \text{right}, \\[3pt]
+# \int_0^\infty p_z(\log x)\,\mathrm dx &= \mathbb E\,e^{z} = e^{1/2} && \begin{aligned}&\text{determinant}\\ &\text{forgotten},\end{aligned} \\[3pt]
+# \int_0^\infty p_z(\log x)\,x\,\mathrm dx &= \mathbb E\,e^{2z} = e^{2} && \begin{aligned}&\text{determinant}\\ &\text{of } f .\end{aligned}
+# \end{alignedat}
 # $$ (eq-density-flow-signs)
 
 # %%
@@ -803,7 +812,10 @@ plt.show()
 # :::{prf:theorem} Chain rule of the Kullback–Leibler divergence
 # :label: thm-density-chain
 # $$
-# \mathrm{KL}(p\,\|\,q) = \sum_{i=1}^d \mathbb E_{x_{<i}\sim p}\,\mathrm{KL}\big(p(\cdot\mid x_{<i})\,\big\|\,q(\cdot\mid x_{<i})\big).
+# \begin{aligned}
+# &\mathrm{KL}(p\,\|\,q) \\
+# &\quad= \sum_{i=1}^d \mathbb E_{x_{<i}\sim p}\,\mathrm{KL}\big(p(\cdot\mid x_{<i})\,\big\|\,q(\cdot\mid x_{<i})\big).
+# \end{aligned}
 # $$ (eq-density-chain)
 # :::
 #
@@ -1156,7 +1168,10 @@ plt.show()
 # $\pi_0 = b/(a+b) = \tfrac34$ of the time. Each symbol costs the entropy of its transition,
 #
 # $$
-# \bar H = \pi_0\,H_2(a) + \pi_1\,H_2(b), \qquad H(x_{1:T}) = H_2(\pi_1) + (T-1)\,\bar H ,
+# \begin{aligned}
+# \bar H &= \pi_0\,H_2(a) + \pi_1\,H_2(b), \\
+# H(x_{1:T}) &= H_2(\pi_1) + (T-1)\,\bar H ,
+# \end{aligned}
 # $$ (eq-density-rate)
 #
 # with $H_2(t) = -t\log t-(1-t)\log(1-t)$. Two checks: listing all $2^{20}$ sequences, and *learning* the chain with autoregressive models that see the last $k$ symbols.
@@ -1386,8 +1401,10 @@ plt.show()
 # expected squared error is the posterior mean. With a mixture of Gaussians as the prior, $\sum_c w_c\,\mathcal N(\mu_c,\Sigma_c)$, it is exact:
 #
 # $$
-# \mathbb E[x\mid y] = \sum_c r_c(y)\,\big(\mu_c + G_c\,(y - A\mu_c)\big), \qquad
-# G_c = \Sigma_c A^\top\big(A\Sigma_c A^\top + \sigma^2 I\big)^{-1},
+# \begin{aligned}
+# \mathbb E[x\mid y] &= \sum_c r_c(y)\,\big(\mu_c + G_c\,(y - A\mu_c)\big), \\
+# G_c &= \Sigma_c A^\top\big(A\Sigma_c A^\top + \sigma^2 I\big)^{-1},
+# \end{aligned}
 # $$ (eq-density-posterior)
 #
 # where $r_c(y)\propto w_c\,\mathcal N(y;\,A\mu_c,\,A\Sigma_cA^\top+\sigma^2I)$ is the posterior probability of component $c$. If the images really came from a single Gaussian, the expected squared error would be

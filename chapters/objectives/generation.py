@@ -142,9 +142,9 @@ plt.show()
 #
 # $$
 # \begin{aligned}
-# p(x) &= \sum_{c=0}^{9} \pi_c\,\mathcal N(x;\, \mu_c, \Sigma_c), &
-# \hat\pi_c &= \frac{n_c}{n}, \\
-# \hat\mu_c &= \frac1{n_c}\sum_{i:\,y_i=c} x_i, &
+# p(x) &= \sum_{c=0}^{9} \pi_c\,\mathcal N(x;\, \mu_c, \Sigma_c), \\
+# \hat\pi_c &= \frac{n_c}{n}, \qquad
+# \hat\mu_c = \frac1{n_c}\sum_{i:\,y_i=c} x_i, \\
 # S_c &= \frac1{n_c}\sum_{i:\,y_i=c} (x_i - \hat\mu_c)(x_i - \hat\mu_c)^{\!\top} .
 # \end{aligned}
 # $$ (eq-generation-gmm)
@@ -291,8 +291,10 @@ claim("generation-lda-linear",
 # unobserved $u$; then $x_u \mid x_o$ is Gaussian with
 #
 # $$
-# \mu_{u\mid o} = \mu_u + \Sigma_{uo}\Sigma_{oo}^{-1}(x_o - \mu_o), \qquad
-# \Sigma_{u\mid o} = \Sigma_{uu} - \Sigma_{uo}\Sigma_{oo}^{-1}\Sigma_{ou} .
+# \begin{aligned}
+# \mu_{u\mid o} &= \mu_u + \Sigma_{uo}\Sigma_{oo}^{-1}(x_o - \mu_o), \\
+# \Sigma_{u\mid o} &= \Sigma_{uu} - \Sigma_{uo}\Sigma_{oo}^{-1}\Sigma_{ou} .
+# \end{aligned}
 # $$ (eq-generation-conditional)
 #
 # For a mixture, each component answers for itself, and the visible part says which component to believe:
@@ -433,8 +435,11 @@ plt.show()
 # of $k < d$ hidden numbers, plus noise; with $W \in \mathbb R^{d \times k}$,
 #
 # $$
-# z \sim \mathcal N(0, I_k), \qquad x = W z + \mu + \varepsilon, \qquad
+# \begin{aligned}
+# z &\sim \mathcal N(0, I_k), \\
+# x &= W z + \mu + \varepsilon, \qquad
 # \varepsilon \sim \mathcal N(0, \sigma^2 I_d) .
+# \end{aligned}
 # $$ (eq-generation-ppca)
 #
 # **Sampling** is {eq}`eq-generation-ppca` itself. **Scoring**: sums of Gaussians are Gaussian, so
@@ -453,8 +458,10 @@ plt.show()
 # Sylvester,
 #
 # $$
-# C^{-1} = \sigma^{-2}\big(I_d - W M^{-1} W^\top\big), \qquad
-# \log\lvert C\rvert = (d - k)\log\sigma^2 + \log\lvert M\rvert ,
+# \begin{aligned}
+# C^{-1} &= \sigma^{-2}\big(I_d - W M^{-1} W^\top\big), \\
+# \log\lvert C\rvert &= (d - k)\log\sigma^2 + \log\lvert M\rvert ,
+# \end{aligned}
 # $$ (eq-generation-woodbury)
 #
 # so that, once $M$ is factorised, an image costs of the order of $dk$ operations and no $d \times d$ matrix is ever
@@ -468,15 +475,20 @@ plt.show()
 # $\hat\mu = \bar x$ and
 #
 # $$
-# \hat\sigma^2 = \frac1{d-k}\sum_{j=k+1}^d \lambda_j, \qquad
-# \hat W = U_k\,(\Lambda_k - \hat\sigma^2 I_k)^{1/2}\, R,
+# \begin{aligned}
+# \hat\sigma^2 &= \frac1{d-k}\sum_{j=k+1}^d \lambda_j, \\
+# \hat W &= U_k\,(\Lambda_k - \hat\sigma^2 I_k)^{1/2}\, R,
+# \end{aligned}
 # $$ (eq-generation-ppca-mle)
 #
 # with $U_k = (u_1, \dots, u_k)$, $\Lambda_k = \operatorname{diag}(\lambda_1, \dots, \lambda_k)$ and any orthogonal
 # $R \in \mathbb R^{k \times k}$. The maximum, per example, is
 #
 # $$
-# -\tfrac12\Big( d\log 2\pi + \sum_{j \le k}\log\lambda_j + (d - k)\log\hat\sigma^2 + d \Big).
+# \begin{aligned}
+# -\tfrac12\Big( d\log 2\pi &+ \sum_{j \le k}\log\lambda_j \\
+# &+ (d - k)\log\hat\sigma^2 + d \Big).
+# \end{aligned}
 # $$ (eq-generation-ppca-max)
 # :::
 #
@@ -491,8 +503,10 @@ plt.show()
 # decreasing order, and equality holds if and only if $C$ and $S$ share eigenvectors in that order. Hence
 #
 # $$
-# -2\ell - d\log 2\pi \;\ge\; \sum_{j \le k}\Big(\log\gamma_j + \frac{\lambda_j}{\gamma_j}\Big)
-# + (d-k)\log\sigma^2 + \frac1{\sigma^2}\sum_{j>k}\lambda_j .
+# \begin{aligned}
+# -2\ell - d\log 2\pi &\ge \sum_{j \le k}\Big(\log\gamma_j + \frac{\lambda_j}{\gamma_j}\Big) \\
+# &\;{}+ (d-k)\log\sigma^2 + \frac1{\sigma^2}\sum_{j>k}\lambda_j .
+# \end{aligned}
 # $$ (eq-generation-ppca-bound)
 #
 # *Eigenvalues.* The function $\log\gamma + \lambda/\gamma$ is smallest at $\gamma = \lambda$, so $\gamma_j = \lambda_j$; in the same way the rest is
@@ -1123,8 +1137,10 @@ plt.show()
 # $\operatorname{tr} WW^\top = \sum_{j \le k}(\lambda_j - \hat\sigma^2)$, so compared with the data
 #
 # $$
-# \operatorname{tr} S - \operatorname{tr} \hat W\hat W^\top = \sum_{j>k}\lambda_j + k\hat\sigma^2
-# = (d-k)\hat\sigma^2 + k\hat\sigma^2 = d\,\hat\sigma^2 .
+# \begin{aligned}
+# \operatorname{tr} S - \operatorname{tr} \hat W\hat W^\top &= \sum_{j>k}\lambda_j + k\hat\sigma^2 \\
+# &= (d-k)\hat\sigma^2 + k\hat\sigma^2 = d\,\hat\sigma^2 .
+# \end{aligned}
 # $$ (eq-generation-lost-variance)
 #
 # Exactly $d$ times the fitted noise is missing from the clean draws
@@ -1970,7 +1986,10 @@ claim("generation-ring-forward-kl", "forward KL of the half ring", forward,
 # the density,
 #
 # $$
-# \log p_\theta(x) \ge \mathbb E_{q_\phi(z \mid x)}\big[\log p_\theta(x \mid z)\big] - \mathrm{KL}\big(q_\phi(z \mid x)\,\|\,p(z)\big),
+# \begin{aligned}
+# \log p_\theta(x) &\ge \mathbb E_{q_\phi(z \mid x)}\big[\log p_\theta(x \mid z)\big] \\
+# &\quad{}- \mathrm{KL}\big(q_\phi(z \mid x)\,\|\,p(z)\big),
+# \end{aligned}
 # $$ (eq-generation-elbo)
 #
 # so it must cover all data, and it pays with draws between the modes: its decoder noise must bridge what its decoder cannot tear.

@@ -407,9 +407,10 @@ plt.show()
 # \begin{aligned}
 # \log p_\theta(x)
 # &= \mathbb E_{q_\phi(z\mid x)}\Bigl[\log\frac{p_\theta(x,z)}{p_\theta(z\mid x)}\Bigr]\\
-# &= \mathbb E_{q_\phi}\Bigl[\log\frac{p_\theta(x\mid z)\,p(z)}{q_\phi(z\mid x)}\Bigr] + \mathbb E_{q_\phi}\Bigl[\log\frac{q_\phi(z\mid x)}{p_\theta(z\mid x)}\Bigr]\\
+# &= \mathbb E_{q_\phi}\Bigl[\log\frac{p_\theta(x\mid z)\,p(z)}{q_\phi(z\mid x)}\Bigr]\\
+# &\qquad{}+ \mathbb E_{q_\phi}\Bigl[\log\frac{q_\phi(z\mid x)}{p_\theta(z\mid x)}\Bigr]\\
 # &= \underbrace{\mathbb E_{q_\phi}[\log p_\theta(x\mid z)] - \mathrm{KL}\bigl(q_\phi(z\mid x)\,\Vert\,p(z)\bigr)}_{\mathrm{ELBO}(x;\,\theta,\,\phi)}\\
-# &\qquad+\; \mathrm{KL}\bigl(q_\phi(z\mid x)\,\Vert\,p_\theta(z\mid x)\bigr).
+# &\qquad{}+ \mathrm{KL}\bigl(q_\phi(z\mid x)\,\Vert\,p_\theta(z\mid x)\bigr).
 # \end{aligned}
 # $$ (eq-representation-elbo)
 #
@@ -417,7 +418,10 @@ plt.show()
 # average over the data. For two Gaussians the divergence to the prior is elementary,
 #
 # $$
-# \mathrm{KL}\bigl(\mathcal N(m,\operatorname{diag}s)\,\Vert\,\mathcal N(0,I)\bigr)=\tfrac12\sum_{j=1}^k\bigl(m_j^2+s_j-1-\log s_j\bigr).
+# \begin{aligned}
+# &\mathrm{KL}\bigl(\mathcal N(m,\operatorname{diag}s)\,\Vert\,\mathcal N(0,I)\bigr)\\
+# &\qquad=\tfrac12\sum_{j=1}^k\bigl(m_j^2+s_j-1-\log s_j\bigr).
+# \end{aligned}
 # $$ (eq-representation-kl)
 #
 # Identities are there to be tested. If the decoder is linear, $D_\theta(z)=Wz$, then everything in
@@ -505,7 +509,8 @@ claim("representation-elbo-wrong-sign",
 # $$
 # \begin{aligned}
 # \Delta &= \mathbb E\,\mathbb E_q\lVert x-Wz\rVert^2\\
-# &= \operatorname{tr}\bigl[(I-WA)S(I-WA)^\top\bigr]+\textstyle\sum_j s_j\lVert w_j\rVert^2,\\
+# &= \operatorname{tr}\bigl[(I-WA)S(I-WA)^\top\bigr]\\
+# &\qquad{}+ \textstyle\sum_j s_j\lVert w_j\rVert^2,\\
 # R &= \mathbb E\,\mathrm{KL}\bigl(q_\phi(z\mid x)\,\Vert\, p(z)\bigr)\\
 # &=\tfrac12\bigl[\operatorname{tr}(ASA^\top)+\textstyle\sum_j(s_j-1-\log s_j)\bigr],\\
 # -\mathbb E\,\mathrm{ELBO} &= \frac{\Delta}{2\sigma^2}+R+\frac d2\log(2\pi\sigma^2).
@@ -612,8 +617,10 @@ plt.show()
 # Fix $\theta>0$, let $\lambda_1\ge\dots\ge\lambda_d$ be the eigenvalues of $S$ and let the code have size $k$. The linear VAE's minimum of $\Delta+2\theta R$ has
 #
 # $$
-# \Delta(\theta)=\sum_{i\le k}\min(\lambda_i,\theta)+\sum_{i>k}\lambda_i,\qquad
-# R(\theta)=\tfrac12\sum_{i\le k}\Bigl[\log\frac{\lambda_i}{\theta}\Bigr]_+ .
+# \begin{aligned}
+# \Delta(\theta)&=\sum_{i\le k}\min(\lambda_i,\theta)+\sum_{i>k}\lambda_i,\\
+# R(\theta)&=\tfrac12\sum_{i\le k}\Bigl[\log\frac{\lambda_i}{\theta}\Bigr]_+ .
+# \end{aligned}
 # $$ (eq-representation-water)
 #
 # Only directions with $\lambda_i>\theta$ are used; the others are switched off: their encoder returns the prior.
@@ -1604,7 +1611,10 @@ plt.show()
 # **What "regularisation" regularises.** Averaged over the data the rate splits exactly {cite:p}`hoffman2016`,
 #
 # $$
-# R=I_q(x;z)+\mathrm{KL}\bigl(q(z)\,\Vert\, p(z)\bigr),\qquad q(z)=\mathbb E\,q(z\mid x):
+# \begin{aligned}
+# R&=I_q(x;z)+\mathrm{KL}\bigl(q(z)\,\Vert\, p(z)\bigr),\\
+# q(z)&=\mathbb E\,q(z\mid x):
+# \end{aligned}
 # $$ (eq-representation-surgery)
 #
 # information about the image, plus the mismatch between the codes that occur and the prior that one samples from. Only

@@ -126,7 +126,10 @@ plt.show()
 # $\mathcal U$, maximise
 #
 # $$
-# J(\theta)=\sum_{i\in\mathcal L}\log p_\theta(x_i,y_i)+w\sum_{i\in\mathcal U}\log\sum_k p_\theta(x_i,y=k)+\log p(\theta),
+# \begin{aligned}
+# J(\theta)&=\sum_{i\in\mathcal L}\log p_\theta(x_i,y_i)\\
+# &\quad{}+ w\sum_{i\in\mathcal U}\log\sum_k p_\theta(x_i,y=k)+\log p(\theta),
+# \end{aligned}
 # $$ (eq-transfer-objective)
 #
 # with a weight $w$ that says how far we trust the unlabelled part; $w=1$ is honest likelihood, $w=0$ is the supervised generative
@@ -144,8 +147,10 @@ plt.show()
 #
 #    $$
 #    \begin{aligned}
-#    m_k&=\frac1{N_k}\sum_iw_ir_{ik}x_i,\qquad \pi_k=\frac{N_k+1}{\sum_j(N_j+1)},\\
-#    S_k&=\frac1{N_k+\nu}\Big(\sum_iw_ir_{ik}(x_i-m_k)(x_i-m_k)^\top+\nu\Psi\Big).
+#    m_k&=\frac1{N_k}\sum_iw_ir_{ik}x_i,\\
+#    \pi_k&=\frac{N_k+1}{\sum_j(N_j+1)},\\
+#    S_k&=\frac1{N_k+\nu}\Big(\nu\Psi\\
+#    &+\sum_iw_ir_{ik}(x_i-m_k)(x_i-m_k)^\top\Big).
 #    \end{aligned}
 #    $$ (eq-transfer-mstep)
 # 2. **E-step**, for unlabelled examples only: $r_{ik}=p_\theta(y=k\mid x_i)$. The labelled keep their label.
@@ -502,7 +507,10 @@ claim(
 #   that
 #
 #   $$
-#   \text{bits/dim}=-\frac{\log_2 P(x)}{64}\qquad\text{or}\qquad-\frac{\mathbb E_u\log_2q\big((x+u)/17\big)}{64}+\log_217 ,
+#   \begin{aligned}
+#   \text{bits/dim}=-&\frac{\log_2 P(x)}{64}\qquad\text{or}\\
+#   -&\frac{\mathbb E_u\log_2q\big((x+u)/17\big)}{64}+\log_217 ,
+#   \end{aligned}
 #   $$ (eq-transfer-bpd)
 #
 #   where the second is an upper bound on the code length of the levels under the model's own cell probabilities.
