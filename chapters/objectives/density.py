@@ -736,11 +736,11 @@ plt.show()
 # all three: let $z\sim\mathcal N(0,1)$ and $x=f(z)=e^z$, so $f^{-1}(x)=\log x$ and $\partial f^{-1}/\partial x = 1/x$. Then
 #
 # $$
-# \begin{alignedat}{2}
-# \int_0^\infty p_z(\log x)\,\frac1x\,\mathrm dx &= 1 &\quad& \text{right}, \\[3pt]
-# \int_0^\infty p_z(\log x)\,\mathrm dx &= \mathbb E\,e^{z} = e^{1/2} && \begin{aligned}&\text{determinant}\\ &\text{forgotten},\end{aligned} \\[3pt]
-# \int_0^\infty p_z(\log x)\,x\,\mathrm dx &= \mathbb E\,e^{2z} = e^{2} && \begin{aligned}&\text{determinant}\\ &\text{of } f .\end{aligned}
-# \end{alignedat}
+# \begin{aligned}
+# \int_0^\infty p_z(\log x)\,\frac1x\,\mathrm dx &= 1 && \text{right}, \\
+# \int_0^\infty p_z(\log x)\,\mathrm dx &= \mathbb E\,e^{z} = e^{1/2} && \text{forgotten}, \\
+# \int_0^\infty p_z(\log x)\,x\,\mathrm dx &= \mathbb E\,e^{2z} = e^{2} && \text{that of } f .
+# \end{aligned}
 # $$ (eq-density-flow-signs)
 
 # %%
