@@ -14,8 +14,10 @@ import gzip
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup, Tag
@@ -100,11 +102,24 @@ def caption_of(img: Tag) -> str:
     return text.get_text()
 
 
+class Image(NamedTuple):
+    src: str
+    alt: str | None
+    caption: str
+    shown: bool  # it stands in a figure or a cell's output, so alt="" does not make it a decoration
+
+
+def image(img: Tag) -> Image:
+    shown = bool(img.find_parent("figure") or img.find_parent(class_="cell"))
+    alt = None if img.get("alt") is None else str(img["alt"])
+    return Image(str(img.get("src", "")), alt, caption_of(img), shown)
+
+
 class Page:
     """What the checks ask of a page, gathered in one pass."""
 
-    def __init__(self, html: str) -> None:
-        soup = BeautifulSoup(html, "html.parser")
+    def __init__(self, path: Path) -> None:
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
         tags: list[Tag] = list(soup.find_all(True))
         raw = [text for text in soup.find_all(string=RAW) if not text.find_parent(["pre", "code", "script"])]
         self.raw = [" ".join(str(text)[RAW.search(str(text)).start() :].split())[:50] for text in raw]  # type: ignore[union-attr]
@@ -115,7 +130,7 @@ class Page:
             if tag.name == "meta" and str(tag.get("http-equiv", "")).lower() == "refresh":
                 self.links += PAGE_URL.findall(str(tag.get("content", "")))
         self.loads = list(dict.fromkeys(loads(tags)))
-        self.images = [t for t in tags if t.name == "img"]
+        self.images = [image(t) for t in tags if t.name == "img"]
 
 
 class Site:
@@ -123,10 +138,11 @@ class Site:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        found = (
+        found = [
             p for p in sorted(self.root.rglob("*.html")) if "_static" not in p.relative_to(self.root).parts
-        )
-        self.pages = {p: Page(p.read_text(encoding="utf-8")) for p in found}
+        ]
+        with ProcessPoolExecutor(2) as pool:
+            self.pages = dict(zip(found, pool.map(Page, found), strict=True))
 
     def name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
@@ -171,21 +187,20 @@ class Site:
 
     def images(self, path: Path, seen: dict[str, tuple[str, str]]) -> Iterator[str]:
         """Images whose text is missing, repeats another image's, or repeats the caption."""
-        for img in self.pages[path].images:
-            src = str(img.get("src", ""))
+        for src, text, caption, shown in self.pages[path].images:
             name = src if len(src) < 80 else src[:77] + "..."
-            alt = squeeze(str(img.get("alt") or ""))
+            alt = squeeze(text or "")
             if not alt:
-                if img.get("alt") is None or img.find_parent("figure") or img.find_parent(class_="cell"):
+                if text is None or shown:
                     yield f"image {name} has no alternative text"
                 continue  # alt="" marks a decoration
             target = self.target(path, src)
             file = self.name(target) if not urlsplit(src).scheme and target.is_relative_to(self.root) else src
             page, first = seen.setdefault(alt, (self.name(path), file))
             if first != file:
-                yield f"image {name} has the alternative text of an image on {page}: {img['alt']!r}"
-            if alt == squeeze(caption_of(img)):
-                yield f"image {name} has its caption as alternative text: {img['alt']!r}"
+                yield f"image {name} has the alternative text of an image on {page}: {text!r}"
+            if alt == squeeze(caption):
+                yield f"image {name} has its caption as alternative text: {text!r}"
 
     def too_heavy(self, path: Path) -> Iterator[str]:
         files = sorted(((weight(f), self.name(f)) for f in self.files(path)), reverse=True)

@@ -41,6 +41,11 @@ class PageError(Exception):
 
 def toc(root: Path = ROOT) -> list[str]:
     """The book's documents in reading order, as in _toc.yml, without suffix."""
+    return list(_documents((root / "_toc.yml").read_text(encoding="utf-8")))
+
+
+@functools.cache
+def _documents(text: str) -> list[str]:
     found: list[str] = []
 
     def walk(node: object) -> None:
@@ -52,7 +57,7 @@ def toc(root: Path = ROOT) -> list[str]:
             for value in node:
                 walk(value)
 
-    walk(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8")))
+    walk(yaml.safe_load(text))
     return found
 
 
