@@ -326,9 +326,10 @@ def load(app: Sphinx) -> None:
 
 
 def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """Read anew what Sphinx cannot see to have changed: pages with new outputs, and the indexes, always.
+    """Read anew what Sphinx cannot see to have changed: pages with new outputs, and then the indexes.
 
-    A new order of pages or a new title shows in the navigation of every page, so then all are read.
+    The indexes are made from all pages, the inventory and the exercise bank. A new order of pages or a new
+    title shows in the navigation of every page, so then all are read.
     """
     root = Path(app.srcdir)
     docs = [doc for doc in execute.toc(root) if doc in env.found_docs]
@@ -340,6 +341,15 @@ def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed:
     for page in execute.pages(root):
         env.book_keys[f"{CHAPTERS}/{page}"] = execute.source_key(page, root)
     stale = {doc for doc, key in env.book_keys.items() if before.get(doc, key) != key}
+    sources = [
+        Path(__file__),
+        root / CHAPTERS / "appendix" / "items.yml",
+        *sorted(root.glob("exercises/*/*.md")),
+    ]
+    sources_before = getattr(env, "book_sources", None)
+    env.book_sources = [path.read_bytes() for path in sources if path.is_file()]
+    if not (added or changed or removed or stale) and env.book_sources == sources_before:
+        return []
     indexes = {doc for doc in env.found_docs if doc.startswith(f"{CHAPTERS}/appendix/")}
     return sorted((stale | indexes) & env.found_docs - added - changed)
 
@@ -400,6 +410,24 @@ def slim_icons(app: Sphinx, exception: Exception | None) -> None:
         icons.slim_site(Path(app.outdir))
 
 
+def unfinished(app: Sphinx) -> Path:
+    """Stands in the folder of read pages from the start of a build to its end without a warning."""
+    return Path(app.doctreedir) / "unfinished"
+
+
+def begin(app: Sphinx, config: Any) -> None:
+    """After a build that failed or was stopped read all pages anew: Sphinx warns of what it reads only."""
+    if unfinished(app).exists():
+        Path(app.doctreedir, "environment.pickle").unlink(missing_ok=True)
+    unfinished(app).parent.mkdir(parents=True, exist_ok=True)
+    unfinished(app).touch()
+
+
+def finish(app: Sphinx, exception: Exception | None) -> None:
+    if not exception and not app._warncount:
+        unfinished(app).unlink()
+
+
 def configure(app: Sphinx, config: Any) -> None:
     config.nb_execution_cache_path = str(execute.cache_path(Path(app.srcdir)))
     config.html_theme_options["navbar_persistent"] = []  # one search field, not two
@@ -414,6 +442,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("errata-register", ErrataRegister)
     app.add_directive("execution-times", ExecutionTimes)
     app.add_directive("exercise-index", ExerciseIndex)
+    app.connect("config-inited", begin)
     app.connect("config-inited", configure)
     app.connect("builder-inited", load)
     app.connect("env-get-outdated", outdated)
@@ -422,4 +451,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", right_links, priority=900)
     app.connect("build-finished", dump_labels)
     app.connect("build-finished", slim_icons)
+    app.connect("build-finished", finish, priority=900)
     return {"version": "0.1", "parallel_read_safe": False, "parallel_write_safe": True}

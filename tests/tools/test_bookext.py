@@ -59,6 +59,8 @@ def test_each_fault_in_the_text_stops_the_build_by_page_line_and_cause(tiny_book
     warnings = [line for line in done.stderr.splitlines() if "part/page.md:" in line]
     for fault, message in FAULTS.items():
         assert any(message in line for line in warnings), f"{fault} passed unseen:\n{done.stderr}"
+    again = tiny_book.build()
+    assert again.returncode != 0 and "ch-nowhere" in again.stderr, "a second try passes what is still wrong"
 
 
 def test_a_claim_id_stands_on_one_page_only(tiny_book, head):
