@@ -123,3 +123,15 @@ def test_the_plan_names_every_page():
     pages = [page for page in execute.pages(ROOT) if page != "index"]
     assert [page for page in pages if f"{{doc}}`../{page}`" not in PLAN] == []
     assert len(re.findall(r"^\| \d+ \| .*\{doc\}", PLAN, re.M)) == 12
+
+
+def test_a_homework_asks_nothing_of_a_page_that_may_be_left_out_or_comes_later():
+    home = {e.id: m.page for m in bank.read_bank(ROOT / "exercises") for e in m.exercises}
+    asked = {number: {home[id] for id in ids} for number, ids, *_ in homeworks()}
+    read, given = set(), []
+    for reading, number in re.findall(r"^\| \d+ \| (.*?) \|.*\| (\d?) ?\|$", PLAN, re.M):
+        read |= set(re.findall(r"\{doc\}`\.\./(.*?)`", re.sub(r"\[.*?\]", "", reading)))
+        if number:
+            given.append(number)
+            assert asked[number] - read == set(), f"homework {number}"
+    assert given == sorted(asked)
