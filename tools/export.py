@@ -30,26 +30,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import execute
 import plain
 
+sys.path.insert(0, str(execute.ROOT))
+from classroom.assign import setup_source
+
 ROOT = Path(__file__).resolve().parent.parent
 CLAIM = "genkit_claim"  # key of a claim's record in the metadata of its output
 PICTURE_BYTES = 30 * 1024
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-def install_line(repository: str, branch: str) -> str:
-    """What the setup cell says in Colab: only this package, and nothing that is there already."""
-    return f'%pip install -q --no-deps "genkit-book @ git+{repository}@{branch}"'
-
-
 def setup_cell(book: plain.Book) -> nbformat.NotebookNode:
-    source = f"""\
-# In Colab this fetches the book's small helper package; anywhere else it does nothing.
-import sys
-from importlib.metadata import distributions
-
-if "google.colab" in sys.modules and not list(distributions(name="genkit-book")):
-    {install_line(book.repository, book.branch)}"""
-    return new_code_cell(source, metadata={"tags": ["setup", "nbval-ignore-output"]})
+    return new_code_cell(setup_source(book.config), metadata={"tags": ["setup", "nbval-ignore-output"]})
 
 
 # ---------- pictures and outputs ----------

@@ -7,10 +7,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tools import colab, export
+from classroom.assign import setup_source
+from tools import colab
 
-LINE = export.install_line("https://github.com/a_b/book", "main")
-SETUP = f'import sys\nif "google.colab" in sys.modules:\n    {LINE}'
+SETUP = setup_source({"repository": {"url": "https://github.com/a_b/book", "branch": "main"}})
 
 
 def test_every_package_is_pinned():
