@@ -16,7 +16,7 @@ CHOSEN_PINS = $(if $(NEWEST),$(NEWEST_PINS),$(PINS))
 INSTALLED := .venv/.installed-$(shell cat requirements.txt constraints.txt | cksum | cut -d' ' -f1)$(NEWEST)
 
 .DEFAULT_GOAL := help
-.PHONY: help install pages site notebooks book sync lint test committed bench resolve constraints clean
+.PHONY: help install pages site notebooks book sync lint test committed stability bench resolve constraints clean
 
 help:  ## show this list
 	@sed -nE 's/^([a-z]+):.*  ## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -58,6 +58,9 @@ lint: $(INSTALLED)  ## style, types, spelling, pairs in step
 test: lint book  ## every test: package, tools, site in a browser, notebooks as Colab runs them
 	$(V)/python -m pytest tests -n 2 --dist loadfile
 	$(V)/python tools/colab.py
+
+stability: $(INSTALLED)  ## rerun every claim under other splits of the digits and other seeds (half an hour)
+	$(V)/python tools/stability.py
 
 committed:  ## that the committed notebooks are what the pages give (after make book)
 	@test -z "$$(git status --porcelain notebooks)" || { git status --short notebooks; \

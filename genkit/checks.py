@@ -98,6 +98,7 @@ def claim(
     unit: str = "",
     digits: int = 4,
     stable: bool = True,
+    depends_on: str = "",
 ) -> None:
     r"""Hold a measured number against a truth that was found by another route.
 
@@ -118,6 +119,8 @@ def claim(
     digits : significant digits shown.
     stable : False for what comes out of stochastic training: no digit of it is printed, since processors
         differ in the last places and training enlarges the difference.
+    depends_on : ``"split"``, ``"seed"`` or both, for what need not hold under another split of the data or
+        another seed. The book's ledger says so, and ``tools/stability.py`` expects it.
 
     Raises
     ------
@@ -130,6 +133,8 @@ def claim(
         raise ValueError(f"id must be lower-case words joined by hyphens, got {id!r}")
     if not statement or not by:
         raise ValueError(f"statement and by must say something, got {statement!r} and {by!r} in claim {id!r}")
+    if not set(depends_on.split()) <= {"split", "seed"}:
+        raise ValueError(f'depends_on must name "split", "seed" or both, got {depends_on!r} in claim {id!r}')
     bounded = at_least is not None or at_most is not None
     if (truth is None) == (not bounded):
         raise ValueError(f"claim {id!r} needs either truth or at_least/at_most, got both or neither")
@@ -192,6 +197,7 @@ def claim(
         "unit": unit,
         "wanted": wanted,
         "stable": stable,
+        "depends_on": depends_on,
     }
     value = f"{shown}{units}" if stable else "inside"
     text = f"✓ {statement}: {value} [{wanted}; {by}]"

@@ -210,6 +210,9 @@ class ClaimsLedger(Index):
                 value = show(r) if len(flat(r["measured"])) <= 4 else "several"
                 value += f" {r['unit']}" if r["unit"] else ""
                 mark = "" if r["stable"] else " (differs between processors)"
+                mark += f" (for the book's own {r['depends_on'].replace(' ', ' and ')})" * bool(
+                    r["depends_on"]
+                )
                 rows.append(
                     [
                         self.link(plain(r["statement"]), f"{CHAPTERS}/{page}", f"claim-{r['id']}"),

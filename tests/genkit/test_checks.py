@@ -45,6 +45,13 @@ def test_outside_the_tolerance_fails_by_name(measured, kw):
         claim("page-x", "the thing", measured, **kw, **ITEM)
 
 
+def test_what_a_claim_depends_on_is_recorded(monkeypatch):
+    line = record(monkeypatch, "page-x", "the thing", 1.0, 1.0, depends_on="split seed")
+    assert line.record["depends_on"] == "split seed"
+    with pytest.raises(ValueError, match='depends_on must name "split", "seed" or both, got \'weather\''):
+        claim("page-x", "the thing", 1.0, 1.0, depends_on="weather", **ITEM)
+
+
 @pytest.mark.parametrize(
     ("measured", "kw"),
     [
