@@ -6,7 +6,7 @@
 
 A page's cells run one after another in a process without a kernel. Another split draws the stratified parts
 of the digits anew; another seed shifts every seed of the page, whoever draws (torch, NumPy, Python). A claim
-that says `depends_on="split"` is expected to need the book's own split, and is listed apart. Printed, too, are
+that says `depends_on="split"` is expected to need the book's own split, and is listed apart. Printed are also
 numbers that the prose quotes from a claim with one bound only, or with bounds much wider than what was seen.
 """
 
