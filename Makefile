@@ -16,7 +16,7 @@ CHOSEN_PINS = $(if $(NEWEST),$(NEWEST_PINS),$(PINS))
 INSTALLED := .venv/.installed-$(shell cat requirements.txt constraints.txt | cksum | cut -d' ' -f1)$(NEWEST)
 
 .DEFAULT_GOAL := help
-.PHONY: help install pages site notebooks book sync lint test committed stability bench resolve constraints clean
+.PHONY: help install pages site notebooks book sync lint units replay test committed stability bench resolve constraints clean
 
 help:  ## show this list
 	@sed -nE 's/^([a-z]+):.*  ## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -48,16 +48,26 @@ sync: $(INSTALLED)  ## write the exercises into the pages, and the .py pairs fro
 	$(V)/python tools/check_pairs.py --sync
 
 lint: $(INSTALLED)  ## style, types, spelling, pairs in step
-	$(V)/ruff check .
-	$(V)/ruff format --check .
-	$(V)/mypy genkit classroom
-	$(V)/codespell
-	$(V)/python tools/check_pairs.py
-	$(V)/python tools/exercises.py --check
+	@failed=; for tool in "ruff check ." "ruff format --check ." "mypy genkit classroom" codespell \
+	  "python tools/check_pairs.py" "python tools/exercises.py --check"; do \
+	  $(V)/$$tool || failed="$$failed; $$tool"; done; \
+	  [ -z "$$failed" ] || { echo "lint: these failed: $${failed#; }"; exit 1; }
 
-test: lint book  ## every test: package, tools, site in a browser, notebooks as Colab runs them
+units: $(INSTALLED)  ## tests of the package, the tools, the classroom, the pages, the site in a browser
 	$(V)/python -m pytest tests -n 2 --dist loadfile
+
+replay: $(INSTALLED)  ## run the notebooks as Colab runs them, and compare every output
 	$(V)/python tools/colab.py
+
+# One stage that fails does not hide the next; at the end all that failed are named.
+STAGES = lint book units replay
+test: $(INSTALLED)  ## every stage: lint, book, units, replay
+	@echo "=== $$(. /etc/os-release 2>/dev/null && echo "$$PRETTY_NAME" || uname -sr); $$($(V)/python -V); $$( \
+	  for b in chromium chromium-browser google-chrome; do $$b --version 2>/dev/null && exit; done; echo no Chromium)"
+	@failed=; for stage in $(STAGES); do start=$$SECONDS; echo "=== $$stage"; \
+	  $(MAKE) --no-print-directory $$stage || failed="$$failed $$stage"; \
+	  echo "=== $$stage: $$((SECONDS - start)) s"; done; \
+	  [ -z "$$failed" ] || { echo "=== FAILED:$$failed"; exit 1; }; echo "=== all stages passed: $(STAGES)"
 
 stability: $(INSTALLED)  ## rerun every claim under other splits of the digits and other seeds (half an hour)
 	$(V)/python tools/stability.py

@@ -146,6 +146,14 @@ WIDE = """() => {
   if (document.documentElement.scrollWidth > innerWidth) text.unshift(`page ${document.documentElement.scrollWidth}`);
   return text;
 }"""
+# What is only heard, or not yet opened, has no size: whether it would stretch the page differs between engines.
+HIDDEN = """() => [...document.querySelectorAll('body *')].filter(e => {
+  const s = getComputedStyle(e), r = e.getBoundingClientRect();
+  return s.position === 'absolute' && (/rect/.test(s.clip) || s.clipPath.startsWith('inset')) &&
+    (r.width > 2 || r.height > 2); }).slice(0, 5).map(e => `${e.tagName}.${e.className} is hidden and has a size`)"""
+# Readers' machines have other fonts for code and menus: the widest stand for all of them.
+WIDE_FONTS = """:root { --book-sans: monospace; --book-serif: monospace; --book-mono: monospace; }
+body { letter-spacing: 0.05em; }"""
 # A box that only cuts off what is too wide hides it from the reader.
 CUT = """() => [...document.querySelectorAll('.bd-article :is(div, p, span.math, table, figure, pre)')].filter(e =>
     /hidden|clip/.test(getComputedStyle(e).overflowX) && e.scrollWidth > e.clientWidth + 2 &&
@@ -177,7 +185,11 @@ def report(base: str, desktop: Any) -> Any:
         page.evaluate(OPEN_ALL)
         page.set_viewport_size({"width": 360, "height": 740})
         page.wait_for_timeout(300)  # the book's script looks again after a change of width
-        out.narrow = page.evaluate(WIDE) + page.evaluate(CUT)
+        out.narrow = page.evaluate(WIDE) + page.evaluate(CUT) + page.evaluate(HIDDEN)
+        style = page.add_style_tag(content=WIDE_FONTS)
+        page.wait_for_timeout(100)
+        out.narrow += [f"in wide fonts: {text}" for text in page.evaluate(WIDE)]
+        style.evaluate("e => e.remove()")
         page.set_viewport_size({"width": 1280, "height": 800})
         page.wait_for_timeout(300)
         page.evaluate(THIN_OUT)
