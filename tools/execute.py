@@ -10,6 +10,7 @@ Pages that succeeded stay cached, so that an interrupted run goes on where it st
 from __future__ import annotations
 
 import argparse
+import ast
 import copy
 import functools
 import hashlib
@@ -85,12 +86,29 @@ def notebook(page: str, root: Path = ROOT) -> nbformat.NotebookNode:
     return copy.deepcopy(_parse(source(page, root).read_text(encoding="utf-8")))
 
 
+def meaning(code: str) -> str:
+    """What Python code does, without its comments, docstrings and layout."""
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and ast.get_docstring(node) is not None
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
 def package_key(root: Path = ROOT) -> str:
-    """Hash of everything outside a page that its outputs depend on: genkit and the pins."""
+    """Hash of everything outside a page that its outputs depend on: what genkit does, and the pins."""
     h = hashlib.sha256()
     for path in sorted((root / "genkit").glob("*.*")) + [root / "constraints.txt"]:
         if path.is_file():
-            h.update(path.name.encode() + b"\0" + path.read_bytes())
+            code = (
+                meaning(path.read_text(encoding="utf-8")).encode()
+                if path.suffix == ".py"
+                else path.read_bytes()
+            )
+            h.update(path.name.encode() + b"\0" + code)
     return h.hexdigest()[:16]
 
 
