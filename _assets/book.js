@@ -102,6 +102,20 @@
     }
   }
 
+  // Excerpts of a search are plain text: short formulas as their letters, any other as an ellipsis.
+  function plainExcerpts() {
+    if (typeof Search === "undefined") return;
+    const asText = Search.htmlToText;
+    Search.htmlToText = (html, anchor) => {
+      const page = new DOMParser().parseFromString(html, "text/html");
+      all(".math", page).forEach((e) => {
+        const tex = /^\\\(([\w\s=+,.()<>|-]*)\\\)$/.exec(e.textContent.trim());
+        e.textContent = tex ? tex[1] : "…";
+      });
+      return asText(page.documentElement.outerHTML, anchor);
+    };
+  }
+
   // Folds: open all those around an element.
   function openAround(e) {
     for (let x = e; x; x = x.parentElement) {
@@ -143,6 +157,7 @@
   addEventListener("DOMContentLoaded", () => {
     nameLandmarks();
     nameButtons();
+    plainExcerpts();
     wholeTitles();
     listReferences();
     hideDownload();

@@ -315,6 +315,9 @@ def test_search_finds_a_term(base: str, tab: Any) -> None:
     tab.goto(base + "search.html?q=likelihood")
     tab.wait_for_selector("#search-results ul.search li a")
     assert tab.locator("#search-results ul.search li a").count() >= 2
+    tab.wait_for_selector("#search-results p.context")
+    excerpts = tab.locator("#search-results p.context").all_inner_texts()
+    assert len(excerpts) >= 2 and [e for e in excerpts if re.search(r"\\[()\[\]]|\\[a-z]+", e)] == []
     tab.goto(base + PAGES[0])
     settle(tab)
     assert tab.locator("input[type=search]:visible").count() == 0  # one way to search, not two
