@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import json
 import re
 import subprocess
 from collections import Counter
@@ -103,6 +105,30 @@ def test_no_measured_number_is_typed_in_prose() -> None:
     assert not bad, "numbers typed in prose (use the value role):\n" + "\n".join(bad)
 
 
+# Quoted measurements ---------------------------------------------------------------------------------------
+
+
+def records() -> dict[str, dict[str, Any]]:
+    """The claims' records, by id, from the committed notebooks."""
+    found = {}
+    for path in sorted((ROOT / "notebooks").rglob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", []):
+                if record := output.get("metadata", {}).get("genkit_claim"):
+                    found[record["id"]] = record
+    return found
+
+
+def test_a_quoted_number_is_pinned_from_both_sides() -> None:
+    known, bad = records(), []
+    for path in sorted(CHAPTERS.rglob("*.md")):
+        for match in re.finditer(r"\{value\}`([a-z0-9-]+)", path.read_text(encoding="utf-8")):
+            record = known.get(match[1])
+            if record and record["truth"] is None and None in (record["at_least"], record["at_most"]):
+                bad.append(f"{path.relative_to(ROOT)}: {match[1]}")
+    assert sorted(set(bad)) == [], "prose quotes numbers that a claim holds from one side only"
+
+
 # Phrases that lead astray ---------------------------------------------------------------------------------
 
 # The bare name belongs to somebody else's package, and no registry's address is ours to print. Composed here
@@ -147,6 +173,11 @@ def test_forbidden_phrases_are_found() -> None:
     assert bare.search(install + "genkit") and bare.search("!" + install + "-q genkit torch")
     assert not bare.search(install + "genkit-book") and not bare.search(install + '"genkit-book @ git+x"')
     assert host.search("https://py" + "pi.org/simple") and not host.search("https://github.com")
+
+
+def test_the_readmes_example_runs() -> None:
+    failed, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert tried > 5 and failed == 0
 
 
 # Figures --------------------------------------------------------------------------------------------------
@@ -235,6 +266,16 @@ def test_every_citation_has_one_entry() -> None:
         for match in re.finditer(r"\{cite:[a-z]+\}`([^`]+)`", path.read_text(encoding="utf-8")):
             lost += [f"{path.name}: {key}" for key in re.split(r"[,\s]+", match[1]) if key not in keys]
     assert lost == []
+
+
+def test_every_entry_is_cited() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(CHAPTERS.rglob("*.md")))
+    cited = {
+        key
+        for match in re.finditer(r"\{cite:[a-z]+\}`([^`]+)`", text)
+        for key in re.split(r"[,\s]+", match[1])
+    }
+    assert [key for key in bibliography() if key not in cited] == []
 
 
 def test_keys_are_sorted_and_say_author_and_year() -> None:

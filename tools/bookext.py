@@ -431,6 +431,11 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
         unfinished(app).unlink()
 
 
+def skip_fields(app: Sphinx, kind: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
+    """A named tuple's fields are described in its docstring; what Python says of them describes nothing."""
+    return True if str(getattr(member, "__doc__", "")).startswith("Alias for field") else None
+
+
 def configure(app: Sphinx, config: Any) -> None:
     config.nb_execution_cache_path = str(execute.cache_path(Path(app.srcdir)))
     config.html_theme_options["navbar_persistent"] = []  # one search field, not two
@@ -452,6 +457,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-before-read-docs", read_indexes_last)
     app.connect("env-purge-doc", forget)
     app.connect("html-page-context", right_links, priority=900)
+    app.connect("autodoc-skip-member", skip_fields)
     app.connect("build-finished", dump_labels)
     app.connect("build-finished", slim_icons)
     app.connect("build-finished", finish, priority=900)
