@@ -678,7 +678,7 @@ plt.show()
 # The three readings are not equally good. The scores separate digits from noise without a single error, the code
 # puts several classes apart although no label was used, but the samples are poor: the model has one noise for all
 # pixels, even for those that digits leave empty. Give each pixel a noise of its own and keep the 20 directions (**factor
-# analysis**), and a network hardly tells the draws from digits ({numref}`fig-generation-scoreboard` measures it). That such differences can go in any
+# analysis**), and the draws are much harder to tell from digits ({numref}`fig-generation-scoreboard` measures it). That such differences can go in any
 # direction is the subject of the rest of this page. The first two statements, measured:
 
 # %%
@@ -1090,12 +1090,6 @@ claim("generation-copy-gmm", "copy statistic of the class mixture",
       copy_statistic(ours, x_test), item="E1.4",
       by="other splits; one half for fresh draws, less if farther off",
       at_least=0.08, at_most=0.2)
-training_draws = x[torch.randint(n, (1000,), generator=gen)]
-claim("generation-copy-training-test",
-      "held-out accuracy of a network telling copies from training images",
-      c2st(training_draws, memoriser_sample(1000), generator=gen), 0.5,
-      item="E1.4", by="both are random training images",
-      se=0.5 / math.sqrt(1000), stable=False)
 in_table = (torch.cdist(data.test.x, data.train.x).amin(1) == 0).sum()
 claim("generation-copy-lookup",
       "test images to which the memoriser gives any probability", in_table, 0,
@@ -1224,7 +1218,7 @@ axes[1].axhline(math.log2(17), color=colors.muted, ls=":")
 for b in bits_counted:
     axes[1].axhline(b, color=colors.muted, ls="--")
 axes[1].set(xlabel="latent directions $k$", ylabel="bits per pixel")
-axes[1].legend()
+axes[1].legend(loc=(0.55, 0.7))
 plt.show()
 
 # %% [markdown]
@@ -1579,12 +1573,12 @@ claim("generation-probe-rotated",
       by="linear classifiers barely see rotations", at_least=-0.02,
       at_most=0.02, stable=False)
 claim("generation-probe-drawn", "accuracy of the linear probe on the code",
-      probe, item="E1.10", by="other seeds and splits", at_least=0.88,
-      at_most=0.96)
+      probe, item="E1.10", by="other seeds and splits", at_least=0.89,
+      at_most=0.985)
 claim("generation-probe-twisted",
       "accuracy of the linear probe on the twisted code", probe_twisted,
       item="E1.10", by="other seeds and splits; the commonest class has 0.1",
-      at_least=0.07, at_most=0.22)
+      at_least=0.05, at_most=0.2)
 posterior_mean = [
     sum(twist(draw_code(a), alpha) for _ in range(200)) / 200 for a in (x, x_test)
 ]
@@ -2006,8 +2000,8 @@ claim("generation-aggregate-kl",
 hole = (log_q < log_p - math.log(2)).double()
 claim("generation-aggregate-holes",
       "share of prior draws where the data's codes are less than half as dense",
-      (log_p.exp() * hole).sum() * cell, item="Q1.1", by="zero if q = p",
-      at_least=0.05)
+      (log_p.exp() * hole).sum() * cell, item="Q1.1",
+      by="other splits; zero if q = p", at_least=0.14, at_most=0.24)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-holes", "caption": "Left: where the codes of the digits lie (shaded) and where samples start (circles hold 50, 90 and 99 percent of the prior): equal mean and covariance, unequal shape. Right: what two latent numbers can draw."}, "image": {"alt": "On the left a shaded plane with separate dark spots and three concentric circles, inside which light gaps remain. On the right a grid of blurred digits that change smoothly, some of them between two digits."}}
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.3))
