@@ -15,8 +15,8 @@
 # (ch-conventions)=
 # # How to read this book
 #
-# This book explains how generative models learn, and it is a program: its pages were executed, and what they measure is
-# held against a truth or a bound that had to hold before this copy was built. This page says how to read such statements, which
+# This book explains how generative models learn, and it is a program: its pages were executed, and each claim on them was
+# held against a truth or a bound, or this copy would not have been built. This page says how to read such statements, which
 # units they are in, which data they are about, and how to run and change the code yourself. After it you will be able to
 #
 # - read a claim line and say what was measured, what it was held against, and how that truth is known;
@@ -97,7 +97,7 @@ claim("conventions-one-se",
 # and `make stability` reruns the claims under other splits and seeds.
 #
 # A few codes come from the lecture notes behind this book: S numbers what they state, E their errata and Q their questions;
-# X numbers this book's own experiments. The first digit is the chapter. In the ledger they lead from a claim to its place.
+# X numbers this book's own experiments. The first digit is the notes' chapter. In the ledger they lead from a claim to its place.
 #
 # :::{note}
 # A passed claim shows that this number, in this set-up and with this seed, came out as the theory says. It does not
@@ -301,8 +301,8 @@ claim("conventions-train-test", "training bits per dimension, left out minus cou
 
 # %% [markdown]
 # Independent pixels need {value}`conventions-yardstick:.2f` bits per dimension on test images, and ten such tables, one for
-# each class (the number added to each count chosen on validation), {value}`conventions-yardstick-classes:.2f`. (Scored by the table of the *other* training images, a training image
-# costs {value}`conventions-train-test:.3f` bits more than by its own: so much a table of counts over-fits. One test part
+# each class (the number added to each count chosen on validation), {value}`conventions-yardstick-classes:.2f`. (Scored by the
+# table of the *other* training images, a training image costs {value}`conventions-train-test:.3f` bits more than by its own: so much a table of counts over-fits. One test part
 # hardly shows it, as the standard error printed above is nearly as large.) A page that reports a
 # model's bits per dimension on the digits means this: levels, all 64 pixels, test part, and for densities the bound
 # {eq}`eq-conventions-bpd-density`.
@@ -326,7 +326,7 @@ for name, gap in gaps.items():  # the same images under both models
     claim(f"conventions-{name}-gaussian",
           f"{name} Gaussian minus independent histograms, test bits per dimension",
           gap.mean(), at_least=seen[name][0], at_most=seen[name][1], item="S0.29",
-          by="an ordering, on the same images", unit="bits", digits=3)
+          by="other splits", unit="bits", digits=3)
 
 
 # %% [markdown]
