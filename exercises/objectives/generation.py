@@ -446,7 +446,7 @@ def copy_test(generated, fresh, train):
 # %% [markdown] ex={"id": "generation-bridge-budget", "role": "statement", "kind": "investigate", "points": 3, "minutes": 20, "difficulty": 3, "topic": "sample"}
 # #### How steep must a generator be?
 #
-# Two sets lie at distance $D$, and the data visit each with probability one half. A generator with normal $z$ shall put equal
+# Two sets lie at distance $\Delta$, and the data visit each with probability one half. A generator with normal $z$ shall put equal
 # probability on both and at most $\beta$ on the bridge between them. Use the bridge law to find the smallest Lipschitz constant that makes this
 # possible. Tabulate it for $\beta = 0.1, 0.01, 0.001$ and say what a bound on the Lipschitz constant (as spectral normalisation
 # imposes) costs.
