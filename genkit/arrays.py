@@ -325,7 +325,7 @@ def permutation(n: int, generator: torch.Generator | None) -> Tensor:
 
 
 def blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Cut a matrix of pairs into blocks of rows that hold 2^20 numbers, 8 MiB, or one row if that is more.
+    """Cut a matrix of pairs into blocks of rows that hold 2^19 numbers, 4 MiB, or one row if that is more.
 
     Parameters
     ----------
@@ -336,6 +336,6 @@ def blocks(rows: int, columns: int) -> Iterator[slice]:
     ------
     The rows of each block, as slices.
     """
-    step = max(1, 2**20 // max(1, columns))
+    step = max(1, 2**19 // max(1, columns))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))

@@ -163,6 +163,7 @@ def _log_densities(
     log_p: Array, log_q: Array, grid: Array, mass_atol: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     (grid,) = doubles(grid=grid)
+    mass_atol = positive("mass_atol", mass_atol)
     log_p, log_q, grid = doubles(finite=False, log_p=log_p, log_q=log_q, grid=grid)
     same_shape(log_p=log_p, log_q=log_q, grid=grid)
     if grid.ndim != 1 or len(grid) < 2 or not bool((grid.diff() > 0).all()):
@@ -287,7 +288,7 @@ def kernel_mmd2(
 
     :math:`MMD^2 = E\,k(x,x') + E\,k(y,y') - 2E\,k(x,y)`. The unbiased estimate leaves out the pairs of a
     point with itself; its mean is 0 for equal distributions, so that it is often negative then. Memory beside
-    the inputs in float64 is a few times 8 MiB, unless a gradient is asked for, which keeps all pairs.
+    the inputs in float64 is a few times 4 MiB, unless a gradient is asked for, which keeps all pairs.
 
     Parameters
     ----------
@@ -304,7 +305,7 @@ def kernel_mmd2(
     ------
     ValueError
         If the shapes do not match, a value is not finite, or a sample is too small: fewer than two points,
-        or none if biased.
+        or none if biased; or if the kernel overflows.
     """
     x, y = (z.double() for z in samples(least=2 if unbiased else 1, x=x, y=y))
     within = []
@@ -318,7 +319,10 @@ def kernel_mmd2(
                 total = total + k.diagonal(rows.start).sum()
         within.append(total / (len(z) * (len(z) - 1 if unbiased else len(z))))
     across = sum(kernel(x[rows], y).sum() for rows in blocks(len(x), len(y))) / (len(x) * len(y))
-    return within[0] + within[1] - 2 * across
+    mmd = within[0] + within[1] - 2 * across
+    if not bool(mmd.isfinite()):
+        raise ValueError(f"kernel must be finite between the given points, got {mmd:g} for their MMD")
+    return mmd
 
 
 def mmd2(x: Array, y: Array, *, bandwidth: float | None = None, unbiased: bool = True) -> Tensor:

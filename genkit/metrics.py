@@ -93,7 +93,7 @@ def _frechet(gap: Tensor, traces: Tensor, cross: Tensor) -> Tensor:
     rounding error of 1e-16."""
     squares = gap.square().sum() + traces
     if not bool(squares.isfinite()):
-        raise ValueError("features must be at most 1e150, got squares that overflow double precision")
+        raise ValueError(f"features must have squares that fit double precision, got a sum of {squares:g}")
     distance = squares - 2 * torch.linalg.svdvals(cross).sum()
     return distance.clamp(min=0)  # rounding may leave -1e-13
 
@@ -325,6 +325,7 @@ def precision_recall(real: Array, generated: Array, *, k: int = 3) -> tuple[floa
     origin = (real.double() / scale).mean(0)
     r, g = (_points(x, scale, origin) for x in (real, generated))
     reach_r, reach_g = _square_radii(r, k), _square_radii(g, k)
+    # which points of g lie in the support of r, and of r in that of g
     in_r, in_g = (torch.zeros_like(reach, dtype=torch.bool) for reach in (reach_g, reach_r))
     for rows in blocks(len(r.rows), len(g.rows)):
         low, high = _bounds(r, g, rows)
@@ -362,10 +363,12 @@ def _rounding(d: int) -> float:
 
 def _bounds(a: _Points, b: _Points, rows: slice) -> tuple[Tensor, Tensor]:
     """Bounds of the squared distances between some rows of a and those of b: fast, through products."""
-    norms = a.norms[rows, None] + b.norms
-    square = torch.addmm(norms, a.centred[rows], b.centred.T, alpha=-2)
-    error = norms.mul_(_rounding(a.centred.shape[1]))
-    return square - error, square + error
+    error = _rounding(a.centred.shape[1])  # times the sum of both squared lengths
+    low = torch.addmm(b.norms * (1 - error), a.centred[rows], b.centred.T, alpha=-2)
+    low += a.norms[rows, None] * (1 - error)
+    high = low + a.norms[rows, None] * (2 * error)
+    high += b.norms * (2 * error)
+    return low, high
 
 
 def _direct(a: _Points, b: _Points, rows: slice, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -401,10 +404,9 @@ def _kth_smallest(square: Tensor, counts: Tensor, rows: slice, k: int) -> Tensor
     return values.gather(1, (seen < k).sum(1, keepdim=True))
 
 
-def _nats(name: str, value: Number) -> Number:
-    """A negative log-likelihood: numbers stay numbers, arrays become float64 tensors."""
-    (nats,) = doubles(finite=False, **{name: value})
-    return float(nats) if isinstance(value, int | float | np.number) else nats
+def _like(value: Number, result: Tensor) -> Number:
+    """Numbers give floats, arrays float64 tensors."""
+    return float(result) if isinstance(value, int | float | np.number) else result  # type: ignore[return-value]
 
 
 def bits_per_dim(nll_nats: Number, dims: int, *, levels: int | None = None) -> Number:
@@ -430,7 +432,8 @@ def bits_per_dim(nll_nats: Number, dims: int, *, levels: int | None = None) -> N
         If `dims` or `levels` is no integer or below 1, or `nll_nats` is no real number or nan.
     """
     extra = 0.0 if levels is None else math.log2(integer("levels", levels))
-    return _nats("nll_nats", nll_nats) / (integer("dims", dims) * math.log(2)) + extra
+    (nats,) = doubles(finite=False, nll_nats=nll_nats)
+    return _like(nll_nats, nats / (integer("dims", dims) * math.log(2)) + extra)
 
 
 def perplexity(nll_nats: Number, length: int) -> Number:
@@ -450,8 +453,8 @@ def perplexity(nll_nats: Number, length: int) -> Number:
     ValueError
         If `length` is no integer or below 1, or `nll_nats` is no real number or nan.
     """
-    mean = _nats("nll_nats", nll_nats) / integer("length", length)
-    return mean.exp() if isinstance(mean, Tensor) else float(np.exp(mean))
+    (nats,) = doubles(finite=False, nll_nats=nll_nats)
+    return _like(nll_nats, (nats / integer("length", length)).exp())
 
 
 def c2st(real: Array, generated: Array, *, generator: torch.Generator | None = None) -> float:
