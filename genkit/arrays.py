@@ -163,7 +163,7 @@ def distributions(**arrays: Array) -> list[Tensor]:
         if bool((p < 0).any()):
             raise ValueError(f"{name} must be non-negative, got {p.min():g}")
         mass = p.sum(-1, keepdim=True)
-        off = float((mass - 1).abs().max()) if mass.numel() else 0.0
+        off = float((mass.detach() - 1).abs().max()) if mass.numel() else 0.0
         if off > atol:
             raise ValueError(
                 f"{name} must sum to 1 over its last axis to {atol:.0e}, got a sum that is off by {off:g}"

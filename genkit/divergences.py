@@ -61,7 +61,7 @@ def kl_discrete(p: Array, q: Array) -> Tensor:
 
     Returns
     -------
-    Nats, shape (...); infinite where q = 0 < p.
+    Nats in float64, shape (...); infinite where q = 0 < p.
 
     Raises
     ------
@@ -84,7 +84,8 @@ def js_discrete(p: Array, q: Array) -> Tensor:
 
     Returns
     -------
-    Nats, shape (...), at most log 2. Its square root is a metric (Endres & Schindelin, 2003); it is none.
+    Nats in float64, shape (...), at most log 2. Its square root is a metric (Endres & Schindelin, 2003); it
+    is none.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def tv_discrete(p: Array, q: Array) -> Tensor:
 
     Returns
     -------
-    A number in [0, 1], shape (...): the largest difference between the probabilities of one event.
+    A number in [0, 1] in float64, shape (...): the largest difference between the probabilities of one event.
 
     Raises
     ------
@@ -144,12 +145,12 @@ def kl_gaussian(
 
     Returns
     -------
-    Nats, a scalar tensor.
+    Nats, a scalar float64 tensor.
 
     Raises
     ------
     ValueError
-        If shapes do not match or a covariance is not symmetric and positive definite.
+        If shapes do not match, a value is not finite, or a covariance is not symmetric and positive definite.
     """
     mean_p, cov_p, mean_q, cov_q = gaussians(mean_p=mean_p, cov_p=cov_p, mean_q=mean_q, cov_q=cov_q)
     factor_p, factor_q = _cholesky("cov_p", cov_p), _cholesky("cov_q", cov_q)
@@ -187,12 +188,12 @@ def kl_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
 
     Returns
     -------
-    Nats, a scalar tensor.
+    Nats, a scalar float64 tensor.
 
     Raises
     ------
     ValueError
-        If the shapes differ, the grid does not increase, or a mass on it is not 1.
+        If the shapes differ, a value is nan, the grid does not increase, or a mass on it is not 1.
     """
     log_p, log_q, grid = _log_densities(log_p, log_q, grid, mass_atol)
     return torch.trapezoid(_p_log_ratio(log_p.exp(), log_p, log_q), grid)
@@ -210,12 +211,12 @@ def js_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
 
     Returns
     -------
-    Nats, a scalar tensor, at most log 2.
+    Nats, a scalar float64 tensor, at most log 2.
 
     Raises
     ------
     ValueError
-        If the shapes differ, the grid does not increase, or a mass on it is not 1.
+        If the shapes differ, a value is nan, the grid does not increase, or a mass on it is not 1.
     """
     log_p, log_q, grid = _log_densities(log_p, log_q, grid, mass_atol)
     # exp(-1000) is 0 already, and unlike that of minus infinity its logarithm has a gradient
@@ -236,12 +237,12 @@ def tv_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
 
     Returns
     -------
-    A number in [0, 1], a scalar tensor.
+    A number in [0, 1], a scalar float64 tensor.
 
     Raises
     ------
     ValueError
-        If the shapes differ, the grid does not increase, or a mass on it is not 1.
+        If the shapes differ, a value is nan, the grid does not increase, or a mass on it is not 1.
     """
     log_p, log_q, grid = _log_densities(log_p, log_q, grid, mass_atol)
     return torch.trapezoid((log_p.exp() - log_q.exp()).abs(), grid) / 2
@@ -260,12 +261,12 @@ def wasserstein_1d(x: Array, y: Array) -> Tensor:
 
     Returns
     -------
-    A scalar tensor, in the units of the data.
+    A scalar float64 tensor, in the units of the data.
 
     Raises
     ------
     ValueError
-        If a sample is not one-dimensional, or empty.
+        If a sample is not one-dimensional, empty or not finite.
     """
     x, y = doubles(x=x, y=y)
     for name, sample in (("x", x), ("y", y)):

@@ -62,8 +62,8 @@ def frechet_gaussian(
     r"""Squared Fréchet (Wasserstein-2) distance between two Gaussians (Dowson & Landau, 1982).
 
     :math:`\|\mu_r-\mu_g\|^2 + \operatorname{tr}(\Sigma_r + \Sigma_g -
-    2(\Sigma_r^{1/2}\Sigma_g\Sigma_r^{1/2})^{1/2})`. The roots are taken through eigenvalues of symmetric
-    matrices, so that they stay real.
+    2(\Sigma_r^{1/2}\Sigma_g\Sigma_r^{1/2})^{1/2})`. A covariance may be singular, but it is known only to the
+    rounding of its largest entries: of features, `frechet_distance` keeps more digits.
 
     Parameters
     ----------
@@ -74,12 +74,13 @@ def frechet_gaussian(
 
     Returns
     -------
-    A scalar tensor, in squared units of the features.
+    A scalar float64 tensor, in squared units of the features.
 
     Raises
     ------
     ValueError
-        If shapes do not match or a covariance is not symmetric and positive semi-definite.
+        If shapes do not match, a value is not finite, or a covariance is not symmetric and positive
+        semi-definite.
     """
     tolerance = rounding(cov_r=cov_r, cov_g=cov_g)
     mean_r, cov_r, mean_g, cov_g = gaussians(mean_r=mean_r, cov_r=cov_r, mean_g=mean_g, cov_g=cov_g)
@@ -178,9 +179,9 @@ def kernel_distance(real: Array, generated: Array) -> Tensor:
     ValueError
         If shapes do not match, there are too few rows, or a value is not finite.
     """
-    real, generated = (x.double() for x in samples(least=2, real=real, generated=generated))
+    real, generated = samples(least=2, real=real, generated=generated)
     d = real.shape[1]
-    origin = ((real.mean(0) + generated.mean(0)) / 2).detach()
+    origin = sum(x.detach().mean(0, dtype=torch.float64) for x in (real, generated)) / 2
     constant = origin.square().sum() / d + 1
 
     # With a = origin + a' the kernel is (c + s)^3, s = (origin.a' + origin.b' + a'.b')/d. What depends on one
@@ -191,7 +192,7 @@ def kernel_distance(real: Array, generated: Array) -> Tensor:
         s = (a @ origin / d)[:, None] + b @ origin / d + inner
         return s.square() * (3 * constant + s) + 3 * constant.square() * inner
 
-    return kernel_mmd2(cubic, real - origin, generated - origin)
+    return kernel_mmd2(cubic, real.double() - origin, generated.double() - origin)
 
 
 def kernel_distance_subsets(
