@@ -1,17 +1,34 @@
-"""Divergences between distributions: closed forms, quadrature on a grid, and estimates from samples."""
+"""Divergences between distributions: closed forms, quadrature on a grid, and estimates from samples.
+
+Arguments are tensors, arrays or lists of any real precision, also mixed. All is computed in float64 on the
+device of the tensors (one without float64, like Apple's, needs `x.cpu()`), and results are float64 tensors
+there, differentiable in the arguments.
+"""
 
 from __future__ import annotations
 
 import math
-from functools import reduce
+from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from genkit.arrays import (
+    Array,
+    blocks,
+    distributions,
+    doubles,
+    gaussians,
+    magnitude,
+    positive,
+    same_shape,
+    samples,
+)
 
 __all__ = [
     "js_discrete",
     "js_quadrature",
+    "kernel_mmd2",
     "kl_discrete",
     "kl_gaussian",
     "kl_quadrature",
@@ -21,44 +38,11 @@ __all__ = [
     "wasserstein_1d",
 ]
 
-Array = Tensor | np.ndarray
 
-
-def _tensors(**arrays: Array | float) -> list[Tensor]:
-    """Make floating tensors of one dtype on one device; Python numbers and integers become float64."""
-    made = []
-    for name, value in arrays.items():
-        try:
-            tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} must be a tensor or an array, got {type(value).__name__}") from error
-        made.append(tensor if tensor.is_floating_point() else tensor.double())
-        if bool(tensor.isnan().any()):
-            raise ValueError(f"{name} must hold no nan, got {int(tensor.isnan().sum())}")
-    dtype = reduce(torch.promote_types, [t.dtype for t in made])
-    return [t.to(dtype) for t in made]
-
-
-def _same_shape(**tensors: Tensor) -> None:
-    shapes = {name: tuple(t.shape) for name, t in tensors.items()}
-    if len(set(shapes.values())) != 1:
-        raise ValueError(
-            f"{' and '.join(shapes)} must have the same shape, got {' and '.join(map(str, shapes.values()))}"
-        )
-
-
-def _distributions(p: Array, q: Array) -> tuple[Tensor, Tensor]:
-    p, q = _tensors(p=p, q=q)
-    _same_shape(p=p, q=q)
-    for name, r in (("p", p), ("q", q)):
-        if r.ndim == 0 or r.shape[-1] == 0:
-            raise ValueError(f"{name} must have shape (..., K) with K >= 1, got {tuple(r.shape)}")
-        if bool((r < 0).any()):
-            raise ValueError(f"{name} must be non-negative, got {r.min():g}")
-        off = (r.sum(-1) - 1).abs().max() if r.numel() else torch.zeros(())
-        if off > 1e-5 if r.dtype == torch.float32 else off > 1e-9:
-            raise ValueError(f"{name} must sum to 1 over its last axis, got a sum that is off by {off:g}")
-    return p, q
+def _discrete(p: Array, q: Array) -> list[Tensor]:
+    p, q = distributions(p=p, q=q)
+    same_shape(p=p, q=q)
+    return [p, q]
 
 
 def _p_log_ratio(p: Tensor, log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -77,14 +61,14 @@ def kl_discrete(p: Array, q: Array) -> Tensor:
 
     Returns
     -------
-    Nats, shape (...); infinite where q = 0 < p.
+    Nats in float64, shape (...); infinite where q = 0 < p.
 
     Raises
     ------
     ValueError
-        If the shapes differ or a last axis is not a distribution.
+        If the shapes differ, or a last axis is not a distribution to the precision of the inputs.
     """
-    p, q = _distributions(p, q)
+    p, q = _discrete(p, q)
     # log of 1 where p = 0: the term is 0 there, and its gradient must not be 0 times infinity
     log_p, log_q = (r.masked_fill(p == 0, 1).log() for r in (p, q))
     return _p_log_ratio(p, log_p, log_q).sum(-1)
@@ -100,16 +84,19 @@ def js_discrete(p: Array, q: Array) -> Tensor:
 
     Returns
     -------
-    Nats, shape (...), at most log 2. Its square root is a metric (Endres & Schindelin, 2003); it is none.
+    Nats in float64, shape (...), at most log 2. Its square root is a metric (Endres & Schindelin, 2003); it
+    is none.
 
     Raises
     ------
     ValueError
-        If the shapes differ or a last axis is not a distribution.
+        If the shapes differ, or a last axis is not a distribution to the precision of the inputs.
     """
-    p, q = _distributions(p, q)
-    m = (p + q) / 2
-    return (kl_discrete(p, m) + kl_discrete(q, m)) / 2
+    p, q = _discrete(p, q)
+    # log(p + q) - log 2, as (p + q)/2 may underflow to 0 where p does not
+    log_m = (p + q).masked_fill(p + q == 0, 1).log() - math.log(2)
+    terms = [_p_log_ratio(r, r.masked_fill(r == 0, 1).log(), log_m) for r in (p, q)]
+    return (terms[0] + terms[1]).sum(-1) / 2
 
 
 def tv_discrete(p: Array, q: Array) -> Tensor:
@@ -122,35 +109,20 @@ def tv_discrete(p: Array, q: Array) -> Tensor:
 
     Returns
     -------
-    A number in [0, 1], shape (...): the largest difference between the probabilities of one event.
+    A number in [0, 1] in float64, shape (...): the largest difference between the probabilities of one event.
 
     Raises
     ------
     ValueError
-        If the shapes differ or a last axis is not a distribution.
+        If the shapes differ, or a last axis is not a distribution to the precision of the inputs.
     """
-    p, q = _distributions(p, q)
+    p, q = _discrete(p, q)
     return (p - q).abs().sum(-1) / 2
-
-
-def _moments(name: str, mean: Tensor, cov: Tensor) -> tuple[Tensor, Tensor]:
-    """Check a mean (d,) and a symmetric covariance (d, d), or two numbers, which become d = 1."""
-    if mean.ndim == 0 and cov.ndim == 0:
-        mean, cov = mean.reshape(1), cov.reshape(1, 1)
-    if mean.ndim != 1 or cov.shape != (len(mean), len(mean)):
-        raise ValueError(
-            f"mean_{name} and cov_{name} must have shapes (d,) and (d, d), or both be numbers, "
-            f"got {tuple(mean.shape)} and {tuple(cov.shape)}"
-        )
-    asymmetry = (cov - cov.T).abs().max()
-    if not asymmetry <= 1e-5 * cov.abs().max():
-        raise ValueError(f"cov_{name} must be symmetric, got asymmetry {asymmetry:g}")
-    return mean, cov
 
 
 def _cholesky(name: str, cov: Tensor) -> Tensor:
     factor, info = torch.linalg.cholesky_ex(cov)
-    if info:
+    if bool(info):
         least = torch.linalg.eigvalsh(cov)[0]
         raise ValueError(f"{name} must be positive definite, got smallest eigenvalue {least:g}")
     return factor
@@ -173,17 +145,14 @@ def kl_gaussian(
 
     Returns
     -------
-    Nats, a scalar tensor.
+    Nats, a scalar float64 tensor.
 
     Raises
     ------
     ValueError
-        If shapes do not match or a covariance is not symmetric and positive definite.
+        If shapes do not match, a value is not finite, or a covariance is not symmetric and positive definite.
     """
-    mean_p, cov_p, mean_q, cov_q = _tensors(mean_p=mean_p, cov_p=cov_p, mean_q=mean_q, cov_q=cov_q)
-    mean_p, cov_p = _moments("p", mean_p, cov_p)
-    mean_q, cov_q = _moments("q", mean_q, cov_q)
-    _same_shape(mean_p=mean_p, mean_q=mean_q)
+    mean_p, cov_p, mean_q, cov_q = gaussians(mean_p=mean_p, cov_p=cov_p, mean_q=mean_q, cov_q=cov_q)
     factor_p, factor_q = _cholesky("cov_p", cov_p), _cholesky("cov_q", cov_q)
     trace = torch.linalg.solve_triangular(factor_q, factor_p, upper=False).square().sum()
     gap = torch.linalg.solve_triangular(factor_q, (mean_q - mean_p)[:, None], upper=False).square().sum()
@@ -194,8 +163,10 @@ def kl_gaussian(
 def _log_densities(
     log_p: Array, log_q: Array, grid: Array, mass_atol: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    log_p, log_q, grid = _tensors(log_p=log_p, log_q=log_q, grid=grid)
-    _same_shape(log_p=log_p, log_q=log_q, grid=grid)
+    (grid,) = doubles(grid=grid)
+    mass_atol = positive("mass_atol", mass_atol)
+    log_p, log_q, grid = doubles(finite=False, log_p=log_p, log_q=log_q, grid=grid)
+    same_shape(log_p=log_p, log_q=log_q, grid=grid)
     if grid.ndim != 1 or len(grid) < 2 or not bool((grid.diff() > 0).all()):
         raise ValueError(f"grid must be increasing with shape (n,), n >= 2, got shape {tuple(grid.shape)}")
     for name, log_r in (("log_p", log_p), ("log_q", log_q)):
@@ -217,12 +188,12 @@ def kl_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
 
     Returns
     -------
-    Nats, a scalar tensor.
+    Nats, a scalar float64 tensor.
 
     Raises
     ------
     ValueError
-        If the shapes differ, the grid does not increase, or a mass on it is not 1.
+        If the shapes differ, a value is nan, the grid does not increase, or a mass on it is not 1.
     """
     log_p, log_q, grid = _log_densities(log_p, log_q, grid, mass_atol)
     return torch.trapezoid(_p_log_ratio(log_p.exp(), log_p, log_q), grid)
@@ -240,15 +211,16 @@ def js_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
 
     Returns
     -------
-    Nats, a scalar tensor, at most log 2.
+    Nats, a scalar float64 tensor, at most log 2.
 
     Raises
     ------
     ValueError
-        If the shapes differ, the grid does not increase, or a mass on it is not 1.
+        If the shapes differ, a value is nan, the grid does not increase, or a mass on it is not 1.
     """
     log_p, log_q, grid = _log_densities(log_p, log_q, grid, mass_atol)
-    log_m = torch.logaddexp(log_p, log_q) - math.log(2)
+    # exp(-1000) is 0 already, and unlike that of minus infinity its logarithm has a gradient
+    log_m = torch.logaddexp(log_p.clamp(min=-1000), log_q.clamp(min=-1000)) - math.log(2)
     terms = _p_log_ratio(log_p.exp(), log_p, log_m) + _p_log_ratio(log_q.exp(), log_q, log_m)
     return torch.trapezoid(terms, grid) / 2
 
@@ -265,12 +237,12 @@ def tv_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
 
     Returns
     -------
-    A number in [0, 1], a scalar tensor.
+    A number in [0, 1], a scalar float64 tensor.
 
     Raises
     ------
     ValueError
-        If the shapes differ, the grid does not increase, or a mass on it is not 1.
+        If the shapes differ, a value is nan, the grid does not increase, or a mass on it is not 1.
     """
     log_p, log_q, grid = _log_densities(log_p, log_q, grid, mass_atol)
     return torch.trapezoid((log_p.exp() - log_q.exp()).abs(), grid) / 2
@@ -289,14 +261,14 @@ def wasserstein_1d(x: Array, y: Array) -> Tensor:
 
     Returns
     -------
-    A scalar tensor, in the units of the data.
+    A scalar float64 tensor, in the units of the data.
 
     Raises
     ------
     ValueError
-        If a sample is not one-dimensional, or empty.
+        If a sample is not one-dimensional, empty or not finite.
     """
-    x, y = _tensors(x=x, y=y)
+    x, y = doubles(x=x, y=y)
     for name, sample in (("x", x), ("y", y)):
         if sample.ndim != 1 or len(sample) == 0:
             raise ValueError(f"{name} must have shape (n,), n >= 1, got {tuple(sample.shape)}")
@@ -310,49 +282,88 @@ def wasserstein_1d(x: Array, y: Array) -> Tensor:
     return ((below_x - below_y).abs() * both.diff()).sum()
 
 
-def mmd2(x: Array, y: Array, *, bandwidth: float | None = None, unbiased: bool = True) -> Tensor:
-    r"""Squared maximum mean discrepancy (Gretton et al., 2012) with a Gaussian kernel.
+def kernel_mmd2(
+    kernel: Callable[[Tensor, Tensor], Tensor], x: Array, y: Array, *, unbiased: bool = True
+) -> Tensor:
+    r"""Squared maximum mean discrepancy of any kernel, in blocks (Gretton et al., 2012).
 
-    :math:`MMD^2 = E\,k(x,x') + E\,k(y,y') - 2E\,k(x,y)` with :math:`k(a,b) = e^{-\|a-b\|^2/(2h^2)}`. The
-    unbiased estimate leaves out the pairs of a point with itself; its mean is 0 for equal distributions, so
-    that it is often negative then.
+    :math:`MMD^2 = E\,k(x,x') + E\,k(y,y') - 2E\,k(x,y)`. The unbiased estimate leaves out the pairs of a
+    point with itself; its mean is 0 for equal distributions, so that it is often negative then. Memory beside
+    the inputs in float64 is a few times 4 MiB, unless a gradient is asked for, which keeps all pairs.
+
+    Parameters
+    ----------
+    kernel : a symmetric kernel, which takes points of shapes (a, d) and (b, d) and gives shape (a, b).
+    x : sample of shape (n, d).
+    y : sample of shape (m, d).
+    unbiased : U-statistic (leave out i = j) or V-statistic (keep it).
+
+    Returns
+    -------
+    A scalar float64 tensor, in units of the kernel.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, a value is not finite, or a sample is too small: fewer than two points,
+        or none if biased; or if the kernel overflows.
+    """
+    x, y = (z.double() for z in samples(least=2 if unbiased else 1, x=x, y=y))
+    within = []
+    for z in (x, y):
+        # the pairs i > j only: what subtracting the diagonal from all pairs leaves may be rounding
+        total = z.new_zeros(())
+        for rows in blocks(len(z), len(z)):
+            k = kernel(z[rows], z[: rows.stop])
+            total = total + 2 * k.tril(rows.start - 1).sum()
+            if not unbiased:
+                total = total + k.diagonal(rows.start).sum()
+        within.append(total / (len(z) * (len(z) - 1 if unbiased else len(z))))
+    across = sum(kernel(x[rows], y).sum() for rows in blocks(len(x), len(y))) / (len(x) * len(y))
+    mmd = within[0] + within[1] - 2 * across
+    if not bool(mmd.isfinite()):
+        raise ValueError(f"kernel must be finite between the given points, got {mmd:g} for their MMD")
+    return mmd
+
+
+def mmd2(x: Array, y: Array, *, bandwidth: float | None = None, unbiased: bool = True) -> Tensor:
+    r"""Squared maximum mean discrepancy with a Gaussian kernel, see `kernel_mmd2`.
+
+    The kernel is :math:`k(a,b) = e^{-\|a-b\|^2/(2h^2)}`. Distances are those of differences, not of products,
+    which lose the digits of small distances.
 
     Parameters
     ----------
     x : sample of shape (n, d).
     y : sample of shape (m, d).
-    bandwidth : h; None means the median distance between two points of the pooled sample.
+    bandwidth : h; None means the median distance between two points of the pooled sample, which takes memory
+        for all pairs.
     unbiased : U-statistic (leave out i = j) or V-statistic (keep it).
 
     Returns
     -------
-    A scalar tensor without unit, in [0, 2] if biased.
+    A scalar float64 tensor without unit, in [0, 2] if biased.
 
     Raises
     ------
     ValueError
-        If the shapes do not match, a sample is too small, or the bandwidth is not positive.
+        If the shapes do not match, a value is not finite, a sample is too small, the bandwidth is not
+        positive and finite, or none is given and the median distance is 0, as half of the pairs are copies.
     """
-    x, y = _tensors(x=x, y=y)
-    least = 2 if unbiased else 1
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < least:
-        raise ValueError(
-            f"x and y must have shapes (n, d) and (m, d) with n, m >= {least}, "
-            f"got {tuple(x.shape)} and {tuple(y.shape)}"
-        )
+    x, y = (z.double() for z in samples(least=2 if unbiased else 1, x=x, y=y))
     if bandwidth is None:
-        bandwidth = float(torch.pdist(torch.cat([x, y]).detach()).median())
-    if not bandwidth > 0:
-        raise ValueError(f"bandwidth must be positive, got {bandwidth:g}")
-    n, m = len(x), len(y)
-    xx, yy, xy = (
-        _square_distances(a, b).div(-2 * bandwidth**2).exp().sum() for a, b in ((x, x), (y, y), (x, y))
-    )
-    if unbiased:
-        return (xx - n) / (n * (n - 1)) + (yy - m) / (m * (m - 1)) - 2 * xy / (n * m)
-    return xx / n**2 + yy / m**2 - 2 * xy / (n * m)
+        pooled = torch.cat([x, y]).detach()
+        scale = magnitude(pooled)
+        bandwidth = float(torch.pdist(pooled / scale).median()) * scale
+        if bandwidth == 0:
+            raise ValueError(
+                "x and y must have a median distance above 0, or bandwidth be given, "
+                "got copies in at least half of the pairs"
+            )
+    bandwidth = positive("bandwidth", bandwidth)
 
+    def gauss(a: Tensor, b: Tensor) -> Tensor:
+        distance = torch.cdist(a / bandwidth, b / bandwidth, compute_mode="donot_use_mm_for_euclid_dist")
+        return distance.square().div(-2).exp()
 
-def _square_distances(a: Tensor, b: Tensor) -> Tensor:
-    # not through |a|² - 2ab + |b|², which loses the digits of small distances
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").square()
+    return kernel_mmd2(gauss, x, y, unbiased=unbiased)

@@ -1,24 +1,46 @@
-"""Metrics of generative models, on feature arrays, class probabilities or negative log-likelihoods."""
+"""Metrics of generative models, on feature arrays, class probabilities or negative log-likelihoods.
+
+Arguments are tensors, arrays or lists of any real precision, also mixed. All is computed in float64: a metric
+is either a float64 tensor on the device of the inputs (one without float64, like Apple's, needs `x.cpu()`),
+differentiable in them, or, where a count or a classifier makes it piecewise constant, a Python float.
+"""
 
 from __future__ import annotations
 
 import math
 import warnings
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.divergences import Array, _moments, _same_shape, _tensors, kl_discrete
+from genkit.arrays import (
+    Array,
+    blocks,
+    distributions,
+    doubles,
+    gaussians,
+    integer,
+    magnitude,
+    permutation,
+    positive,
+    rounding,
+    same_shape,
+    samples,
+)
+from genkit.divergences import kernel_mmd2
 
 __all__ = [
+    "Spread",
     "bits_per_dim",
     "c2st",
     "frechet_distance",
     "frechet_gaussian",
     "inception_score",
+    "inception_score_splits",
     "kernel_distance",
+    "kernel_distance_subsets",
     "linear_probe",
     "perplexity",
     "precision_recall",
@@ -27,19 +49,11 @@ __all__ = [
 Number = TypeVar("Number", float, Tensor)
 
 
-def _features(real: Array, generated: Array, least: int) -> tuple[Tensor, Tensor]:
-    real, generated = _tensors(real=real, generated=generated)
-    if real.ndim != 2 or generated.ndim != 2 or real.shape[1] != generated.shape[1]:
-        raise ValueError(
-            "real and generated must have shapes (n, d) and (m, d), "
-            f"got {tuple(real.shape)} and {tuple(generated.shape)}"
-        )
-    for name, x in (("real", real), ("generated", generated)):
-        if len(x) < least:
-            raise ValueError(f"{name} must have at least {least} rows, got {len(x)}")
-        if not bool(x.isfinite().all()):
-            raise ValueError(f"{name} must be finite, got {int((~x.isfinite()).sum())} values that are not")
-    return real, generated
+class Spread(NamedTuple):
+    """What a metric gives on parts of its sample: two float64 tensors."""
+
+    mean: Tensor
+    std: Tensor  #: deviation between the parts (of that many numbers, not a standard error of the mean)
 
 
 def frechet_gaussian(
@@ -48,8 +62,8 @@ def frechet_gaussian(
     r"""Squared Fréchet (Wasserstein-2) distance between two Gaussians (Dowson & Landau, 1982).
 
     :math:`\|\mu_r-\mu_g\|^2 + \operatorname{tr}(\Sigma_r + \Sigma_g -
-    2(\Sigma_r^{1/2}\Sigma_g\Sigma_r^{1/2})^{1/2})`. The roots are taken through eigenvalues of symmetric
-    matrices, so that they stay real.
+    2(\Sigma_r^{1/2}\Sigma_g\Sigma_r^{1/2})^{1/2})`. A covariance may be singular, but it is known only to the
+    rounding of its largest entries: of features, `frechet_distance` keeps more digits.
 
     Parameters
     ----------
@@ -60,38 +74,51 @@ def frechet_gaussian(
 
     Returns
     -------
-    A scalar tensor, in squared units of the features.
+    A scalar float64 tensor, in squared units of the features.
 
     Raises
     ------
     ValueError
-        If shapes do not match or a covariance is not symmetric and positive semi-definite.
+        If shapes do not match, a value is not finite, or a covariance is not symmetric and positive
+        semi-definite.
     """
-    mean_r, cov_r, mean_g, cov_g = _tensors(mean_r=mean_r, cov_r=cov_r, mean_g=mean_g, cov_g=cov_g)
-    mean_r, cov_r = _moments("r", mean_r, cov_r)
-    mean_g, cov_g = _moments("g", mean_g, cov_g)
-    _same_shape(mean_r=mean_r, mean_g=mean_g)
-    root = _root("cov_r", cov_r)
-    _root("cov_g", cov_g)
-    cross = torch.linalg.eigvalsh(root @ cov_g @ root).clamp(min=0).sqrt().sum()
-    distance = (mean_r - mean_g).square().sum() + cov_r.trace() + cov_g.trace() - 2 * cross
+    tolerance = rounding(cov_r=cov_r, cov_g=cov_g)
+    mean_r, cov_r, mean_g, cov_g = gaussians(mean_r=mean_r, cov_r=cov_r, mean_g=mean_g, cov_g=cov_g)
+    root_r, root_g = _root("cov_r", cov_r, tolerance), _root("cov_g", cov_g, tolerance)
+    return _frechet(mean_r - mean_g, cov_r.trace() + cov_g.trace(), root_r.T @ root_g)
+
+
+def _frechet(gap: Tensor, traces: Tensor, cross: Tensor) -> Tensor:
+    """The distance from any roots: tr (S_r^½ S_g S_r^½)^½ is the sum of the singular values of R_r^T R_g,
+    where S = R R^T. The eigenvalues of a product would have to pass through a root, which makes 1e-8 of a
+    rounding error of 1e-16."""
+    squares = gap.square().sum() + traces
+    if not bool(squares.isfinite()):
+        raise ValueError(f"features must have squares that fit double precision, got a sum of {squares:g}")
+    distance = squares - 2 * torch.linalg.svdvals(cross).sum()
     return distance.clamp(min=0)  # rounding may leave -1e-13
 
 
-def _root(name: str, cov: Tensor) -> Tensor:
-    """Symmetric square root of a covariance, checked to be positive semi-definite."""
-    values, vectors = torch.linalg.eigh(cov)
-    if values[0] < -1e-5 * values[-1].abs() - 1e-12:
+def _root(name: str, cov: Tensor, tolerance: float) -> Tensor:
+    """R of shape (d, rank) with R R^T = cov, checked to be positive semi-definite."""
+    values, vectors = torch.linalg.eigh(cov.detach())
+    if values[0] < -tolerance * values[-1].abs():
         raise ValueError(f"{name} must be positive semi-definite, got smallest eigenvalue {values[0]:g}")
-    return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    kept = values > len(cov) * torch.finfo(cov.dtype).eps * values[-1]  # the others are rounding, or 0
+    scale, vectors = values[kept].sqrt(), vectors[:, kept]
+    # the difference is 0, and its derivative that of a root: finite for equal eigenvalues, unlike eigh's
+    return vectors * scale + (cov - cov.detach()) @ (vectors / scale) / 2
 
 
 def frechet_distance(real: Array, generated: Array) -> Tensor:
-    """Fréchet distance between Gaussians fitted to two sets of features.
+    r"""Fréchet distance between Gaussians fitted to two sets of features.
 
     With the features of an Inception network this is the FID (Heusel et al., 2017, arXiv:1706.08500). The
     estimate is biased upwards by an amount of order 1/n that depends on the model: compare equal sample
-    sizes only.
+    sizes only. With :math:`A` and :math:`B` the centred sets over :math:`\sqrt{n-1}` and :math:`\sqrt{m-1}`
+    it is :math:`\|\mu_r-\mu_g\|^2 + \|A\|_F^2 + \|B\|_F^2 - 2\|AB^\top\|_*`, where the last norm sums
+    singular values. No covariance is formed, so that fewer examples than features, constant features and
+    copies cost no digits.
 
     Parameters
     ----------
@@ -100,24 +127,43 @@ def frechet_distance(real: Array, generated: Array) -> Tensor:
 
     Returns
     -------
-    A scalar tensor, in squared units of the features.
+    A scalar float64 tensor, in squared units of the features. Its gradient is that of the distance where that
+    has one, for instance not where a feature is constant in one set only.
 
     Raises
     ------
     ValueError
         If shapes do not match, there are too few rows, or a value is not finite.
     """
-    real, generated = _features(real, generated, 2)
-    d = real.shape[1]
-    cov_r, cov_g = (x.T.cov().reshape(d, d) for x in (real, generated))
-    return frechet_gaussian(real.mean(0), cov_r, generated.mean(0), cov_g)
+    real, generated = samples(least=2, real=real, generated=generated)
+    means = [x.mean(0, dtype=torch.float64) for x in (real, generated)]
+    a, b = (
+        _factor(x, mean) / math.sqrt(len(x) - 1) for x, mean in zip((real, generated), means, strict=True)
+    )
+    return _frechet(means[0] - means[1], a.square().sum() + b.square().sum(), a @ b.T)
+
+
+def _factor(x: Tensor, mean: Tensor) -> Tensor:
+    """R of shape (min(n, d), d) with R^T R = X^T X for the centred x: from QR, chunk by chunk."""
+    n, d = x.shape
+    if n <= d:
+        return x.double() - mean
+    if x.requires_grad:  # X = QR: Q may be held constant, while the derivative of QR would need full rank
+        centred = x.double() - mean
+        return torch.linalg.qr(centred.detach()).Q.T @ centred
+    r = mean.new_zeros(0, d)
+    for chunk in x.split(max(2 * d, 4096)):
+        r = torch.linalg.qr(torch.cat([r, chunk.double() - mean]), mode="r").R
+    return r
 
 
 def kernel_distance(real: Array, generated: Array) -> Tensor:
     r"""Unbiased squared MMD with the kernel :math:`(a^\top b/d + 1)^3`.
 
     With the features of an Inception network this is the KID (Bińkowski et al., 2018, arXiv:1801.01401).
-    Its mean is 0 for equal distributions at every sample size, so that it may be negative.
+    Its mean is 0 for equal distributions at every sample size, so that it may be negative. The kernel has an
+    origin and a unit: features that are shifted or scaled have another distance. See `kernel_mmd2` for the
+    memory that it takes.
 
     Parameters
     ----------
@@ -126,19 +172,71 @@ def kernel_distance(real: Array, generated: Array) -> Tensor:
 
     Returns
     -------
-    A scalar tensor.
+    A scalar float64 tensor, without unit.
 
     Raises
     ------
     ValueError
         If shapes do not match, there are too few rows, or a value is not finite.
     """
-    real, generated = _features(real, generated, 2)
-    (n, d), m = real.shape, len(generated)
-    rr, gg, rg = (
-        (a @ b.T / d + 1) ** 3 for a, b in ((real, real), (generated, generated), (real, generated))
-    )
-    return (rr.sum() - rr.trace()) / (n * (n - 1)) + (gg.sum() - gg.trace()) / (m * (m - 1)) - 2 * rg.mean()
+    real, generated = samples(least=2, real=real, generated=generated)
+    d = real.shape[1]
+    origin = sum(x.detach().mean(0, dtype=torch.float64) for x in (real, generated)) / 2
+    constant = origin.square().sum() / d + 1
+
+    # With a = origin + a' the kernel is (c + s)^3, s = (origin.a' + origin.b' + a'.b')/d. What depends on one
+    # argument only, c^3 and 3c^2 (origin.a' + origin.b')/d, drops out of every MMD. With features far from 0
+    # it is nearly all of the kernel, and would leave only its rounding errors.
+    def cubic(a: Tensor, b: Tensor) -> Tensor:
+        inner = a @ b.T / d
+        s = (a @ origin / d)[:, None] + b @ origin / d + inner
+        return s.square() * (3 * constant + s) + 3 * constant.square() * inner
+
+    return kernel_mmd2(cubic, real.double() - origin, generated.double() - origin)
+
+
+def kernel_distance_subsets(
+    real: Array,
+    generated: Array,
+    *,
+    subsets: int = 100,
+    size: int = 1000,
+    generator: torch.Generator | None = None,
+) -> Spread:
+    """Mean and deviation of `kernel_distance` over random subsets, as the KID is commonly reported.
+
+    The deviation is that of one subset of this size. It does not shrink with the sample, and is no standard
+    error of the mean, since subsets overlap.
+
+    Parameters
+    ----------
+    real : features of shape (n, d), n >= size.
+    generated : features of shape (m, d), m >= size.
+    subsets : how many pairs of subsets are drawn.
+    size : rows in a subset, drawn without replacement, at least 2.
+    generator : source of the subsets.
+
+    Returns
+    -------
+    The mean and the deviation (of variance over `subsets`, not one less), two scalar float64 tensors.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, there are too few rows, a value is not finite, `subsets` < 1 or `size` < 2.
+    """
+    subsets, size = integer("subsets", subsets), integer("size", size, 2)
+    real, generated = samples(least=size, real=real, generated=generated)
+    values = []
+    for _ in range(subsets):
+        a, b = (x[permutation(len(x), generator)[:size].to(x.device)] for x in (real, generated))
+        values.append(kernel_distance(a, b))
+    return _spread(values)
+
+
+def _spread(values: list[Tensor]) -> Spread:
+    stacked = torch.stack(values)
+    return Spread(stacked.mean(), stacked.std(correction=0))
 
 
 def inception_score(probs: Array) -> Tensor:
@@ -154,17 +252,48 @@ def inception_score(probs: Array) -> Tensor:
 
     Returns
     -------
-    A scalar tensor between 1 and K.
+    A scalar float64 tensor between 1 and K.
 
     Raises
     ------
     ValueError
-        If `probs` is not of shape (n, K), n >= 1, or its rows are not distributions.
+        If `probs` is not of shape (n, K), n >= 1, or its rows are not distributions to their precision.
     """
-    (probs,) = _tensors(probs=probs)
+    (probs,) = distributions(probs=probs)
     if probs.ndim != 2 or len(probs) == 0:
         raise ValueError(f"probs must have shape (n, K), n >= 1, got {tuple(probs.shape)}")
-    return kl_discrete(probs, probs.mean(0).expand_as(probs)).mean().exp()
+    # p/mean as n p/sum, since the mean of tiny numbers may underflow; where p = 0 the term is 0
+    ratio = len(probs) * probs / probs.sum(0).clamp(min=1e-300)
+    return (probs * ratio.masked_fill(probs == 0, 1).log()).sum(1).mean().exp()
+
+
+def inception_score_splits(
+    probs: Array, *, splits: int = 10, generator: torch.Generator | None = None
+) -> Spread:
+    """Mean and deviation of `inception_score` over random splits, as it is commonly reported.
+
+    Rows are shuffled, since samples are often sorted by class, and a split of one class scores 1. Smaller
+    splits score lower: compare equal numbers of splits and samples only.
+
+    Parameters
+    ----------
+    probs : class probabilities of the generated samples, shape (n, K), n >= splits.
+    splits : into how many parts, equal up to one row, the sample is cut.
+    generator : source of the order.
+
+    Returns
+    -------
+    The mean and the deviation (of variance over `splits`, not one less), two scalar float64 tensors.
+
+    Raises
+    ------
+    ValueError
+        If `probs` is not of shape (n, K), n >= splits, its rows are not distributions, or `splits` < 1.
+    """
+    splits = integer("splits", splits)
+    (probs,) = samples(least=splits, probs=probs)
+    order = permutation(len(probs), generator).to(probs.device)
+    return _spread([inception_score(part) for part in probs[order].tensor_split(splits)])
 
 
 def precision_recall(real: Array, generated: Array, *, k: int = 3) -> tuple[float, float]:
@@ -172,7 +301,9 @@ def precision_recall(real: Array, generated: Array, *, k: int = 3) -> tuple[floa
 
     The support of a set is the union of the balls around its points that reach to the k-th nearest other
     point. Precision is the share of generated points in the support of the real ones; recall, the other way
-    round. Equal distributions do not score 1: print the value of a second real sample beside it.
+    round. Equal distributions do not score 1: print the value of a second real sample beside it. Distances
+    that differ by no more than their rounding count as equal, and a ball holds its surface; a point with k
+    copies has a ball that holds its copies only.
 
     Parameters
     ----------
@@ -182,25 +313,101 @@ def precision_recall(real: Array, generated: Array, *, k: int = 3) -> tuple[floa
 
     Returns
     -------
-    Precision and recall, each in [0, 1].
+    Precision and recall as floats, each in [0, 1].
 
     Raises
     ------
     ValueError
         If shapes do not match, k < 1, there are too few rows, or a value is not finite.
     """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
-    real, generated = _features(real, generated, k + 1)
-    mode = "donot_use_mm_for_euclid_dist"
-    # the 1st smallest distance is that of a point to itself
-    radius_real, radius_generated = (
-        torch.cdist(x, x, compute_mode=mode).kthvalue(k + 1, dim=1).values for x in (real, generated)
-    )
-    cross = torch.cdist(real, generated, compute_mode=mode)  # (n, m)
-    precision = (cross <= radius_real[:, None]).any(0).double().mean()
-    recall = (cross <= radius_generated[None, :]).any(1).double().mean()
+    k = integer("k", k)
+    real, generated = (x.detach() for x in samples(least=k + 1, real=real, generated=generated))
+    scale = magnitude(real, generated)
+    origin = (real.double() / scale).mean(0)
+    r, g = (_points(x, scale, origin) for x in (real, generated))
+    reach_r, reach_g = _square_radii(r, k), _square_radii(g, k)
+    # which points of g lie in the support of r, and of r in that of g
+    in_r, in_g = (torch.zeros_like(reach, dtype=torch.bool) for reach in (reach_g, reach_r))
+    for rows in blocks(len(r.rows), len(g.rows)):
+        low, high = _bounds(r, g, rows)
+        in_r |= (high <= reach_r[rows, None]).any(0)
+        in_g[rows] |= (high <= reach_g).any(1)
+        unsure = (low <= reach_r[rows, None]) & ~in_r | (low <= reach_g) & ~in_g[rows, None]
+        i, j, square = _direct(r, g, rows, unsure)
+        in_r[j[square <= reach_r[i]]] = True
+        in_g[i[square <= reach_g[j]]] = True
+    precision, recall = (inside[x.copy_of].double().mean() for inside, x in ((in_r, g), (in_g, r)))
     return float(precision), float(recall)
+
+
+class _Points(NamedTuple):
+    """The distinct rows of a sample: u of n."""
+
+    rows: Tensor  # (u, d), in the sample's own precision
+    scale: float
+    centred: Tensor  # (u, d), of the rows over the scale, in float64
+    norms: Tensor  # (u,), squared lengths of these
+    counts: Tensor  # (u,), how often each row occurs
+    copy_of: Tensor  # (n,), which of the rows each of the sample is
+
+
+def _points(x: Tensor, scale: float, origin: Tensor) -> _Points:
+    rows, copy_of, counts = x.unique(dim=0, return_inverse=True, return_counts=True)
+    centred = rows.double() / scale - origin
+    return _Points(rows, scale, centred, centred.square().sum(1), counts, copy_of)
+
+
+def _rounding(d: int) -> float:
+    """Relative error of a sum of d squares or products in float64, from above."""
+    return (d + 8) * torch.finfo(torch.float64).eps
+
+
+def _bounds(a: _Points, b: _Points, rows: slice) -> tuple[Tensor, Tensor]:
+    """Bounds of the squared distances between some rows of a and those of b: fast, through products."""
+    error = _rounding(a.centred.shape[1])  # times the sum of both squared lengths
+    low = torch.addmm(b.norms * (1 - error), a.centred[rows], b.centred.T, alpha=-2)
+    low += a.norms[rows, None] * (1 - error)
+    high = low + a.norms[rows, None] * (2 * error)
+    high += b.norms * (2 * error)
+    return low, high
+
+
+def _direct(a: _Points, b: _Points, rows: slice, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices of the chosen pairs and their squared distances, through differences: without cancellation."""
+    i, j = chosen.nonzero(as_tuple=True)
+    i = i + rows.start
+    square = a.norms.new_empty(len(i))
+    for part in blocks(len(i), a.rows.shape[1]):
+        gap = a.rows[i[part]].double() - b.rows[j[part]].double()
+        square[part] = (gap / a.scale).square().sum(1)
+    return i, j, square
+
+
+def _square_radii(x: _Points, k: int) -> Tensor:
+    """Squared distance of each distinct row to its k-th nearest other row, rounded up."""
+    radii = torch.empty_like(x.norms)
+    for rows in blocks(len(radii), len(radii)):
+        low, high = _bounds(x, x, rows)
+        near = low <= _kth_smallest(high, x.counts, rows, k)
+        i, j, square = _direct(x, x, rows, near)
+        exact = torch.full_like(low, math.inf)
+        exact[i - rows.start, j] = square
+        radii[rows] = _kth_smallest(exact, x.counts, rows, k).squeeze(1)
+    return radii * (1 + _rounding(x.rows.shape[1]))
+
+
+def _kth_smallest(square: Tensor, counts: Tensor, rows: slice, k: int) -> Tensor:
+    """The k-th smallest of each row, shape (rows, 1), where columns count as often as they occur, without
+    the point itself."""
+    values, j = square.topk(min(k + 1, len(counts)), largest=False)
+    itself = torch.arange(rows.start, rows.stop, device=j.device)[:, None]
+    seen = (counts[j] - (j == itself).long()).cumsum(1)
+    return values.gather(1, (seen < k).sum(1, keepdim=True))
+
+
+def _like(value: Number, result: Tensor) -> Number:
+    """Numbers give floats, arrays float64 tensors."""
+    return float(result) if isinstance(value, int | float | np.number) else result  # type: ignore[return-value]
 
 
 def bits_per_dim(nll_nats: Number, dims: int, *, levels: int | None = None) -> Number:
@@ -211,25 +418,23 @@ def bits_per_dim(nll_nats: Number, dims: int, *, levels: int | None = None) -> N
 
     Parameters
     ----------
-    nll_nats : negative log-likelihood of an example in nats, any shape.
+    nll_nats : negative log-likelihood of an example in nats: a number, or a tensor or array of any shape.
     dims : the number of dimensions d.
     levels : if the density is one of grey levels scaled to [0, 1) (`data.dequantise`), how many there are;
         the result then bounds the bits of the levels themselves.
 
     Returns
     -------
-    Bits per dimension, in the form of `nll_nats`.
+    Bits per dimension: a float of a number, otherwise a float64 tensor of the same shape.
 
     Raises
     ------
     ValueError
-        If `dims` or `levels` is below 1.
+        If `dims` or `levels` is no integer or below 1, or `nll_nats` is no real number or nan.
     """
-    if dims < 1:
-        raise ValueError(f"dims must be at least 1, got {dims}")
-    if levels is not None and levels < 1:
-        raise ValueError(f"levels must be at least 1, got {levels}")
-    return nll_nats / (dims * math.log(2)) + (math.log2(levels) if levels else 0.0)
+    extra = 0.0 if levels is None else math.log2(integer("levels", levels))
+    (nats,) = doubles(finite=False, nll_nats=nll_nats)
+    return _like(nll_nats, nats / (integer("dims", dims) * math.log(2)) + extra)
 
 
 def perplexity(nll_nats: Number, length: int) -> Number:
@@ -237,22 +442,20 @@ def perplexity(nll_nats: Number, length: int) -> Number:
 
     Parameters
     ----------
-    nll_nats : negative log-likelihood of a sequence in nats, any shape.
+    nll_nats : negative log-likelihood of a sequence in nats: a number, or a tensor or array of any shape.
     length : its number of symbols.
 
     Returns
     -------
-    At least 1 for a discrete distribution, in the form of `nll_nats`.
+    At least 1 for a discrete distribution: a float of a number, otherwise a float64 tensor of the same shape.
 
     Raises
     ------
     ValueError
-        If `length` is below 1.
+        If `length` is no integer or below 1, or `nll_nats` is no real number or nan.
     """
-    if length < 1:
-        raise ValueError(f"length must be at least 1, got {length}")
-    mean = nll_nats / length
-    return mean.exp() if isinstance(mean, Tensor) else math.exp(mean)
+    (nats,) = doubles(finite=False, nll_nats=nll_nats)
+    return _like(nll_nats, (nats / integer("length", length)).exp())
 
 
 def c2st(real: Array, generated: Array, *, generator: torch.Generator | None = None) -> float:
@@ -270,7 +473,7 @@ def c2st(real: Array, generated: Array, *, generator: torch.Generator | None = N
 
     Returns
     -------
-    Held-out accuracy, in [0, 1].
+    Held-out accuracy as a float, in [0, 1].
 
     Raises
     ------
@@ -280,19 +483,21 @@ def c2st(real: Array, generated: Array, *, generator: torch.Generator | None = N
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
-    real, generated = _features(real, generated, 4)
-    _same_shape(real=real, generated=generated)
+    real, generated = samples(least=4, real=real, generated=generated)
+    same_shape(real=real, generated=generated)
+    shuffled = [
+        x.detach().cpu().double()[order]
+        for x, order in [(x, permutation(len(x), generator)) for x in (real, generated)]
+    ]
     device = generator.device if generator is not None else None
-    orders = [torch.randperm(len(x), generator=generator, device=device).cpu() for x in (real, generated)]
     seed = int(torch.randint(2**31, (), generator=generator, device=device))
-    shuffled = [x.detach().cpu()[order] for x, order in zip((real, generated), orders, strict=True)]
     half = len(real) // 2
     train, test = (
         torch.cat([x[part] for x in shuffled]).numpy() for part in (slice(half), slice(half, None))
     )
     label_train, label_test = (np.repeat([0, 1], n) for n in (half, len(real) - half))
     mean, std = train.mean(0), train.std(0)
-    std[std == 0] = 1
+    std[std <= len(train) * np.finfo(float).eps * np.abs(mean)] = 1  # constant, up to rounding
     net = MLPClassifier((64,), alpha=0.1, batch_size=min(128, len(train)), max_iter=100, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 100 epochs are the rule here, not a failure
@@ -306,38 +511,35 @@ def linear_probe(z_train: Array, y_train: Array, z_test: Array, y_test: Array, *
     Parameters
     ----------
     z_train : features of shape (n, d).
-    y_train : integer labels of shape (n,), at least two classes.
+    y_train : whole numbers as labels, shape (n,), at least two classes.
     z_test : features of shape (m, d).
-    y_test : integer labels of shape (m,).
+    y_test : whole numbers as labels, shape (m,).
     C : inverse strength of the L2 penalty, as in scikit-learn.
 
     Returns
     -------
-    Accuracy on the test examples, in [0, 1].
+    Accuracy on the test examples as a float, in [0, 1].
 
     Raises
     ------
     ValueError
-        If shapes do not match, C is not positive, or there is only one class.
+        If shapes do not match, a value is not finite, C is not positive, labels are not whole numbers, or
+        there is only one class.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if not C > 0:
-        raise ValueError(f"C must be positive, got {C}")
-    z_train, z_test = _tensors(z_train=z_train, z_test=z_test)
-    y_train, y_test = torch.as_tensor(y_train), torch.as_tensor(y_test)
-    if z_train.ndim != 2 or z_test.ndim != 2 or z_train.shape[1] != z_test.shape[1]:
-        raise ValueError(
-            "z_train and z_test must have shapes (n, d) and (m, d), "
-            f"got {tuple(z_train.shape)} and {tuple(z_test.shape)}"
-        )
+    C = positive("C", C)
+    z_train, z_test = samples(z_train=z_train, z_test=z_test)
+    y_train, y_test = doubles(y_train=y_train, y_test=y_test)
     for name, z, y in (("train", z_train, y_train), ("test", z_test, y_test)):
         if y.shape != z.shape[:1]:
             raise ValueError(f"y_{name} must have shape ({len(z)},) like z_{name}, got {tuple(y.shape)}")
+        if bool((y != y.round()).any()):
+            raise ValueError(f"y_{name} must hold whole numbers, got {y[y != y.round()][0]:g}")
     if len(y_train.unique()) < 2:
         raise ValueError(f"y_train must hold at least two classes, got {len(y_train.unique())}")
-    arrays = [t.detach().cpu().numpy() for t in (z_train, y_train, z_test, y_test)]
+    arrays = [t.detach().cpu().double().numpy() for t in (z_train, y_train, z_test, y_test)]
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=5000))
     return float(probe.fit(*arrays[:2]).score(*arrays[2:]))
