@@ -401,8 +401,8 @@ claim("conventions-threads", "threads that PyTorch uses", torch.get_num_threads(
 # product grows with every step of training. The book therefore claims only bounds for trained results, and in place of
 # their digits such a claim says *inside*; figures show the run of the machine that built the page.
 #
-# Everything on the pages runs **without a network**. Only `genkit.data.mnist()`, for readers who want larger
-# images, fetches something, and no page depends on it.
+# Everything on the pages runs **without a network**. Only `genkit.data.mnist(full=True)`, for readers who want all of
+# MNIST, fetches something, and no page depends on it.
 #
 # ## What else stands on a page
 #

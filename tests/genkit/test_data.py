@@ -1,9 +1,19 @@
-"""Splits that never change, toys that match their densities, MNIST through its real parser, offline."""
+"""Splits that never change, toys that match their densities, all of MNIST from servers of every kind."""
 
+import errno
+import fnmatch
 import hashlib
+import http.server
 import io
 import json
 import math
+import os
+import socket
+import sys
+import threading
+import time
+import tomllib
+from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
@@ -13,6 +23,7 @@ import scipy.stats
 import sklearn.datasets
 import torch
 from mutation import must_fail
+from sklearn.datasets import _openml
 
 import genkit.data as data
 
@@ -276,18 +287,137 @@ def test_wrong_formula_is_noticed(check, old, new):
     must_fail(check, data, old, new)
 
 
-# --- MNIST: scikit-learn's real reader and parser on a small file; no test touches the network
+# --- MNIST
 
 
-class Answer(io.BytesIO):
-    def info(self):
-        return {}
+def test_mnist_needs_no_network_and_is_all_there_once(monkeypatch):
+    monkeypatch.setattr("socket.socket.connect", lambda *a: pytest.fail("it asks the network"))
+    start = time.perf_counter()
+    d = data.mnist()
+    assert time.perf_counter() - start < 2  # 0.2 s on a quiet machine
+    assert (d.name, d.levels, d.shape) == ("mnist", 256, (28, 28))
+    assert [s.x.shape for s in d[3:]] == [(6000, 784), (2000, 784), (2000, 784)]
+    assert all(s.x.dtype == torch.float32 and s.y.dtype == torch.int64 for s in d[3:])
+    x, y = torch.cat([s.x for s in d[3:]]), torch.cat([s.y for s in d[3:]])
+    assert y.bincount().tolist() == [1001, 1127, 991, 1032, 980, 863, 1014, 1070, 944, 978]
+    assert len({row.tobytes() for row in x.numpy()}) == 10_000
+    assert (x == x.floor()).all() and x.min() == 0 and x.max() == 255
+    assert abs(x.double().mean() / 255 - 0.1311258) < 1e-6
+    for split in d[3:]:
+        assert (split.y.bincount() - y.bincount() * len(split.y) / 10_000).abs().max() <= 1
+    d.train.x.zero_()
+    assert data.mnist().train.x.sum() > 0
 
 
-def openml(rows=70, columns=784):
-    """A stand-in for the OpenML server with a small data set of the same form; counts its calls."""
+def test_mnist_split_is_pinned():
+    """The split of the printed book, as for the digits."""
+    found = hashlib.sha256(b"".join(s.x.numpy().astype(np.uint8).tobytes() for s in data.mnist()[3:]))
+    assert found.hexdigest() == "aab2bbd6115b17b827fadf0da9574d55fa09b2d8e858d32e7e5e157fb4ba72eb"
+
+
+def test_mnist_is_small_and_says_where_it_is_from():
+    folder = Path(data.__file__).parent
+    assert (folder / "mnist-10000.xz").stat().st_size < 1.5e6
+    assert "Attribution-ShareAlike 3.0" in (folder / "mnist-10000.txt").read_text(encoding="utf-8")
+
+
+def test_every_file_of_the_package_travels_with_it():
+    folder = Path(data.__file__).parent
+    told = tomllib.loads((folder.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    patterns = ["*.py", *told["package-data"]["genkit"]]
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    assert not [name for name in names if not any(fnmatch.fnmatch(name, p) for p in patterns)]
+
+
+def test_a_damaged_package_is_named(monkeypatch):
+    monkeypatch.setattr(data, "PACKED_SHA256", "0")
+    data._mnist_packed.cache_clear()
+    with pytest.raises(data.DataUnavailable, match=r"mnist-10000.xz is damaged"):
+        data.mnist()
+
+
+def test_splits_follow_the_key(monkeypatch):
+    """tools/stability.py asks for other splits; all data sets must follow."""
+    before = [f().train.x for f in (data.digits, data.mnist, data.patches)]
+    monkeypatch.setattr(data, "SPLIT_KEY", data.SPLIT_KEY + 1)
+    data._digits_split.cache_clear()
+    after = [f().train.x for f in (data.digits, data.mnist, data.patches)]
+    data._digits_split.cache_clear()
+    assert all(a.shape == b.shape and not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+# --- patches
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "per_tile"), [(8, None, 64), (28, 9, 25), (64, None, 1), (np.int64(16), 24, 9)]
+)
+def test_patches_are_pieces_of_the_photographs(size, stride, per_tile):
+    d = data.patches(size, stride=stride)
+    assert (d.name, d.levels, d.shape) == ("patches", 256, (size, size))
+    photographs = [
+        (0.299 * p[..., 0] + 0.587 * p[..., 1] + 0.114 * p[..., 2]).round()
+        for p in sklearn.datasets.load_sample_images().images
+    ]
+    for split, tiles in zip(d[3:], (36, 12, 12), strict=True):
+        assert split.x.shape == (2 * tiles * per_tile, size * size) and split.x.dtype == torch.float32
+        assert split.y.dtype == torch.int64 and split.y.bincount().tolist() == [tiles * per_tile] * 2
+        for x, y in zip(split.x[:5].reshape(-1, size, size).numpy(), split.y, strict=False):
+            windows = np.lib.stride_tricks.sliding_window_view(photographs[y], (size, size))
+            corners = [windows[..., i, j] == x[i, j] for i in (0, -1) for j in (0, -1)]
+            assert any((windows[i, j] == x).all() for i, j in np.argwhere(np.all(corners, axis=0)))
+
+
+def test_patches_share_no_pixel():
+    """All tiles differ, and each patch is a piece of a tile of its own split."""
+    d = data.patches(64)
+    tiles = [{x.numpy().tobytes() for x in split.x} for split in d[3:]]
+    assert [len(t) for t in tiles] == [72, 24, 24] and not tiles[0] & tiles[1] | tiles[2] & (
+        tiles[0] | tiles[1]
+    )
+    small = data.patches(8, stride=4)
+    for tile, split in zip(d[3:], small[3:], strict=True):
+        inside = np.lib.stride_tricks.sliding_window_view(tile.x.reshape(-1, 64, 64), (8, 8), axis=(1, 2))
+        inside = {p.tobytes() for p in inside[:, ::4, ::4].reshape(-1, 64)}
+        assert {p.numpy().tobytes() for p in split.x} == inside
+
+
+def test_patches_split_is_pinned():
+    found = hashlib.sha256(b"".join(s.x.numpy().astype(np.uint8).tobytes() for s in data.patches()[3:]))
+    assert found.hexdigest() == "fd02a1d88ef847cdc25c4765795ea4e38778e892b962016b938429d3561e3e9d"
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "message"),
+    [
+        (0, None, "size must be from 1 to 64, got 0"),
+        (65, None, "size must be from 1 to 64, got 65"),
+        (8.0, None, "size must be an integer, got 8.0"),
+        (True, None, "size must be an integer, got True"),
+        ("8", None, "size must be an integer, got '8'"),
+        (8, 0, "stride must be at least 1, got 0"),
+        (8, np.bool_(True), "stride must be an integer"),
+        (8, torch.tensor(True), "stride must be an integer"),
+    ],
+)
+def test_patches_refuse(size, stride, message):
+    with pytest.raises(ValueError, match=message):
+        data.patches(size, stride=stride)
+
+
+def test_patches_without_pillow(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError, match="Python Imaging Library"):
+        data.patches()
+
+
+# --- all of MNIST: scikit-learn's real reader and parser, real sockets, and no address but this machine's
+
+
+def openml(port, rows=70, columns=784, low=0, high=256):
+    """What OpenML would say of a small data set of the same form ({part of an address: bytes}); the set."""
     r = np.random.default_rng(0)
-    pixels, labels = r.integers(0, 256, (rows, columns)), r.integers(0, 10, rows)
+    pixels, labels = r.integers(low, high, (rows, columns)), r.integers(0, 10, rows)
     names = [f"pixel{i + 1}" for i in range(columns)]
     lines = ["@RELATION mnist_784", *(f"@ATTRIBUTE {n} real" for n in names)]
     lines += ["@ATTRIBUTE class {0,1,2,3,4,5,6,7,8,9}", "@DATA"]
@@ -301,7 +431,7 @@ def openml(rows=70, columns=784):
     features.append(
         {"index": str(columns), "name": "class", "data_type": "nominal", "is_target": "true", **flags}
     )
-    url = "https://www.openml.org/data/v1/download/1/mnist_784.arff"
+    url = f"http://127.0.0.1:{port}/data/v1/download/1/mnist_784.arff"
     description = {"name": "mnist_784", "version": "1", "status": "active", "format": "ARFF", "url": url}
     description["description"] = "A stand-in"
     description["md5_checksum"] = hashlib.md5(arff).hexdigest()
@@ -311,73 +441,200 @@ def openml(rows=70, columns=784):
         "/qualities/": {"data_qualities": {"quality": [{"name": "NumberOfInstances", "value": f"{rows}.0"}]}},
         "/json/data/554": {"data_set_description": description},
     }
-    calls = []
-
-    def urlopen(request, *args, **kwargs):
-        calls.append(request.full_url)
-        for part, answer in answers.items():
-            if part in request.full_url:
-                return Answer(json.dumps(answer).encode())
-        assert request.full_url == url
-        return Answer(arff)
-
-    return urlopen, calls, pixels, labels
+    sent = {part: json.dumps(answer).encode() for part, answer in answers.items()} | {".arff": arff}
+    return sent, pixels, labels
 
 
 @pytest.fixture
-def network(monkeypatch):
-    """Put `urlopen` in place of the one that scikit-learn downloads with."""
-    monkeypatch.setattr("sklearn.datasets._openml.time.sleep", lambda seconds: None)
-    return lambda urlopen: monkeypatch.setattr("sklearn.datasets._openml.urlopen", urlopen)
+def server(monkeypatch):
+    """Stand in for OpenML: `answers` says what to send for a part of an address, `calls` what was asked."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.calls.append(self.path)
+            answer = next((a for part, a in self.server.answers.items() if part in self.path), b"{}")
+            if callable(answer):
+                return answer(self)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *args):
+            pass
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as it:
+        it.daemon_threads, it.block_on_close = True, False
+        it.calls, it.answers, it.over = [], {"/": b"{}"}, threading.Event()
+        for name in ("_SEARCH_NAME", "_DATA_INFO", "_DATA_FEATURES", "_DATA_QUALITIES"):
+            there = getattr(_openml, name).removeprefix("https://www.openml.org")
+            monkeypatch.setattr(_openml, name, f"http://127.0.0.1:{it.server_port}{there}")
+        monkeypatch.setattr(_openml.time, "sleep", lambda seconds: None)
+        threading.Thread(target=it.serve_forever, args=(0.02,), daemon=True).start()
+        yield it
+        it.over.set()
+        it.shutdown()
 
 
-def offline(request, *args, **kwargs):
-    raise URLError("Name or service not known")
+@pytest.fixture
+def small(server, monkeypatch):
+    """Serve 70 images, and take them for the 70 000."""
+    server.answers, pixels, labels = openml(server.server_port)
+    monkeypatch.setattr(data, "MNIST_COUNTS", tuple(np.bincount(labels)))
+    return pixels, labels
 
 
-def test_mnist_is_read_once_and_then_kept(network, tmp_path):
-    urlopen, calls, pixels, labels = openml()
-    network(urlopen)
-    d = data.mnist(cache_dir=tmp_path)
-    assert (d.name, d.levels, d.shape) == ("mnist", 256, (28, 28))
-    assert [len(s.y) for s in d[3:]] == [50, 10, 10]
+def check_all(d, pixels, labels):
+    assert (d.name, d.levels, d.shape) == ("mnist-full", 256, (28, 28))
     assert all(s.x.dtype == torch.float32 and s.y.dtype == torch.int64 for s in d[3:])
     assert (torch.cat([s.x for s in d[3:]]).numpy() == pixels).all()  # levels, not scaled, in their order
     assert (torch.cat([s.y for s in d[3:]]).numpy() == labels).all()
-    assert len(calls) == 5
-    network(offline)  # from now on the cache must do
-    again = data.mnist(cache_dir=tmp_path)
-    assert all(torch.equal(a.x, b.x) and torch.equal(a.y, b.y) for a, b in zip(d[3:], again[3:], strict=True))
-    assert data.images(cache_dir=tmp_path).name == "mnist"
-    assert not list(tmp_path.glob("*-*-*.npz"))  # no partial file is left
 
 
-def test_mnist_offline_says_what_to_do(network, tmp_path, recwarn):
-    network(offline)
-    with pytest.raises(
-        data.DataUnavailable, match=r"could not be fetched .*Name or service not known.*digits\(\)"
-    ) as e:
-        data.mnist(cache_dir=tmp_path)
+def test_all_of_mnist_is_read_once_and_then_kept(server, small, tmp_path, monkeypatch):
+    check_all(data.mnist(full=True, cache_dir=tmp_path), *small)
+    assert len(server.calls) == 5
+    server.answers = {"/": b"{}"}  # from now on the cache must do
+    check_all(data.mnist(full=True, cache_dir=tmp_path), *small)
+    check_all(data.images(cache_dir=tmp_path), *small)
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    check_all(data.mnist(full=True), *small)
+    assert len(server.calls) == 5 and [p.name for p in tmp_path.iterdir()] == ["genkit-mnist.npz"]
+
+
+def falls_back(cache, why, **kw):
+    """`mnist(full=True)` raises in one line, `images()` gives what is shipped; both leave nothing behind."""
+    with pytest.raises(data.DataUnavailable, match=why) as e:
+        data.mnist(full=True, cache_dir=cache, **kw)
     assert isinstance(e.value, RuntimeError) and "\n" not in str(e.value)
+    assert "mnist() without full=True needs no network" in str(e.value)
+    d = data.images(cache_dir=cache, **kw)
+    assert d.name == "mnist" and torch.equal(d.train.x, data.mnist().train.x)
+    assert d.train.x.dtype == torch.float32  # as online
+    assert not list(cache.rglob("*.npz")) and socket.getdefaulttimeout() is None
+
+
+def test_offline(monkeypatch, tmp_path, recwarn):
+    def offline(request, *args, **kwargs):
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr("sklearn.datasets._openml.urlopen", offline)
+    falls_back(tmp_path, r"could not be fetched .*Name or service not known")
     assert not recwarn.list
-    assert data.images(cache_dir=tmp_path).name == "digits"
-    assert not list(tmp_path.glob("*.npz"))
 
 
-def test_mnist_damaged_on_the_way(network, tmp_path):
-    urlopen, *_ = openml()
-
-    def damaged(request, *args, **kwargs):
-        answer = urlopen(request)
-        return Answer(answer.read()[:-9]) if request.full_url.endswith(".arff") else answer
-
-    network(damaged)
-    with pytest.raises(data.DataUnavailable, match="checksum"):
-        data.mnist(cache_dir=tmp_path)
-    assert data.images(cache_dir=tmp_path).name == "digits"
+def test_a_server_that_accepts_and_says_nothing(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "SILENCE", 0.3)
+    server.answers = {"/": lambda handler: server.over.wait(60)}
+    start = time.perf_counter()
+    falls_back(tmp_path, "timed out")
+    assert time.perf_counter() - start < 10
 
 
-def test_mnist_of_another_size(network, tmp_path):
-    network(openml(columns=64)[0])
-    with pytest.raises(data.DataUnavailable, match=r"is not MNIST: images of shape \(70, 64\)"):
-        data.mnist(cache_dir=tmp_path)
+def test_a_server_that_drips(server, tmp_path):
+    def drip(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        while not server.over.wait(0.05):
+            handler.wfile.write(b" ")
+
+    server.answers = {"/": drip}
+    start = time.perf_counter()
+    falls_back(tmp_path, "not done after 0.5 s", timeout=0.5)
+    assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"[]", b"null", b"", b"<html>", b"{" * 9])
+def test_a_server_that_says_something_else(server, tmp_path, answer):
+    server.answers = {"/": answer}
+    falls_back(tmp_path, "could not be fetched")
+
+
+@pytest.mark.parametrize("part", ["/list/", "/features/", "/qualities/", "/json/data/554", ".arff"])
+@pytest.mark.parametrize("answer", [b"{}", b"[]", b"null"])
+def test_a_server_that_breaks_off_in_the_middle(server, small, tmp_path, part, answer):
+    server.answers = {part: answer} | {k: v for k, v in server.answers.items() if k != part}
+    if part == "/qualities/" and answer == b"{}":  # scikit-learn does without them
+        check_all(data.mnist(full=True, cache_dir=tmp_path), *small)
+    else:
+        falls_back(tmp_path, "could not be fetched")
+
+
+def test_damaged_on_the_way(server, small, tmp_path):
+    server.answers[".arff"] = server.answers[".arff"][:-9]
+    falls_back(tmp_path, "checksum")
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(123, 784), (70, 64)])
+def test_something_that_is_not_mnist(server, tmp_path, rows, columns):
+    server.answers = openml(server.server_port, rows, columns)[0]
+    falls_back(tmp_path, rf"not MNIST: images of shape \({rows}, {columns}\)")
+
+
+def test_grey_levels_that_are_none(server, monkeypatch, tmp_path):
+    server.answers, _, labels = openml(server.server_port, low=250, high=300)
+    monkeypatch.setattr(data, "MNIST_COUNTS", tuple(np.bincount(labels)))
+    falls_back(tmp_path, "grey levels are not whole numbers from 0 to 255")
+
+
+def npz(**arrays):
+    out = io.BytesIO()
+    np.savez_compressed(out, **arrays)
+    return out.getvalue()
+
+
+BROKEN = {
+    "empty": b"",
+    "garbage": b"garbage" * 99,
+    "cut off": npz(pixels=np.zeros((70, 784), np.uint8), labels=np.zeros(70))[:-40],
+    "other keys": npz(x=np.zeros(3), labels=np.zeros(3)),
+    "123 rows": npz(pixels=np.zeros((123, 784), np.uint8), labels=np.zeros(123)),
+    "pickled": npz(pixels=np.array([None]), labels=np.zeros(1)),
+    "other labels": npz(pixels=np.zeros((70, 784), np.uint8), labels=np.zeros(70)),
+    "negative labels": npz(pixels=np.zeros((70, 784), np.uint8), labels=np.full(70, -1)),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_in_the_cache(server, small, tmp_path, name):
+    (tmp_path / "genkit-mnist.npz").write_bytes(BROKEN[name])
+    check_all(data.mnist(full=True, cache_dir=tmp_path), *small)  # fetched anew, and mended
+    server.answers = {"/": b"{}"}
+    check_all(data.mnist(full=True, cache_dir=tmp_path), *small)
+    (tmp_path / "genkit-mnist.npz").write_bytes(BROKEN[name])
+    falls_back(tmp_path, "could not be fetched")  # and not kept where there is no network
+
+
+@pytest.mark.parametrize("kind", ["read-only", "a file", "a folder in the place of the file"])
+def test_a_home_that_cannot_be_written(server, small, tmp_path, kind):
+    home = tmp_path / "home"
+    if kind == "read-only":
+        home.mkdir(mode=0o500)
+        if os.access(home, os.W_OK):  # as root: there is one folder where root can't write either
+            home = Path("/proc/genkit")
+    elif kind == "a file":
+        home.write_text("")
+    else:
+        (home / "genkit-mnist.npz" / "x").mkdir(parents=True)
+    with pytest.warns(UserWarning, match="MNIST could not be kept, the next call fetches it again"):
+        check_all(data.mnist(full=True, cache_dir=home), *small)
+    server.answers = {"/": b"{}"}
+    assert data.images(cache_dir=home).name == "mnist"
+
+
+def test_a_full_disk(small, tmp_path, monkeypatch):
+    def full(path, **arrays):
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.warns(UserWarning, match="could not be kept, .*No space left"):
+        check_all(data.mnist(full=True, cache_dir=tmp_path), *small)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("timeout", [0, -1, math.nan, math.inf, True, "9", None])
+def test_bad_timeout(timeout):
+    for call in (data.mnist, data.images):
+        with pytest.raises(ValueError, match="timeout must be"):
+            call(timeout=timeout)
