@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -16,10 +15,8 @@ __all__ = [
     "distributions",
     "doubles",
     "gaussians",
-    "integer",
     "magnitude",
     "permutation",
-    "positive",
     "reals",
     "rounding",
     "same_shape",
@@ -235,32 +232,6 @@ def gaussians(**arrays: Array | float) -> list[Tensor]:
     return made
 
 
-def positive(name: str, value: float) -> float:
-    """Check a positive finite number.
-
-    Parameters
-    ----------
-    name : what the caller calls the argument.
-    value : a number.
-
-    Returns
-    -------
-    The value as a float.
-
-    Raises
-    ------
-    ValueError
-        If it is no number, not positive or not finite.
-    """
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be a positive number, got {value!r}") from error
-    if not 0 < number < math.inf:
-        raise ValueError(f"{name} must be positive and finite, got {number:g}")
-    return number
-
-
 def magnitude(*tensors: Tensor) -> float:
     """Find the power of two below the largest absolute value; to divide by it rounds nothing.
 
@@ -273,33 +244,6 @@ def magnitude(*tensors: Tensor) -> float:
     A positive number, 1 if all values are 0.
     """
     return 2.0 ** (math.frexp(max(float(t.abs().max()) for t in tensors) or 1.0)[1] - 1)
-
-
-def integer(name: str, value: int, least: int = 1) -> int:
-    """Check an integer argument.
-
-    Parameters
-    ----------
-    name : what the caller calls the argument.
-    value : an integer of any library.
-    least : the smallest that is allowed.
-
-    Returns
-    -------
-    The value as an int.
-
-    Raises
-    ------
-    ValueError
-        If it is no integer, or below `least`.
-    """
-    try:
-        number = operator.index(value)
-    except TypeError as error:
-        raise ValueError(f"{name} must be an integer, got {value!r}") from error
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}, got {number}")
-    return number
 
 
 def permutation(n: int, generator: torch.Generator | None) -> Tensor:

@@ -202,14 +202,8 @@ def _fetch_mnist(timeout: float) -> tuple[np.ndarray, np.ndarray]:
     def fetch() -> None:
         try:
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-                raw = fetch_openml(
-                    "mnist_784",
-                    version=1,
-                    as_frame=False,
-                    parser="liac-arff",
-                    data_home=scratch,
-                    n_retries=1,
-                )
+                how = {"as_frame": False, "parser": "liac-arff", "n_retries": 1}
+                raw = fetch_openml("mnist_784", version=1, data_home=scratch, **how)
             answer.put(_checked_mnist(raw.data, raw.target))
         except Exception as error:  # whatever the parser makes of what a server says
             answer.put(error)

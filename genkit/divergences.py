@@ -13,6 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from genkit.arguments import positive
 from genkit.arrays import (
     Array,
     blocks,
@@ -20,7 +21,6 @@ from genkit.arrays import (
     doubles,
     gaussians,
     magnitude,
-    positive,
     same_shape,
     samples,
 )

@@ -15,16 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genkit.arguments import integer, positive
 from genkit.arrays import (
     Array,
     blocks,
     distributions,
     doubles,
     gaussians,
-    integer,
     magnitude,
     permutation,
-    positive,
     rounding,
     same_shape,
     samples,
@@ -181,7 +180,8 @@ def kernel_distance(real: Array, generated: Array) -> Tensor:
     """
     real, generated = samples(least=2, real=real, generated=generated)
     d = real.shape[1]
-    origin = sum(x.detach().mean(0, dtype=torch.float64) for x in (real, generated)) / 2
+    mean_r, mean_g = (x.detach().mean(0, dtype=torch.float64) for x in (real, generated))
+    origin = (mean_r + mean_g) / 2
     constant = origin.square().sum() / d + 1
 
     # With a = origin + a' the kernel is (c + s)^3, s = (origin.a' + origin.b' + a'.b')/d. What depends on one
@@ -302,8 +302,8 @@ def precision_recall(real: Array, generated: Array, *, k: int = 3) -> tuple[floa
     The support of a set is the union of the balls around its points that reach to the k-th nearest other
     point. Precision is the share of generated points in the support of the real ones; recall, the other way
     round. Equal distributions do not score 1: print the value of a second real sample beside it. Distances
-    that differ by no more than their rounding count as equal, and a ball holds its surface; a point with k
-    copies has a ball that holds its copies only.
+    of the given numbers that differ only by the rounding of their computation count as equal, and a ball
+    holds its surface; a point with k copies has a ball that holds its copies only.
 
     Parameters
     ----------

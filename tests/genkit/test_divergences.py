@@ -74,6 +74,9 @@ def check_js_discrete(m):
     close(m.js_discrete(p, p), torch.zeros(6))
     far = torch.tensor([1.0, 0.0], dtype=F64)
     close(m.js_discrete(far, far.flip(0)), math.log(2))
+    # the mean of two tiny probabilities underflows where one of them does not
+    tiny = torch.tensor([1.0, 5e-324], dtype=F64)
+    close(m.js_discrete(tiny, far), 0.0)
     # half the mass lost: item Q0.4
     half = torch.tensor([1.0, 0.0], dtype=F64)
     close(m.js_discrete(torch.tensor([0.5, 0.5], dtype=F64), half), 0.2157615543388357)
@@ -206,6 +209,23 @@ def check_mmd2(m):
         assert t > 0 or 0.2 < (values < 0).double().mean() < 0.8  # unbiased, hence often negative
 
 
+def check_kernel_mmd2(m):
+    # through features: 1500 rows are several blocks, so that each block's place in the whole counts
+    r = np.random.default_rng(0)
+    x, y = r.standard_normal((1500, 2)), r.standard_normal((900, 2)) + 0.3
+    k = [(a @ b.T + 1) ** 2 for a, b in ((x, x), (y, y), (x, y))]
+
+    def kernel(a, b):
+        return (a @ b.T + 1).square()
+
+    close(m.kernel_mmd2(kernel, x, y, unbiased=False), k[0].mean() + k[1].mean() - 2 * k[2].mean(), rtol=1e-8)
+    off = [(a.sum() - np.trace(a)) / (len(a) * (len(a) - 1)) for a in k[:2]]
+    close(m.kernel_mmd2(kernel, x, y), sum(off) - 2 * k[2].mean(), rtol=1e-8)
+    # a point far out: its own kernel, 1e24, would hide all pairs if it were subtracted from their sum
+    far, near = torch.tensor([[1e6], [0.0], [0.0]], dtype=F64), torch.zeros(3, 1, dtype=F64)
+    close(m.kernel_mmd2(kernel, far, near), 0.0)  # k = 1 for all pairs but that of the point with itself
+
+
 CHECKS = [value for name, value in sorted(globals().items()) if name.startswith("check_")]
 
 
@@ -225,19 +245,20 @@ MUTANTS = [
     ),
     (
         check_js_discrete,
-        "(kl_discrete(p, m) + kl_discrete(q, m)) / 2",
-        "kl_discrete(p, m) + kl_discrete(q, m)",
+        "(terms[0] + terms[1]).sum(-1) / 2",
+        "(terms[0] + terms[1]).sum(-1)",
     ),
     (
         check_js_discrete,
-        "(kl_discrete(p, m) + kl_discrete(q, m)) / 2",
-        "(kl_discrete(m, p) + kl_discrete(m, q)) / 2",
+        "(terms[0] + terms[1]).sum(-1) / 2",
+        "(kl_discrete((p + q) / 2, p) + kl_discrete((p + q) / 2, q)) / 2",
     ),
     (
         check_js_discrete,
-        "(kl_discrete(p, m) + kl_discrete(q, m)) / 2",
+        "(terms[0] + terms[1]).sum(-1) / 2",
         "(kl_discrete(p, q) + kl_discrete(q, p)) / 2",
     ),
+    (check_js_discrete, "(p + q).masked_fill(p + q == 0, 1).log() - math.log(2)", "((p + q) / 2).log()"),
     (check_tv_discrete, "(p - q).abs().sum(-1) / 2", "(p - q).abs().sum(-1)"),
     (check_tv_discrete, "(p - q).abs().sum(-1) / 2", "(p - q).square().sum(-1).sqrt() / 2"),
     (
@@ -261,10 +282,10 @@ MUTANTS = [
     (check_js_quadrature, "torch.trapezoid(terms, grid) / 2", "torch.trapezoid(terms, grid)"),
     (
         check_js_quadrature,
-        "torch.logaddexp(log_p, log_q) - math.log(2)",
+        "torch.logaddexp(log_p.clamp(min=-1000), log_q.clamp(min=-1000)) - math.log(2)",
         "(log_p + log_q) / 2",
     ),  # the wrong mean
-    (check_js_quadrature, "torch.logaddexp(log_p, log_q) - math.log(2)", "torch.logaddexp(log_p, log_q)"),
+    (check_js_quadrature, "log_q.clamp(min=-1000)) - math.log(2)", "log_q.clamp(min=-1000))"),
     (check_tv_quadrature, "(log_p.exp() - log_q.exp()).abs()", "(log_p - log_q).abs()"),
     (
         check_tv_quadrature,
@@ -275,11 +296,15 @@ MUTANTS = [
     (check_wasserstein, "x, y = x.sort().values, y.sort().values", "pass"),
     (check_wasserstein, "* both.diff()", "* both[1:]"),
     (check_wasserstein, "right=True", "right=False"),
-    (check_mmd2, "div(-2 * bandwidth**2)", "div(-2 * bandwidth)"),
-    (check_mmd2, "div(-2 * bandwidth**2)", "div(-(bandwidth**2))"),
-    (check_mmd2, "(xx - n) / (n * (n - 1))", "xx / (n * (n - 1))"),
-    (check_mmd2, "(yy - m) / (m * (m - 1)) - 2 * xy / (n * m)", "(yy - m) / (m * (m - 1)) - xy / (n * m)"),
-    (check_mmd2, "return xx / n**2 + yy / m**2 - 2 * xy / (n * m)", "return xx / n**2 + yy / m**2"),
+    (check_mmd2, "cdist(a / bandwidth, b / bandwidth", "cdist(a / bandwidth**2, b / bandwidth**2"),
+    (check_mmd2, "square().div(-2)", "square().neg()"),
+    (check_mmd2, "float(torch.pdist(pooled / scale).median()) * scale", "float(pooled.std())"),
+    (check_kernel_mmd2, "tril(rows.start - 1)", "tril(rows.start)"),  # the point itself
+    (check_kernel_mmd2, "tril(rows.start - 1)", "tril(-1)"),  # right in the first block only
+    (check_kernel_mmd2, "z[: rows.stop]", "z[: rows.start + 1]"),
+    (check_kernel_mmd2, "k.diagonal(rows.start)", "k.diagonal()"),
+    (check_kernel_mmd2, "len(z) - 1 if unbiased else len(z)", "len(z)"),
+    (check_kernel_mmd2, "+ within[1] - 2 * across", "+ within[1] - across"),
 ]
 
 
@@ -308,6 +333,32 @@ def test_gradients():
     assert torch.autograd.gradcheck(lambda x, y: D.mmd2(x, y, bandwidth=h), (x, y))
 
 
+def test_tiny_probabilities_are_no_zeros():
+    """The mean of two distributions underflows where one of them does not: finite all the same."""
+    for p in (torch.tensor([1.0, 1e-45]), torch.tensor([1.0, 5e-324], dtype=F64)):
+        close(D.js_discrete(p, torch.tensor([1.0, 0.0])), 0.0, atol=1e-40)
+        assert D.kl_discrete(p, torch.tensor([1.0, 0.0])) == math.inf
+    # single precision ends at 1e-45, double at 5e-324: q is what was given
+    close(
+        D.kl_discrete(torch.tensor([0.5, 0.5]), np.array([1.0, 1e-300])), math.log(0.5) - math.log(1e-300) / 2
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-25, 1.0, 1e20, 1e200])
+def test_mmd2_has_no_unit(scale):
+    x, y = (torch.randn(30, 3, dtype=F64, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    close(D.mmd2(x * scale, y * scale), D.mmd2(x, y), rtol=1e-9)
+    close(D.mmd2(x * scale, y * scale, bandwidth=scale), D.mmd2(x, y, bandwidth=1.0), rtol=1e-9)
+
+
+def test_mmd2_far_from_the_origin():
+    x, y = (torch.randn(30, 3, dtype=F64, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    close(D.mmd2(x + 1e6, y + 1e6), D.mmd2(x, y), rtol=1e-7)
+    same = torch.full((20, 3), 0.1)
+    close(D.mmd2(same, same, bandwidth=1.0), 0.0)  # copies, if the bandwidth is given
+    close(D.mmd2(x, x.repeat(3, 1), bandwidth=1.0, unbiased=False), 0.0)
+
+
 def test_gradients_stay_finite_at_zero_probability():
     logits = torch.tensor([0.0, 1.0, 2.0], dtype=F64, requires_grad=True)
     p = torch.tensor([0.0, 0.5, 0.5], dtype=F64)
@@ -316,10 +367,14 @@ def test_gradients_stay_finite_at_zero_probability():
     hard = torch.tensor([0.0, 0.4, 0.6], dtype=F64, requires_grad=True)
     D.js_discrete(hard, p).backward()
     assert bool(hard.grad.isfinite().all())
+    unit = torch.linspace(0, 3, 301, dtype=F64)
+    box = torch.full_like(unit, -math.inf).masked_fill(unit < 1, 0.0).requires_grad_()
+    D.js_quadrature(box, box.detach(), unit, mass_atol=0.1).backward()  # both are 0 beyond 1
+    assert bool(box.grad.isfinite().all())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_dtype_follows_the_inputs(dtype):
+def test_results_are_in_double_precision(dtype):
     p, q = simplex(3, 4, 0).to(dtype), simplex(3, 4, 1).to(dtype)
     log_p, log_q, grid = normal(GRID).to(dtype), normal(GRID, 1).to(dtype), GRID.to(dtype)
     x = torch.randn(10, 2, dtype=dtype, generator=torch.Generator().manual_seed(0))
@@ -331,7 +386,7 @@ def test_dtype_follows_the_inputs(dtype):
         D.wasserstein_1d(x[:, 0], x[:7, 1]),
         D.mmd2(x[:5], x[5:]),
     ]
-    assert {r.dtype for r in results} == {dtype}
+    assert {r.dtype for r in results} == {F64}
     assert results[0].shape == results[1].shape == results[2].shape == (3,)
 
 
@@ -347,12 +402,12 @@ BAD = [
         lambda: D.kl_discrete(torch.ones(2, 3) / 3, torch.ones(3) / 3),
         r"p and q must have the same shape, got \(2, 3\) and \(3,\)",
     ),
-    (lambda: D.kl_discrete(HALF, HALF * 2), "q must sum to 1 over its last axis, got a sum that is off by 1"),
+    (lambda: D.kl_discrete(HALF, HALF * 2), "q must sum to 1 over its last axis to 1e-05, got .* off by 1"),
     (lambda: D.js_discrete(torch.tensor([1.5, -0.5]), HALF), "p must be non-negative, got -0.5"),
     (lambda: D.tv_discrete(torch.tensor(1.0), torch.tensor(1.0)), r"p must have shape \(..., K\)"),
     (lambda: D.tv_discrete(HALF, torch.tensor([math.nan, 1])), "q must hold no nan, got 1"),
-    (lambda: D.kl_discrete("half", HALF), "p must be a tensor or an array, got str"),
-    (lambda: D.kl_quadrature(normal, normal(GRID), GRID), "log_p must be a tensor or an array, got function"),
+    (lambda: D.kl_discrete("half", HALF), "p must be a tensor or an array of real numbers, got str"),
+    (lambda: D.kl_quadrature(normal, normal(GRID), GRID), "log_p must be a tensor .* got function"),
     (
         lambda: D.kl_gaussian(torch.zeros(2), torch.ones(2), torch.zeros(2), torch.eye(2)),
         r"mean_p and cov_p must have shapes \(d,\) and \(d, d\), .* got \(2,\) and \(2,\)",
@@ -397,11 +452,32 @@ BAD = [
     ),
     (
         lambda: D.mmd2(torch.zeros(3), torch.zeros(3)),
-        r"x and y must have shapes \(n, d\) and \(m, d\) with n, m >= 2",
+        r"x and y must have shapes \(n, d\) and \(m, d\), d >= 1, got \(3,\) and \(3,\)",
     ),
-    (lambda: D.mmd2(torch.zeros(1, 2), torch.zeros(3, 2)), "n, m >= 2"),
-    (lambda: D.mmd2(torch.zeros(3, 2), torch.zeros(3, 2)), "bandwidth must be positive, got 0"),
-    (lambda: D.mmd2(torch.eye(3), torch.eye(3), bandwidth=-1.0), "bandwidth must be positive, got -1"),
+    (lambda: D.mmd2(torch.zeros(1, 2), torch.zeros(3, 2)), "x must have at least 2 rows, got 1"),
+    (
+        lambda: D.mmd2(torch.zeros(3, 2), torch.zeros(3, 2)),
+        "x and y must have a median distance above 0, or bandwidth be given, got copies in at least half",
+    ),
+    (
+        lambda: D.mmd2(torch.eye(3), torch.eye(3), bandwidth=-1.0),
+        "bandwidth must be positive and finite, got -1",
+    ),
+    (lambda: D.mmd2(torch.eye(3), torch.eye(3), bandwidth=math.inf), "bandwidth must be positive and finite"),
+    (lambda: D.mmd2(torch.eye(3), torch.eye(3), bandwidth="rule"), "bandwidth must be a positive number"),
+    (
+        lambda: D.kernel_mmd2(lambda a, b: (a @ b.T).exp(), 1e3 * torch.eye(3), torch.eye(3)),
+        "kernel must be finite between the given points",
+    ),
+    (lambda: D.kernel_mmd2(lambda a, b: a @ b.T, torch.eye(3), torch.eye(2)), "x and y must have shapes"),
+    (
+        lambda: D.tv_quadrature(normal(GRID), normal(GRID), GRID, mass_atol=math.nan),
+        "mass_atol must be positive and finite, got nan",
+    ),
+    (
+        lambda: D.kl_quadrature(normal(GRID), normal(GRID), GRID * math.inf),
+        "grid must be finite, got 6001",
+    ),
 ]
 
 

@@ -1,15 +1,19 @@
 """The training loop against Adam by hand, closed-form optima and counted batches; wrong loops fail."""
 
+import io
 import math
 import random
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mutation import must_fail
+from torch.utils.data import DataLoader, TensorDataset
 
 import genkit.train as T
 
@@ -27,6 +31,8 @@ def normal(*shape, seed=0):
 def parameter(*values):
     return torch.tensor(values, dtype=F64, requires_grad=True)
 
+
+W = parameter(1.0)
 
 # Each check takes the module, so that it runs on broken ones too.
 
@@ -166,6 +172,123 @@ def check_overfitting(m):
     assert history.loss[-1] < history.loss[50]
 
 
+def check_drop_last(m):
+    """An epoch leaves out its last, smaller batch, another one each time."""
+    w, seen = parameter(0.0), []
+
+    def loss(batch):
+        seen.append(batch.tolist())
+        return (w * batch).sum()
+
+    m.fit(loss, [w], torch.arange(10.0), steps=9, batch_size=4, drop_last=True, generator=generator())
+    assert [len(batch) for batch in seen] == [4] * 9
+    epochs = [set(seen[i] + seen[i + 1]) for i in range(0, 8, 2)]
+    assert all(len(epoch) == 8 for epoch in epochs) and len(set.union(*epochs)) == 10
+    seen.clear()
+    m.fit(loss, [w], torch.arange(8.0), steps=2, batch_size=4, drop_last=True, generator=generator())
+    assert sorted(seen[0] + seen[1]) == list(range(8))
+
+
+class Net:
+    """A small network with batch norm, noise in its loss and a validation; it stops itself at `stop`."""
+
+    def __init__(self, m, stop=None, where="start", error=KeyboardInterrupt):
+        torch.manual_seed(0)
+        self.m, self.stop, self.where, self.error, self.calls = m, stop, where, error, 0
+        linear, norm, out = torch.nn.Linear(3, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 1)
+        self.net = torch.nn.Sequential(linear, norm, torch.nn.Tanh(), out)
+        self.gen, self.x = generator(), normal(129, 3).float()
+        self.history = m.History()
+
+    def halt(self, where):
+        if self.calls == self.stop and where == self.where:
+            self.stop = None
+            raise self.error
+
+    def loss(self, x):
+        self.halt("start")
+        self.calls += 1
+        self.net.train()
+        noise = torch.randn(x.shape, generator=self.gen)
+        self.halt("middle")
+        return ((self.net(x + 0.1 * noise) - x[:, :1].sin()) ** 2).mean()
+
+    def validate(self):
+        noise = torch.randn(self.x.shape, generator=self.gen)
+        self.halt("validation")
+        self.net.eval()
+        with torch.no_grad():
+            return ((self.net(self.x + noise) - self.x[:, :1].sin()) ** 2).mean()
+
+    def fit(self, steps=60, **kw):
+        how = {"lr": 0.05, "batch_size": 16, "drop_last": True, "every": 7, "schedule": "cosine"} | kw
+        self.m.fit(
+            self.loss,
+            self.net,
+            self.x,
+            steps=steps,
+            generator=self.gen,
+            validate=self.validate,
+            history=self.history,
+            **how,
+        )
+        return self
+
+    def same(self, other):
+        tensors = zip(self.net.state_dict().values(), other.net.state_dict().values(), strict=True)
+        return self.history == other.history and all(torch.equal(a, b) for a, b in tensors)
+
+
+def check_resume(m):
+    """Two parts of a run are the whole, bit for bit: parameters, buffers, Adam, order, noise, best."""
+    for kw in ({}, {"schedule": "constant", "drop_last": False, "batch_size": 20}, {"patience": 3}):
+        whole = Net(m).fit(**kw)
+        assert whole.history.best_step is not None
+        for stop, where in (
+            (0, "start"),
+            (17, "start"),
+            (18, "middle"),
+            (21, "validation"),
+            (42, "validation"),
+        ):
+            if stop >= len(whole.history.loss):
+                continue
+            parts = Net(m, stop, where)
+            with pytest.raises(KeyboardInterrupt):
+                parts.fit(**kw)
+            assert parts.fit(**kw).same(whole), (kw, stop, where)
+            assert parts.fit(**kw).same(whole)  # once more does nothing
+
+
+def check_stopped(m):
+    """Ctrl-C, an error in the loss or in the validation: best parameters restored, history at hand."""
+    for error, where in (
+        (KeyboardInterrupt, "start"),
+        (RuntimeError, "middle"),
+        (ZeroDivisionError, "validation"),
+    ):
+        net, script = (
+            Net(m, 36 if where == "middle" else 35, where, error),
+            iter([3.0, 1.0, 2.0, 4.0, 5.0, 6.0]),
+        )
+        plain, at = net.validate, []
+
+        def validate(net=net, script=script, plain=plain, at=at):
+            plain()
+            at.append({k: v.clone() for k, v in net.net.state_dict().items()})
+            return next(script)
+
+        net.validate = validate
+        with pytest.raises(error) as e:
+            net.fit()
+        history = e.value.history
+        assert history is net.history and len(history.loss) == 35 and history.best_step == 14
+        assert [v for _, v in history.validation] == [3.0, 1.0, 2.0, 4.0, 5.0][
+            : 4 if where == "validation" else 5
+        ]
+        assert all(torch.equal(v, at[1][k]) for k, v in net.net.state_dict().items())  # buffers too
+
+
 CHECKS = [value for name, value in sorted(globals().items()) if name.startswith("check_")]
 
 
@@ -175,29 +298,48 @@ def test_right(check):
 
 
 MUTANTS = [
+    (check_resume, "batches.rest = self.state.rest", "pass"),
+    (check_resume, "batches.generator.set_state(self.state.generator)", "pass"),
+    (check_resume, "optimiser.load_state_dict(copy.deepcopy(self.state.optimiser))", "pass"),
+    (check_resume, "self._put(self.state.last)", "pass"),
+    (
+        check_resume,
+        "history.loss.append(loss.item())\n                run.mark()",
+        "history.loss.append(loss.item())",
+    ),
+    (check_early_stopping, "state.waited += 1\n", "state.waited = 1\n"),
+    (check_resume, "taken > run.validated and", "taken and"),
+    (check_stopped, "self._put(self.state.best)", "pass"),
+    (check_stopped, "buffers = list(parameters.buffers())", "buffers = []"),
     (check_seed_everything, "    np.random.seed(seed)\n", ""),
     (check_seed_everything, "    random.seed(seed)\n", "    random.seed()\n"),
     (check_seed_everything, "torch.Generator().manual_seed(seed)", "torch.Generator().manual_seed(0)"),
     (check_steps, "optimiser.zero_grad()", "pass"),
     (check_steps, "0.5 * (1 + math.cos(", "0.5 * (1 - math.cos("),
     (check_steps, "math.pi * step / steps", "2 * math.pi * step / steps"),
-    (check_steps, "torch.optim.Adam(parameters, lr=lr)", "torch.optim.SGD(parameters, lr=lr)"),
+    (check_steps, "torch.optim.Adam(trained, lr=lr)", "torch.optim.SGD(trained, lr=lr)"),
     (check_optimum, 'optimiser.param_groups[0]["lr"] = lr *', "_ = lr *"),
     (check_optimum, "loss.backward()", "(-loss).backward()"),
     (
         check_batches,
         "torch.randperm(",
-        "torch.randint(len(tensors[0]), (len(tensors[0]),)) + 0 * torch.randperm(",
+        "torch.randint(self.examples, (self.examples,)) + 0 * torch.randperm(",
     ),
-    (check_batches, "torch.randperm(", "torch.arange(len(tensors[0])) + 0 * torch.randperm("),
-    (check_batches, "for index in order.split(batch_size)", "for index in order.split(batch_size)[:1]"),
-    (check_early_stopping, "p.copy_(b)", "p.copy_(p)"),
-    (check_early_stopping, "p.detach().clone() for p", "p.detach() for p"),  # an alias, not a snapshot
-    (check_early_stopping, "value < best_value", "value > -best_value"),
-    (check_early_stopping, "value < best_value", "value <= best_value"),
-    (check_early_stopping, "waited >= patience", "waited > patience"),
-    (check_early_stopping, "or step + 1 == steps", ""),
-    (check_overfitting, "p.copy_(b)", "p.copy_(p)"),
+    (check_batches, "torch.randperm(", "torch.arange(self.examples) + 0 * torch.randperm("),
+    (check_batches, "self.rest[self.size :]", "self.rest[:0]"),
+    (
+        check_batches,
+        "self.size, self.least = isinstance(data, tuple), size, size if drop_last else 1",
+        "self.size, self.least = isinstance(data, tuple), size, size",
+    ),
+    (check_drop_last, "size if drop_last else 1", "1"),
+    (check_early_stopping, "t.copy_(value)", "t.copy_(t)"),
+    (check_early_stopping, "t.detach().clone() for t", "t.detach() for t"),  # an alias, not a snapshot
+    (check_early_stopping, "value < lowest", "value > -lowest"),
+    (check_early_stopping, "value < lowest", "value <= lowest"),
+    (check_early_stopping, "run.state.waited >= patience", "run.state.waited > patience"),
+    (check_early_stopping, "or taken == steps)", ")"),
+    (check_overfitting, "t.copy_(value)", "t.copy_(t)"),
 ]
 
 
@@ -224,12 +366,97 @@ def test_a_module_in_single_precision():
 
 
 def test_a_loss_that_is_not_finite_stops_at_its_step():
-    w = parameter(0.3)
-    with pytest.raises(FloatingPointError, match="the loss is nan at step 4"):
-        T.fit(lambda: w.log().sum(), [w], steps=10, lr=0.1)
+    w, values = parameter(0.3), iter([2.0, 1.0, 5.0, 5.0])
+    with pytest.raises(FloatingPointError, match="the loss is nan at step 4") as e:
+        T.fit(lambda: w.log().sum(), [w], steps=10, lr=0.1, validate=lambda: next(values), every=1)
+    assert len(e.value.history.loss) == 4 and e.value.history.best_step == 2
+    assert abs(w.item() - 0.1) < 0.02  # not the negative one that had no logarithm
 
 
-W = parameter(1.0)
+@pytest.mark.parametrize("value", [math.nan, math.inf, torch.tensor(math.nan)])
+def test_a_validation_that_is_never_a_number_is_not_silent(value):
+    w = parameter(1.0)
+    with pytest.raises(
+        FloatingPointError, match=r"validate gave no number below infinity in 2 calls: (nan|inf)"
+    ) as e:
+        T.fit(lambda: (w**2).sum(), [w], steps=4, every=2, validate=lambda: value)
+    assert len(e.value.history.loss) == 4 and w.item() < 1  # trained all the same
+
+
+def test_planned_halves():
+    """The second from a file, for another copy of the network and of the generator."""
+    whole, first, second = Net(T).fit(70, schedule="constant"), Net(T).fit(35, schedule="constant"), Net(T)
+    file = io.BytesIO()
+    torch.save({"history": first.history}, file)
+    file.seek(0)
+    second.history = torch.load(file, weights_only=False)["history"]
+    second.gen.manual_seed(5)
+    assert second.fit(70, schedule="constant").same(whole)
+    assert first.fit(70, schedule="constant").same(whole)
+
+
+def test_ctrl_c_waits_for_an_update():
+    """A real signal at a random time, often: no update is half made, and the run ends as it would have."""
+    whole = Net(T).fit(steps=100)
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for delay in range(1, 60, 4):
+        parts = Net(T)
+        before = signal.getsignal(signal.SIGINT)
+        for _ in range(1000):
+            signal.setitimer(signal.ITIMER_REAL, delay / 1000)
+            try:
+                parts.fit(steps=100)
+                break
+            except KeyboardInterrupt:
+                pass
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            delay *= 1.3
+        assert signal.getsignal(signal.SIGINT) is before
+        assert parts.same(whole)
+
+
+def test_in_a_thread():
+    w, done = parameter(1.0), []
+    thread = threading.Thread(target=lambda: done.append(T.fit(lambda: (w**2).sum(), [w], steps=3)))
+    thread.start()
+    thread.join()
+    assert len(done[0].loss) == 3
+
+
+def test_batch_norm_and_a_single_example():
+    net = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.BatchNorm1d(4))
+    x = normal(129, 2).float()
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        T.fit(lambda b: net(b).square().mean(), net, x, steps=3)
+    assert len(T.fit(lambda b: net(b).square().mean(), net, x, steps=3, drop_last=True).loss) == 3
+
+
+def test_a_module_with_frozen_parts():
+    net = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Linear(4, 1))
+    net[0].requires_grad_(False)
+    before = [p.clone() for p in net.parameters()]
+    T.fit(lambda: net(torch.ones(1, 2)).square().sum(), net, steps=2)
+    changed = [not torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True)]
+    assert changed == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 5}, r"history must be that of an earlier fit with at most steps=5, got 60"),
+        ({"parameters": [W]}, r"history belongs to parameters of shapes .*, got \[\(1,\)\]"),
+        ({"data": torch.zeros(7, 3)}, "history belongs to 129 examples, got 7"),
+        ({"generator": None}, "history belongs to a run with a generator, got generator=None"),
+        ({"history": T.History(loss=[1.0])}, "history must be that of an earlier fit"),
+        ({"history": [1.0]}, "history must be a History, got list"),
+    ],
+)
+def test_a_history_of_another_run(change, message):
+    run = Net(T).fit()
+    how = {"parameters": run.net, "data": run.x, "steps": 61, "generator": run.gen, "history": run.history}
+    with pytest.raises(ValueError, match=message):
+        T.fit(run.loss, **(how | change))
 
 
 def run(**changes):
@@ -240,19 +467,49 @@ def run(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"parameters": []}, "parameters must be tensors with requires_grad=True, and at least one"),
-        ({"parameters": [torch.ones(1)]}, "parameters must be tensors with requires_grad=True"),
+        ({"parameters": []}, "parameters must be a module or tensors with requires_grad=True, at least one"),
+        ({"parameters": [torch.ones(1)]}, "parameters must be a module or tensors with requires_grad=True"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"every": -1}, "every must be at least 1, got -1"),
         ({"patience": 0, "validate": lambda: 0.0}, "patience must be at least 1, got 0"),
         ({"patience": 3}, "patience needs validate, got validate=None"),
-        ({"lr": 0.0}, "lr must be positive, got 0.0"),
-        ({"lr": math.nan}, "lr must be positive, got nan"),
+        ({"lr": 0.0}, "lr must be positive and finite, got 0"),
+        ({"lr": math.nan}, "lr must be positive and finite, got nan"),
         ({"schedule": "linear"}, 'schedule must be "constant" or "cosine", got \'linear\''),
         ({"data": torch.zeros(0, 2)}, r"data must hold at least one example, .* got lengths \[0\]"),
         ({"data": (torch.zeros(3), torch.zeros(4))}, r"equally many in each tensor, got lengths \[3, 4\]"),
         ({"data": ()}, r"got lengths \[\]"),
+        ({"parameters": W}, "parameters must be a module or tensors with requires_grad=True"),
+        ({"parameters": 3}, "parameters must be a module or tensors .* got int"),
+        ({"parameters": [W * 2]}, "parameters must be a module or tensors .* got list"),
+        ({"parameters": torch.nn.Linear(2, 2).named_parameters()}, "parameters must be a module or tensors"),
+        ({"parameters": torch.nn.ReLU()}, "parameters must be a module .* got ReLU"),
+        ({"steps": 1.5}, "steps must be an integer, got 1.5"),
+        ({"steps": True}, "steps must be an integer, got True"),
+        ({"batch_size": "8"}, "batch_size must be an integer, got '8'"),
+        ({"lr": math.inf}, "lr must be positive and finite, got inf"),
+        ({"lr": "0.1"}, "lr must be a positive number, got '0.1'"),
+        ({"lr": True}, "lr must be a positive number, got True"),
+        ({"lr": [0.1, 0.2]}, "lr must be a positive number, got list"),
+        ({"loss_fn": 1.0}, "loss_fn must be a function, got float"),
+        ({"validate": 1.0}, "validate must be a function, got float"),
+        ({"validate": lambda: None}, "validate must return a number, got NoneType"),
+        ({"validate": lambda: torch.zeros(2)}, r"validate must return a number, got shape \(2,\)"),
+        ({"generator": 0}, "generator must be a Generator, got int"),
+        ({"data": [[1.0]]}, "data must be a tensor or a tuple of tensors, got list"),
+        ({"data": [torch.zeros(3)]}, "data must be a tensor or a tuple of tensors, got list"),
+        ({"data": np.zeros(3)}, "data must be a tensor or a tuple of tensors, got ndarray"),
+        ({"data": (torch.zeros(3), np.zeros(3))}, "got Tensor, ndarray"),
+        ({"data": TensorDataset(torch.zeros(3))}, "got TensorDataset"),
+        ({"data": DataLoader(TensorDataset(torch.zeros(3)))}, "got DataLoader"),
+        ({"data": torch.tensor(1.0)}, r"data must hold at least one example, .* got lengths \[0\]"),
+        ({"data": torch.zeros(3), "drop_last": True}, "batch_size must be at most 3 with drop_last, got 128"),
+        ({"loss_fn": lambda: 1.0}, "loss_fn must return a scalar tensor, got float"),
+        (
+            {"loss_fn": lambda: torch.tensor(1.0)},
+            "loss_fn must return a tensor that depends on the parameters",
+        ),
         ({"loss_fn": lambda: W**2}, r"loss_fn must return a scalar tensor, got shape \(1,\)"),
     ],
 )
@@ -263,8 +520,21 @@ def test_bad_input(changes, message):
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_bad_seed(seed):
-    with pytest.raises(ValueError, match=rf"seed must be in \[0, 2\*\*32\), got {seed}"):
+    with pytest.raises(ValueError, match=f"seed must be from 0 to 4294967295, got {seed}"):
         T.seed_everything(seed)
+
+
+@pytest.mark.parametrize("seed", [True, 1.0, "1", None, np.True_, torch.tensor([1, 2])])
+def test_seeds_of_another_kind(seed):
+    with pytest.raises(ValueError, match="seed must be an integer"):
+        T.seed_everything(seed)
+
+
+@pytest.mark.parametrize("seed", [np.int64(3), np.uint8(3), torch.tensor(3), np.array(3)])
+def test_integers_of_other_libraries_are_seeds(seed):
+    drawn = torch.rand((), generator=T.seed_everything(seed))
+    assert drawn == torch.rand((), generator=T.seed_everything(3))
+    assert len(T.fit(lambda: (W**2).sum(), [W], steps=seed).loss) == 3
 
 
 def test_progress_is_for_those_who_watch(monkeypatch, capsys):
