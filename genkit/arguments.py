@@ -14,13 +14,17 @@ def integer(name: str, value: Any, least: int = 1, most: int | None = None) -> i
 
     Parameters
     ----------
-    name : what the caller calls the argument.
-    value : an integer of any library.
-    least, most : the range that is allowed; no upper limit if None.
+    name
+        What the caller calls the argument.
+    value
+        An integer of any library.
+    least, most
+        The range that is allowed; no upper limit if None.
 
     Returns
     -------
-    The value as an int.
+    int
+        The value as an int.
 
     Raises
     ------
@@ -46,12 +50,15 @@ def positive(name: str, value: Any) -> float:
 
     Parameters
     ----------
-    name : what the caller calls the argument.
-    value : a number of any library.
+    name
+        What the caller calls the argument.
+    value
+        A number of any library.
 
     Returns
     -------
-    The value as a float.
+    float
+        The value as a float.
 
     Raises
     ------

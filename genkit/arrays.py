@@ -52,12 +52,15 @@ def reals(*, finite: bool = True, **arrays: Array | float) -> list[Tensor]:
 
     Parameters
     ----------
-    finite : refuse infinities, as nan is always refused.
-    arrays : the arguments under the names that the caller gives them.
+    finite
+        Refuse infinities, as nan is always refused.
+    arrays
+        The arguments under the names that the caller gives them.
 
     Returns
     -------
-    The tensors in the given order, with their gradients; integers become float64.
+    list[Tensor]
+        The tensors in the given order, with their gradients; integers become float64.
 
     Raises
     ------
@@ -82,12 +85,15 @@ def doubles(*, finite: bool = True, **arrays: Array | float) -> list[Tensor]:
 
     Parameters
     ----------
-    finite : refuse infinities, as nan is always refused.
-    arrays : the arguments under the names that the caller gives them.
+    finite
+        Refuse infinities, as nan is always refused.
+    arrays
+        The arguments under the names that the caller gives them.
 
     Returns
     -------
-    The tensors in the given order.
+    list[Tensor]
+        The tensors in the given order.
 
     Raises
     ------
@@ -105,11 +111,13 @@ def rounding(**arrays: Array | float) -> float:
 
     Parameters
     ----------
-    arrays : the arguments under the names that the caller gives them.
+    arrays
+        The arguments under the names that the caller gives them.
 
     Returns
     -------
-    A relative tolerance.
+    float
+        A relative tolerance.
 
     Raises
     ------
@@ -124,7 +132,8 @@ def same_shape(**tensors: Tensor) -> None:
 
     Parameters
     ----------
-    tensors : the tensors under the names that the caller gives them.
+    tensors
+        The tensors under the names that the caller gives them.
 
     Raises
     ------
@@ -141,11 +150,13 @@ def distributions(**arrays: Array) -> list[Tensor]:
 
     Parameters
     ----------
-    arrays : probabilities of shape (..., K) under the names that the caller gives them.
+    arrays
+        Probabilities of shape (..., K) under the names that the caller gives them.
 
     Returns
     -------
-    The distributions in float64, which sum to 1 in float64.
+    list[Tensor]
+        The distributions in float64, which sum to 1 in float64.
 
     Raises
     ------
@@ -174,12 +185,15 @@ def samples(*, least: int = 1, **arrays: Array) -> list[Tensor]:
 
     Parameters
     ----------
-    least : the smallest number of rows that is allowed.
-    arrays : samples of shapes (n, d), (m, d), ... under the names that the caller gives them.
+    least
+        The smallest number of rows that is allowed.
+    arrays
+        Samples of shapes (n, d), (m, d), ... under the names that the caller gives them.
 
     Returns
     -------
-    The samples as tensors, each in its own precision.
+    list[Tensor]
+        The samples as tensors, each in its own precision.
 
     Raises
     ------
@@ -203,12 +217,14 @@ def gaussians(**arrays: Array | float) -> list[Tensor]:
 
     Parameters
     ----------
-    arrays : a mean (d,), its covariance (d, d), the next mean, ... under the names that the caller gives
+    arrays
+        A mean (d,), its covariance (d, d), the next mean, ... under the names that the caller gives
         them; or numbers, which become d = 1.
 
     Returns
     -------
-    The means and covariances in float64.
+    list[Tensor]
+        The means and covariances in float64.
 
     Raises
     ------
@@ -237,12 +253,14 @@ def magnitude(*tensors: Tensor) -> float:
 
     Parameters
     ----------
-    tensors : finite tensors.
+    tensors
+        Finite tensors.
 
     Returns
     -------
-    A positive number, 1 if all values are 0.
-    """
+    float
+        A positive number, 1 if all values are 0.
+        """
     return 2.0 ** (math.frexp(max(float(t.abs().max()) for t in tensors) or 1.0)[1] - 1)
 
 
@@ -251,12 +269,15 @@ def permutation(n: int, generator: torch.Generator | None) -> Tensor:
 
     Parameters
     ----------
-    n : the number of rows.
-    generator : source of randomness, on any device; None is torch's global one.
+    n
+        The number of rows.
+    generator
+        Source of randomness, on any device; None is torch's global one.
 
     Returns
     -------
-    Indices on the CPU, shape (n,).
+    Tensor
+        Indices on the CPU, shape (n,).
 
     Raises
     ------
@@ -273,13 +294,16 @@ def blocks(rows: int, columns: int) -> Iterator[slice]:
 
     Parameters
     ----------
-    rows : its number of rows.
-    columns : its number of columns.
+    rows
+        Its number of rows.
+    columns
+        Its number of columns.
 
     Yields
     ------
-    The rows of each block, as slices.
-    """
+    Iterator[slice]
+        The rows of each block, as slices.
+        """
     step = max(1, 2**19 // max(1, columns))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))

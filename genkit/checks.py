@@ -108,18 +108,29 @@ def claim(
 
     Parameters
     ----------
-    id : the claim's name, lower case words joined by hyphens, unique in the book.
-    statement : what is measured, in a few words.
-    measured, truth : numbers, booleans or arrays of equal shape (an array is one claim, held elementwise).
-    item : the items of the book's inventory that the claim belongs to, such as ``"X1.1 E1.1"``.
-    by : where the truth comes from: a closed form, quadrature, enumeration, a published table.
-    atol, rtol, se, z : the tolerance: absolute, relative to the truth, and `z` standard errors.
-    at_least, at_most : bounds, instead of a truth; either or both.
-    unit : unit of the measured number, such as ``"nats"``.
-    digits : significant digits shown.
-    stable : False for what comes out of stochastic training: no digit of it is printed, since processors
+    id
+        The claim's name, lower case words joined by hyphens, unique in the book.
+    statement
+        What is measured, in a few words.
+    measured, truth
+        Numbers, booleans or arrays of equal shape (an array is one claim, held elementwise).
+    item
+        The items of the book's inventory that the claim belongs to, such as ``"X1.1 E1.1"``.
+    by
+        Where the truth comes from: a closed form, quadrature, enumeration, a published table.
+    atol, rtol, se, z
+        The tolerance: absolute, relative to the truth, and `z` standard errors.
+    at_least, at_most
+        Bounds, instead of a truth; either or both.
+    unit
+        Unit of the measured number, such as ``"nats"``.
+    digits
+        Significant digits shown.
+    stable
+        False for what comes out of stochastic training: no digit of it is printed, since processors
         differ in the last places and training enlarges the difference.
-    depends_on : ``"split"``, ``"seed"`` or both, for what need not hold under another split of the data or
+    depends_on
+        ``"split"``, ``"seed"`` or both, for what need not hold under another split of the data or
         another seed. The book's ledger says so, and ``tools/stability.py`` expects it.
 
     Raises
@@ -222,9 +233,12 @@ def agree(
 
     Parameters
     ----------
-    id : what agrees, in lower-case words joined by hyphens.
-    mine, theirs : the two results, of equal shape.
-    atol, rtol : the tolerance, ``atol + rtol * |theirs|`` elementwise.
+    id
+        What agrees, in lower-case words joined by hyphens.
+    mine, theirs
+        The two results, of equal shape.
+    atol, rtol
+        The tolerance, ``atol + rtol * |theirs|`` elementwise.
 
     Raises
     ------
@@ -248,7 +262,8 @@ def monte_carlo(values: ArrayLike | torch.Tensor) -> tuple[float, float]:
 
     Parameters
     ----------
-    values : shape ``(n,)``, ``n >= 2``.
+    values
+        Shape ``(n,)``, ``n >= 2``.
 
     Raises
     ------
@@ -266,8 +281,10 @@ def self_check(id: str, check: Callable[[], None]) -> bool:
 
     Parameters
     ----------
-    id : the exercise's name.
-    check : asserts properties of the reader's answer; if the answer still raises ``NotImplementedError``,
+    id
+        The exercise's name.
+    check
+        Asserts properties of the reader's answer; if the answer still raises ``NotImplementedError``,
         the exercise counts as not attempted.
 
     Returns

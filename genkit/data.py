@@ -103,8 +103,9 @@ def digits() -> ImageData:
 
     Returns
     -------
-    Splits with `x` of shape (n, 64), float64, and `y` of shape (n,), int64. New tensors at each call.
-    """
+    ImageData
+        Splits with `x` of shape (n, 64), float64, and `y` of shape (n,), int64. New tensors at each call.
+        """
     return ImageData("digits", 17, (8, 8), *_splits(*_digits_split()))
 
 
@@ -135,16 +136,20 @@ def mnist(
 
     Parameters
     ----------
-    full : fetch all images. Then the splits hold 50 000, 10 000 and 10 000, in MNIST's order, and the last
+    full
+        Fetch all images. Then the splits hold 50 000, 10 000 and 10 000, in MNIST's order, and the last
         is its own test set.
-    cache_dir : where to keep all images; None means scikit-learn's data folder. Where nothing can be written
+    cache_dir
+        Where to keep all images; None means scikit-learn's data folder. Where nothing can be written
         a warning says so, and the data are returned all the same.
-    timeout : seconds that fetching may take in all.
+    timeout
+        Seconds that fetching may take in all.
 
     Returns
     -------
-    Splits with `x` of shape (n, 784), float32, and `y` of shape (n,), int64, in new tensors at each call. The
-    field `name` is "mnist", or "mnist-full".
+    ImageData
+        Splits with `x` of shape (n, 784), float32, and `y` of shape (n,), int64, in new tensors at each call.
+        The field `name` is "mnist", or "mnist-full".
 
     Raises
     ------
@@ -247,11 +252,13 @@ def images(*, cache_dir: str | os.PathLike[str] | None = None, timeout: float = 
 
     Parameters
     ----------
-    cache_dir, timeout : as for `mnist`.
+    cache_dir, timeout
+        As for `mnist`.
 
     Returns
     -------
-    What `mnist` returns; the field `name` says which, "mnist-full" or "mnist".
+    ImageData
+        What `mnist` returns; the field `name` says which, "mnist-full" or "mnist".
 
     Raises
     ------
@@ -278,15 +285,18 @@ def patches(size: int = 8, *, stride: int | None = None) -> ImageData:
 
     Parameters
     ----------
-    size : side of a patch in pixels, 1 to 64.
-    stride : pixels from one patch of a tile to the next, down and across; None means `size`, and then no two
+    size
+        Side of a patch in pixels, 1 to 64.
+    stride
+        Pixels from one patch of a tile to the next, down and across; None means `size`, and then no two
         patches share a pixel.
 
     Returns
     -------
-    Splits with `x` of shape (n, size * size), float32, and `y` of shape (n,), int64, the photograph: 0 the
-    temple, 1 the flower. There are ((64 - size) // stride + 1)² patches to a tile; with size 8 these are
-    4608, 1536 and 1536. New tensors at each call.
+    ImageData
+        Splits with `x` of shape (n, size * size), float32, and `y` of shape (n,), int64, the photograph:
+        0 the temple, 1 the flower. There are ((64 - size) // stride + 1)² patches to a tile; with size 8 these are
+        4608, 1536 and 1536. New tensors at each call.
 
     Raises
     ------
@@ -324,13 +334,17 @@ def dequantise(x: Tensor, levels: int = 17, generator: torch.Generator | None = 
 
     Parameters
     ----------
-    x : integer levels 0, 1, ..., levels - 1, any shape.
-    levels : the number of levels.
-    generator : source of the noise.
+    x
+        Integer levels 0, 1, ..., levels - 1, any shape.
+    levels
+        The number of levels.
+    generator
+        Source of the noise.
 
     Returns
     -------
-    Values in [0, 1), the shape and device of `x`, and its dtype (float64 for integer types).
+    Tensor
+        Values in [0, 1), the shape and device of `x`, and its dtype (float64 for integer types).
 
     Raises
     ------
@@ -356,13 +370,16 @@ def binarise(x: Tensor, threshold: float = 8) -> Tensor:
 
     Parameters
     ----------
-    x : grey levels, any shape.
-    threshold : the lowest level that becomes 1.
+    x
+        Grey levels, any shape.
+    threshold
+        The lowest level that becomes 1.
 
     Returns
     -------
-    Zeros and ones.
-    """
+    Tensor
+        Zeros and ones.
+        """
     return (x >= threshold).to(x.dtype)
 
 
@@ -371,10 +388,14 @@ class Toy(NamedTuple):
 
     Attributes
     ----------
-    name : which one.
-    sample : `sample(n, generator=None)` draws (n, 2), float64, on the device of the generator.
-    log_prob : `log_prob(x)` of (..., 2) gives (...), in nats.
-    entropy : the differential entropy in nats: no model has a lower expected negative log-likelihood.
+    name
+        Which one.
+    sample
+        `sample(n, generator=None)` draws (n, 2), float64, on the device of the generator.
+    log_prob
+        `log_prob(x)` of (..., 2) gives (...), in nats.
+    entropy
+        The differential entropy in nats: no model has a lower expected negative log-likelihood.
     """
 
     name: str
@@ -461,11 +482,13 @@ def toy(name: str) -> Toy:
 
     Parameters
     ----------
-    name : "ring", "banana" or "checkerboard".
+    name
+        "ring", "banana" or "checkerboard".
 
     Returns
     -------
-    Its sampler, log density and entropy (nats).
+    Toy
+        Its sampler, log density and entropy (nats).
 
     Raises
     ------

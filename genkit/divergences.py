@@ -56,12 +56,15 @@ def kl_discrete(p: Array, q: Array) -> Tensor:
 
     Parameters
     ----------
-    p : probabilities, shape (..., K).
-    q : probabilities, shape (..., K).
+    p
+        Probabilities, shape (..., K).
+    q
+        Probabilities, shape (..., K).
 
     Returns
     -------
-    Nats in float64, shape (...); infinite where q = 0 < p.
+    Tensor
+        Nats in float64, shape (...); infinite where q = 0 < p.
 
     Raises
     ------
@@ -79,13 +82,16 @@ def js_discrete(p: Array, q: Array) -> Tensor:
 
     Parameters
     ----------
-    p : probabilities, shape (..., K).
-    q : probabilities, shape (..., K).
+    p
+        Probabilities, shape (..., K).
+    q
+        Probabilities, shape (..., K).
 
     Returns
     -------
-    Nats in float64, shape (...), at most log 2. Its square root is a metric (Endres & Schindelin, 2003); it
-    is none.
+    Tensor
+        Nats in float64, shape (...), at most log 2. Its square root is a metric (Endres & Schindelin, 2003);
+        it is none.
 
     Raises
     ------
@@ -104,12 +110,15 @@ def tv_discrete(p: Array, q: Array) -> Tensor:
 
     Parameters
     ----------
-    p : probabilities, shape (..., K).
-    q : probabilities, shape (..., K).
+    p
+        Probabilities, shape (..., K).
+    q
+        Probabilities, shape (..., K).
 
     Returns
     -------
-    A number in [0, 1] in float64, shape (...): the largest difference between the probabilities of one event.
+    Tensor
+        In [0, 1], float64, shape (...): the largest difference between the probabilities of one event.
 
     Raises
     ------
@@ -138,14 +147,19 @@ def kl_gaussian(
 
     Parameters
     ----------
-    mean_p : mean of p, shape (d,), or a number.
-    cov_p : covariance of p (in one dimension: the variance), shape (d, d), or a number.
-    mean_q : mean of q, as `mean_p`.
-    cov_q : covariance of q, as `cov_p`.
+    mean_p
+        Mean of p, shape (d,), or a number.
+    cov_p
+        Covariance of p (in one dimension: the variance), shape (d, d), or a number.
+    mean_q
+        Mean of q, as `mean_p`.
+    cov_q
+        Covariance of q, as `cov_p`.
 
     Returns
     -------
-    Nats, a scalar float64 tensor.
+    Tensor
+        Nats, a scalar float64 tensor.
 
     Raises
     ------
@@ -181,14 +195,19 @@ def kl_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
 
     Parameters
     ----------
-    log_p : log density of p at the grid's points, shape (n,).
-    log_q : log density of q at the grid's points, shape (n,).
-    grid : increasing points that hold the mass of both, shape (n,).
-    mass_atol : how far from 1 the two masses on the grid may be.
+    log_p
+        Log density of p at the grid's points, shape (n,).
+    log_q
+        Log density of q at the grid's points, shape (n,).
+    grid
+        Increasing points that hold the mass of both, shape (n,).
+    mass_atol
+        How far from 1 the two masses on the grid may be.
 
     Returns
     -------
-    Nats, a scalar float64 tensor.
+    Tensor
+        Nats, a scalar float64 tensor.
 
     Raises
     ------
@@ -204,14 +223,19 @@ def js_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
 
     Parameters
     ----------
-    log_p : log density of p at the grid's points, shape (n,).
-    log_q : log density of q at the grid's points, shape (n,).
-    grid : increasing points that hold the mass of both, shape (n,).
-    mass_atol : how far from 1 the two masses on the grid may be.
+    log_p
+        Log density of p at the grid's points, shape (n,).
+    log_q
+        Log density of q at the grid's points, shape (n,).
+    grid
+        Increasing points that hold the mass of both, shape (n,).
+    mass_atol
+        How far from 1 the two masses on the grid may be.
 
     Returns
     -------
-    Nats, a scalar float64 tensor, at most log 2.
+    Tensor
+        Nats, a scalar float64 tensor, at most log 2.
 
     Raises
     ------
@@ -230,14 +254,19 @@ def tv_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
 
     Parameters
     ----------
-    log_p : log density of p at the grid's points, shape (n,).
-    log_q : log density of q at the grid's points, shape (n,).
-    grid : increasing points that hold the mass of both, shape (n,).
-    mass_atol : how far from 1 the two masses on the grid may be.
+    log_p
+        Log density of p at the grid's points, shape (n,).
+    log_q
+        Log density of q at the grid's points, shape (n,).
+    grid
+        Increasing points that hold the mass of both, shape (n,).
+    mass_atol
+        How far from 1 the two masses on the grid may be.
 
     Returns
     -------
-    A number in [0, 1], a scalar float64 tensor.
+    Tensor
+        A number in [0, 1], a scalar float64 tensor.
 
     Raises
     ------
@@ -256,12 +285,15 @@ def wasserstein_1d(x: Array, y: Array) -> Tensor:
 
     Parameters
     ----------
-    x : sample of shape (n,).
-    y : sample of shape (m,).
+    x
+        Sample of shape (n,).
+    y
+        Sample of shape (m,).
 
     Returns
     -------
-    A scalar float64 tensor, in the units of the data.
+    Tensor
+        A scalar float64 tensor, in the units of the data.
 
     Raises
     ------
@@ -293,14 +325,19 @@ def kernel_mmd2(
 
     Parameters
     ----------
-    kernel : a symmetric kernel, which takes points of shapes (a, d) and (b, d) and gives shape (a, b).
-    x : sample of shape (n, d).
-    y : sample of shape (m, d).
-    unbiased : U-statistic (leave out i = j) or V-statistic (keep it).
+    kernel
+        A symmetric kernel, which takes points of shapes (a, d) and (b, d) and gives shape (a, b).
+    x
+        Sample of shape (n, d).
+    y
+        Sample of shape (m, d).
+    unbiased
+        U-statistic (leave out i = j) or V-statistic (keep it).
 
     Returns
     -------
-    A scalar float64 tensor, in units of the kernel.
+    Tensor
+        A scalar float64 tensor, in units of the kernel.
 
     Raises
     ------
@@ -334,15 +371,20 @@ def mmd2(x: Array, y: Array, *, bandwidth: float | None = None, unbiased: bool =
 
     Parameters
     ----------
-    x : sample of shape (n, d).
-    y : sample of shape (m, d).
-    bandwidth : h; None means the median distance between two points of the pooled sample, which takes memory
+    x
+        Sample of shape (n, d).
+    y
+        Sample of shape (m, d).
+    bandwidth
+        H; None means the median distance between two points of the pooled sample, which takes memory
         for all pairs.
-    unbiased : U-statistic (leave out i = j) or V-statistic (keep it).
+    unbiased
+        U-statistic (leave out i = j) or V-statistic (keep it).
 
     Returns
     -------
-    A scalar float64 tensor without unit, in [0, 2] if biased.
+    Tensor
+        A scalar float64 tensor without unit, in [0, 2] if biased.
 
     Raises
     ------

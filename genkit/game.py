@@ -43,12 +43,17 @@ def turing_game(
 
     Parameters
     ----------
-    id : name of the game, unique in the book.
-    real : (n, side * side) grey levels 0 to ``levels - 1``, whole numbers.
-    made : name of a model -> its pictures, in the same form.
-    needed : share of right answers above one half -> trials that it takes to tell it from guessing; shown
+    id
+        Name of the game, unique in the book.
+    real
+        (n, side * side) grey levels 0 to ``levels - 1``, whole numbers.
+    made
+        Name of a model -> its pictures, in the same form.
+    needed
+        Share of right answers above one half -> trials that it takes to tell it from guessing; shown
         while the interval still contains one half.
-    levels : grey levels, 2 to 36; level 0 is shown white.
+    levels
+        Grey levels, 2 to 36; level 0 is shown white.
 
     Raises
     ------

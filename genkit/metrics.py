@@ -66,14 +66,19 @@ def frechet_gaussian(
 
     Parameters
     ----------
-    mean_r : mean of the real features, shape (d,), or a number.
-    cov_r : their covariance (in one dimension: the variance), shape (d, d), or a number.
-    mean_g : mean of the generated features, as `mean_r`.
-    cov_g : their covariance, as `cov_r`.
+    mean_r
+        Mean of the real features, shape (d,), or a number.
+    cov_r
+        Their covariance (in one dimension: the variance), shape (d, d), or a number.
+    mean_g
+        Mean of the generated features, as `mean_r`.
+    cov_g
+        Their covariance, as `cov_r`.
 
     Returns
     -------
-    A scalar float64 tensor, in squared units of the features.
+    Tensor
+        A scalar float64 tensor, in squared units of the features.
 
     Raises
     ------
@@ -121,13 +126,16 @@ def frechet_distance(real: Array, generated: Array) -> Tensor:
 
     Parameters
     ----------
-    real : features of shape (n, d), n >= 2.
-    generated : features of shape (m, d), m >= 2.
+    real
+        Features of shape (n, d), n >= 2.
+    generated
+        Features of shape (m, d), m >= 2.
 
     Returns
     -------
-    A scalar float64 tensor, in squared units of the features. Its gradient is that of the distance where that
-    has one, for instance not where a feature is constant in one set only.
+    Tensor
+        A scalar float64 tensor, in squared units of the features. Its gradient is that of the distance where
+        that has one, for instance not where a feature is constant in one set only.
 
     Raises
     ------
@@ -166,12 +174,15 @@ def kernel_distance(real: Array, generated: Array) -> Tensor:
 
     Parameters
     ----------
-    real : features of shape (n, d), n >= 2.
-    generated : features of shape (m, d), m >= 2.
+    real
+        Features of shape (n, d), n >= 2.
+    generated
+        Features of shape (m, d), m >= 2.
 
     Returns
     -------
-    A scalar float64 tensor, without unit.
+    Tensor
+        A scalar float64 tensor, without unit.
 
     Raises
     ------
@@ -210,15 +221,21 @@ def kernel_distance_subsets(
 
     Parameters
     ----------
-    real : features of shape (n, d), n >= size.
-    generated : features of shape (m, d), m >= size.
-    subsets : how many pairs of subsets are drawn.
-    size : rows in a subset, drawn without replacement, at least 2.
-    generator : source of the subsets.
+    real
+        Features of shape (n, d), n >= size.
+    generated
+        Features of shape (m, d), m >= size.
+    subsets
+        How many pairs of subsets are drawn.
+    size
+        Rows in a subset, drawn without replacement, at least 2.
+    generator
+        Source of the subsets.
 
     Returns
     -------
-    The mean and the deviation (of variance over `subsets`, not one less), two scalar float64 tensors.
+    Spread
+        The mean and the deviation (of variance over `subsets`, not one less), two scalar float64 tensors.
 
     Raises
     ------
@@ -248,11 +265,13 @@ def inception_score(probs: Array) -> Tensor:
 
     Parameters
     ----------
-    probs : class probabilities of the generated samples, shape (n, K).
+    probs
+        Class probabilities of the generated samples, shape (n, K).
 
     Returns
     -------
-    A scalar float64 tensor between 1 and K.
+    Tensor
+        A scalar float64 tensor between 1 and K.
 
     Raises
     ------
@@ -277,13 +296,17 @@ def inception_score_splits(
 
     Parameters
     ----------
-    probs : class probabilities of the generated samples, shape (n, K), n >= splits.
-    splits : into how many parts, equal up to one row, the sample is cut.
-    generator : source of the order.
+    probs
+        Class probabilities of the generated samples, shape (n, K), n >= splits.
+    splits
+        Into how many parts, equal up to one row, the sample is cut.
+    generator
+        Source of the order.
 
     Returns
     -------
-    The mean and the deviation (of variance over `splits`, not one less), two scalar float64 tensors.
+    Spread
+        The mean and the deviation (of variance over `splits`, not one less), two scalar float64 tensors.
 
     Raises
     ------
@@ -307,13 +330,17 @@ def precision_recall(real: Array, generated: Array, *, k: int = 3) -> tuple[floa
 
     Parameters
     ----------
-    real : features of shape (n, d), n > k.
-    generated : features of shape (m, d), m > k.
-    k : the neighbour that sets a ball's radius.
+    real
+        Features of shape (n, d), n > k.
+    generated
+        Features of shape (m, d), m > k.
+    k
+        The neighbour that sets a ball's radius.
 
     Returns
     -------
-    Precision and recall as floats, each in [0, 1].
+    tuple[float, float]
+        Precision and recall as floats, each in [0, 1].
 
     Raises
     ------
@@ -418,14 +445,18 @@ def bits_per_dim(nll_nats: Number, dims: int, *, levels: int | None = None) -> N
 
     Parameters
     ----------
-    nll_nats : negative log-likelihood of an example in nats: a number, or a tensor or array of any shape.
-    dims : the number of dimensions d.
-    levels : if the density is one of grey levels scaled to [0, 1) (`data.dequantise`), how many there are;
+    nll_nats
+        Negative log-likelihood of an example in nats: a number, or a tensor or array of any shape.
+    dims
+        The number of dimensions d.
+    levels
+        If the density is one of grey levels scaled to [0, 1) (`data.dequantise`), how many there are;
         the result then bounds the bits of the levels themselves.
 
     Returns
     -------
-    Bits per dimension: a float of a number, otherwise a float64 tensor of the same shape.
+    Number
+        Bits per dimension: a float of a number, otherwise a float64 tensor of the same shape.
 
     Raises
     ------
@@ -442,12 +473,15 @@ def perplexity(nll_nats: Number, length: int) -> Number:
 
     Parameters
     ----------
-    nll_nats : negative log-likelihood of a sequence in nats: a number, or a tensor or array of any shape.
-    length : its number of symbols.
+    nll_nats
+        Negative log-likelihood of a sequence in nats: a number, or a tensor or array of any shape.
+    length
+        Its number of symbols.
 
     Returns
     -------
-    At least 1 for a discrete distribution: a float of a number, otherwise a float64 tensor of the same shape.
+    Number
+        At least 1 for a discrete distribution: a float of a number, else a float64 tensor of the same shape.
 
     Raises
     ------
@@ -467,13 +501,17 @@ def c2st(real: Array, generated: Array, *, generator: torch.Generator | None = N
 
     Parameters
     ----------
-    real : features of shape (n, d), n >= 4.
-    generated : features of shape (n, d).
-    generator : source of the halves and of the network's first weights.
+    real
+        Features of shape (n, d), n >= 4.
+    generated
+        Features of shape (n, d).
+    generator
+        Source of the halves and of the network's first weights.
 
     Returns
     -------
-    Held-out accuracy as a float, in [0, 1].
+    float
+        Held-out accuracy as a float, in [0, 1].
 
     Raises
     ------
@@ -510,15 +548,21 @@ def linear_probe(z_train: Array, y_train: Array, z_test: Array, y_test: Array, *
 
     Parameters
     ----------
-    z_train : features of shape (n, d).
-    y_train : whole numbers as labels, shape (n,), at least two classes.
-    z_test : features of shape (m, d).
-    y_test : whole numbers as labels, shape (m,).
-    C : inverse strength of the L2 penalty, as in scikit-learn.
+    z_train
+        Features of shape (n, d).
+    y_train
+        Whole numbers as labels, shape (n,), at least two classes.
+    z_test
+        Features of shape (m, d).
+    y_test
+        Whole numbers as labels, shape (m,).
+    C
+        Inverse strength of the L2 penalty, as in scikit-learn.
 
     Returns
     -------
-    Accuracy on the test examples as a float, in [0, 1].
+    float
+        Accuracy on the test examples as a float, in [0, 1].
 
     Raises
     ------

@@ -74,11 +74,16 @@ def image_grid(
 
     Parameters
     ----------
-    images : shape ``(n, h, w)``, or ``(n, d)`` with a square number of pixels ``d``.
-    ncols : images in a row.
-    ax : where to draw; a new figure if None.
-    titles : one short text per column.
-    vmin, vmax : grey levels drawn white and black; the images' own extremes if None.
+    images
+        Shape ``(n, h, w)``, or ``(n, d)`` with a square number of pixels ``d``.
+    ncols
+        Images in a row.
+    ax
+        Where to draw; a new figure if None.
+    titles
+        One short text per column.
+    vmin, vmax
+        Grey levels drawn white and black; the images' own extremes if None.
 
     Raises
     ------
@@ -122,9 +127,12 @@ def scatter(ax: Axes, x: ArrayLike | torch.Tensor, **kw: Any) -> Axes:
 
     Parameters
     ----------
-    ax : where to draw.
-    x : shape ``(n, 2)``.
-    kw : goes to ``Axes.scatter``.
+    ax
+        Where to draw.
+    x
+        Shape ``(n, 2)``.
+    kw
+        Goes to ``Axes.scatter``.
 
     Raises
     ------
@@ -154,11 +162,16 @@ def density(
 
     Parameters
     ----------
-    ax : where to draw.
-    log_prob : log density, maps ``(m, 2)`` to ``(m,)``.
-    xlim, ylim : the window.
-    n : points along each side of the grid.
-    kw : goes to ``Axes.imshow``.
+    ax
+        Where to draw.
+    log_prob
+        Log density, maps ``(m, 2)`` to ``(m,)``.
+    xlim, ylim
+        The window.
+    n
+        Points along each side of the grid.
+    kw
+        Goes to ``Axes.imshow``.
     """
     xs = torch.linspace(*xlim, n, dtype=torch.float64)
     ys = torch.linspace(*ylim, n, dtype=torch.float64)

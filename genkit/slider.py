@@ -56,14 +56,20 @@ def slider_figure(
 
     Parameters
     ----------
-    id : name of the figure, unique in the book.
-    frames : for each slider position a dict with ``label``, an optional ``note`` shown under the figure, and
+    id
+        Name of the figure, unique in the book.
+    frames
+        For each slider position a dict with ``label``, an optional ``note`` shown under the figure, and
         ``lines``: dicts with ``x``, ``y``, ``name`` and ``kind``, ``"line"`` (the default, ``dashed``
         if true) or ``"points"`` (of radius ``r``); lines of one name keep one colour.
-    slider_label, xlabel, ylabel, title : texts; units belong to the labels.
-    alt : what the figure shows, for those who do not see it.
-    start : frame shown first.
-    xlim, ylim : axis limits; the extremes over all frames if None.
+    slider_label, xlabel, ylabel, title
+        Texts; units belong to the labels.
+    alt
+        What the figure shows, for those who do not see it.
+    start
+        Frame shown first.
+    xlim, ylim
+        Axis limits; the extremes over all frames if None.
 
     Raises
     ------

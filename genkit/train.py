@@ -32,11 +32,13 @@ def seed_everything(seed: int = 0) -> torch.Generator:
 
     Parameters
     ----------
-    seed : an integer from 0 to 2**32 - 1, of Python, NumPy or torch.
+    seed
+        An integer from 0 to 2**32 - 1, of Python, NumPy or torch.
 
     Returns
     -------
-    A new CPU generator with that seed. Pass it on, so that a result does not depend on what ran before.
+    torch.Generator
+        A new CPU generator with that seed. Pass it on, so that a result does not depend on what ran before.
 
     Raises
     ------
@@ -70,9 +72,12 @@ class History:
 
     Attributes
     ----------
-    loss : the loss of every step taken, before its update.
-    validation : pairs (number of steps taken, validation value).
-    best_step : the number of steps after which the kept parameters stood; None without validation.
+    loss
+        The loss of every step taken, before its update.
+    validation
+        Pairs (number of steps taken, validation value).
+    best_step
+        The number of steps after which the kept parameters stood; None without validation.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -119,29 +124,44 @@ def fit(
 
     Parameters
     ----------
-    loss_fn : `loss_fn(batch)`, or `loss_fn()` if `data` is None, returns a scalar tensor.
-    parameters : the tensors to change, each with `requires_grad`; `model.parameters()` will do. Given a
+    loss_fn
+        `loss_fn(batch)`, or `loss_fn()` if `data` is None, returns a scalar tensor.
+    parameters
+        The tensors to change, each with `requires_grad`; `model.parameters()` will do. Given a
         module, its parameters that require gradients are changed, and its buffers (averages of batch norm)
         are kept and restored with them; a plain list of parameters says nothing of buffers, which then stay
         as they are after the last step.
-    data : examples along the first axis, or a tuple of such tensors (the batch is then a tuple). Batches are
+    data
+        Examples along the first axis, or a tuple of such tensors (the batch is then a tuple). Batches are
         drawn without replacement, epoch after epoch, and moved to the device of the parameters.
-    steps : the number of updates in all, at most, those in `history` included.
-    batch_size : examples per step; the last batch of an epoch may be smaller.
-    drop_last : leave out a smaller last batch (batch norm fails on a single example).
-    lr : Adam's learning rate.
-    generator : source of the order of the examples.
-    schedule : "constant" or "cosine".
-    validate : returns a number; lower is better. It is called every `every` steps and after the last one, and
+    steps
+        The number of updates in all, at most, those in `history` included.
+    batch_size
+        Examples per step; the last batch of an epoch may be smaller.
+    drop_last
+        Leave out a smaller last batch (batch norm fails on a single example).
+    lr
+        Adam's learning rate.
+    generator
+        Source of the order of the examples.
+    schedule
+        "constant" or "cosine".
+    validate
+        Returns a number; lower is better. It is called every `every` steps and after the last one, and
         the parameters of the lowest value are restored at the end.
-    every : steps between two validations.
-    patience : stop after this many validations in a row without improvement.
-    history : that of an earlier call, to go on with it, or an empty one; it is changed in place.
-    progress : show a progress bar; None means only when someone watches and `GENKIT_BOOK` is not set.
+    every
+        Steps between two validations.
+    patience
+        Stop after this many validations in a row without improvement.
+    history
+        That of an earlier call, to go on with it, or an empty one; it is changed in place.
+    progress
+        Show a progress bar; None means only when someone watches and `GENKIT_BOOK` is not set.
 
     Returns
     -------
-    The losses and the validation values, in the units of `loss_fn` and `validate`.
+    History
+        The losses and the validation values, in the units of `loss_fn` and `validate`.
 
     Raises
     ------
