@@ -260,7 +260,7 @@ def magnitude(*tensors: Tensor) -> float:
     -------
     float
         A positive number, 1 if all values are 0.
-        """
+    """
     return 2.0 ** (math.frexp(max(float(t.abs().max()) for t in tensors) or 1.0)[1] - 1)
 
 
@@ -303,7 +303,7 @@ def blocks(rows: int, columns: int) -> Iterator[slice]:
     ------
     Iterator[slice]
         The rows of each block, as slices.
-        """
+    """
     step = max(1, 2**19 // max(1, columns))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))

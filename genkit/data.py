@@ -105,7 +105,7 @@ def digits() -> ImageData:
     -------
     ImageData
         Splits with `x` of shape (n, 64), float64, and `y` of shape (n,), int64. New tensors at each call.
-        """
+    """
     return ImageData("digits", 17, (8, 8), *_splits(*_digits_split()))
 
 
@@ -295,8 +295,8 @@ def patches(size: int = 8, *, stride: int | None = None) -> ImageData:
     -------
     ImageData
         Splits with `x` of shape (n, size * size), float32, and `y` of shape (n,), int64, the photograph:
-        0 the temple, 1 the flower. There are ((64 - size) // stride + 1)² patches to a tile; with size 8 these are
-        4608, 1536 and 1536. New tensors at each call.
+        0 the temple, 1 the flower. There are ((64 - size) // stride + 1)² patches to a tile; with size 8
+        these are 4608, 1536 and 1536. New tensors at each call.
 
     Raises
     ------
@@ -379,7 +379,7 @@ def binarise(x: Tensor, threshold: float = 8) -> Tensor:
     -------
     Tensor
         Zeros and ones.
-        """
+    """
     return (x >= threshold).to(x.dtype)
 
 
