@@ -29,6 +29,7 @@ colors = SimpleNamespace(
 
 def style() -> None:
     """Set the book's figure style: a white card that reads well on light and dark pages."""
+    plt.style.use("default")  # another style, such as a dark one, would set the colours that are not set here
     plt.rcParams.update(
         {
             "figure.figsize": (7.0, 3.2),
@@ -75,7 +76,8 @@ def image_grid(
     Parameters
     ----------
     images
-        Shape ``(n, h, w)``, or ``(n, d)`` with a square number of pixels ``d``.
+        Shape ``(n, h, w)``, or ``(n, d)`` with a square number of pixels ``d``. A single image of shape
+        ``(h, w)`` is ``image[None]``.
     ncols
         Images in a row.
     ax
@@ -156,6 +158,7 @@ def density(
     xlim: tuple[float, float],
     ylim: tuple[float, float],
     n: int = 120,
+    dtype: torch.dtype = torch.float64,
     **kw: Any,
 ) -> Axes:
     """Draw a density on the plane as shades.
@@ -170,14 +173,16 @@ def density(
         The window.
     n
         Points along each side of the grid.
+    dtype
+        Of the points, such as ``torch.float32`` for a network in single precision.
     kw
         Goes to ``Axes.imshow``.
     """
-    xs = torch.linspace(*xlim, n, dtype=torch.float64)
-    ys = torch.linspace(*ylim, n, dtype=torch.float64)
+    xs = torch.linspace(*xlim, n, dtype=dtype)
+    ys = torch.linspace(*ylim, n, dtype=dtype)
     grid = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1).reshape(-1, 2)
     with torch.no_grad():
-        p = log_prob(grid).exp().reshape(n, n).cpu().numpy()
+        p = log_prob(grid).double().exp().reshape(n, n).cpu().numpy()
     ax.imshow(
         p, origin="lower", extent=(*xlim, *ylim), **{"cmap": "Blues", "interpolation": "bilinear", **kw}
     )

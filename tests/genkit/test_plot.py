@@ -27,6 +27,22 @@ def test_style_is_complete():
     assert plt.rcParams["figure.dpi"] == 144 and plt.rcParams["figure.facecolor"] == "white"
 
 
+def test_style_takes_back_what_another_style_set():
+    with plt.style.context("dark_background"):
+        style()
+        for name in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "lines.color"):
+            color = plt.rcParams[name]
+            assert 1.05 / (luminance(color) + 0.05) >= 3, (name, color)
+
+
+def test_density_of_a_network_in_single_precision():
+    _, ax = plt.subplots()
+    net = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Flatten(0))
+    density(ax, net, xlim=(0, 1), ylim=(0, 1), n=3, dtype=torch.float32)
+    corner = net(torch.zeros(1, 2)).exp().item()
+    assert ax.images[0].get_array()[0, 0] == pytest.approx(corner, rel=1e-6)
+
+
 def test_image_grid_lays_images_row_by_row():
     images = torch.arange(3.0)[:, None].expand(3, 4)  # three 2 × 2 images, constant 0, 1, 2
     canvas = image_grid(images, ncols=2).images[0].get_array()

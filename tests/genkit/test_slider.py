@@ -18,11 +18,30 @@ TEXTS = {"slider_label": "β", "xlabel": "x", "ylabel": "y", "title": "t", "alt"
 def test_a_slider_figure_carries_its_numbers_and_a_native_slider():
     markup = slider_figure("demo", FRAMES, **TEXTS)._repr_mimebundle_()["text/html"]
     payload = json.loads(re.search(r'<script type="application/json">(.*?)</script>', markup, re.S)[1])
-    assert payload["frames"][1]["lines"][0]["y"] == [0, 2] and payload["y"] == [0, 2]
+    assert [frame["label"] for frame in payload] == ["β = 1", "β = 2"]
+    assert (
+        payload[1]["curves"]
+        == '<path d="M62.0 268.0L608.0 28.0" fill="none" stroke="#0072b2" stroke-width="2.2"/>'
+    )
+    assert payload[0]["curves"] in markup and "β = 1</output>" in markup  # the start, without scripts too
     assert '<input type="range" min="0" max="1"' in markup and "<label" in markup
     assert 'aria-label="β"' in markup  # the label alone names the <output> in it, not the slider
     assert 'aria-label="A line that tilts"' in markup and "rate &lt;nats&gt;" in markup
-    assert "http://www.w3.org/2000/svg" in markup and not re.search(r'src=|href="http', markup)
+    assert not re.search(r'src=|href="http', markup)
+
+
+def drawn(x, y, **kw):
+    line = {"x": x, "y": y, "name": "n", "kind": "points"}
+    markup = slider_figure("demo", [{"label": "a", "lines": [line]}], **TEXTS, **kw).markup
+    picture = re.search('<g class="curves">(.*?)</g>', markup)[1]
+    return [(float(a), float(b)) for a, b in re.findall('cx="(.*?)" cy="(.*?)"', picture)]
+
+
+def test_numbers_far_from_zero_and_constants_are_drawn_apart_and_inside():
+    assert [a for a, _ in drawn([100000, 100001, 100002], [1e-9, 2e-9, 3e-9])] == [62.0, 335.0, 608.0]
+    for y in (0.0, 7.0, -1e12):
+        assert [b for _, b in drawn([0, 1], [y, y])] == [148.0, 148.0]
+    assert drawn([3], [4]) == [(335.0, 148.0)]
 
 
 @pytest.mark.parametrize(
@@ -36,6 +55,10 @@ def test_a_slider_figure_carries_its_numbers_and_a_native_slider():
             "finite x and y of one length",
         ),
         ([{"label": "a", "lines": [{"x": [0], "y": [np.nan], "name": "n"}]}], {}, "finite x and y"),
+        ([{"label": "a", "lines": []}], {}, r"frames must name 1 to \d+ lines, got \[\]"),
+        ([{"label": "a", "lines": [{"x": [], "y": [], "name": "n"}]}], {}, "finite x and y"),
+        (FRAMES, {"xlim": (1, 1)}, r"xlim must be two finite numbers, the lower first, got \(1, 1\)"),
+        (FRAMES, {"ylim": (0, np.inf)}, "ylim must be two finite numbers"),
     ],
 )
 def test_slider_figure_refuses(frames, kw, message):
