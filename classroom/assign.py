@@ -53,8 +53,12 @@ def setup_source(config: dict[str, Any]) -> str:
 import sys
 from importlib.metadata import distributions
 
+if list(distributions(name="genkit")):
+    raise ImportError("another package called genkit is installed: %pip uninstall -y genkit, and restart")
 if "google.colab" in sys.modules and not list(distributions(name="genkit-book")):
-    %pip install -q --no-deps "genkit-book @ git+{url}@{branch}\""""
+    %pip install -q --no-deps "genkit-book @ git+{url}@{branch}"
+    if not list(distributions(name="genkit-book")):
+        raise ImportError("genkit-book could not be fetched: see pip above, then run this cell again")"""
 
 
 def choose(

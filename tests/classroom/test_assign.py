@@ -1,5 +1,6 @@
 """What is handed out, and what is kept back."""
 
+import importlib.metadata
 import json
 import stat
 import subprocess
@@ -40,6 +41,34 @@ def test_the_first_cell_is_that_of_the_books_notebooks():
     first = json.loads(next((ROOT / "notebooks/objectives").glob("*.ipynb")).read_text())["cells"]
     setup = next("".join(cell["source"]) for cell in first if cell["cell_type"] == "code")
     assert assign.setup_source(config) == setup
+
+
+@pytest.mark.parametrize(
+    ("colab", "there", "then", "message"),
+    [
+        (False, set(), set(), ""),
+        (True, {"genkit-book"}, set(), ""),
+        (True, set(), {"genkit-book"}, ""),
+        (True, set(), set(), "genkit-book could not be fetched"),
+        (False, {"genkit"}, set(), "another package called genkit is installed"),
+        (True, {"genkit"}, set(), "another package called genkit is installed"),
+    ],
+)
+def test_the_first_cell_says_what_is_wrong(monkeypatch, colab, there, then, message):
+    config = {"repository": {"url": "https://example.org/book/", "branch": "main"}}
+    line = '%pip install -q --no-deps "genkit-book @ git+https://example.org/book@main"'
+    source = assign.setup_source(config)
+    assert source.count(line) == 1
+    installed = set(there)
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda name: [name] * (name in installed))
+    monkeypatch.setitem(sys.modules, "google.colab", sys) if colab else None
+    cell = compile(source.replace(line, "fetch()"), "cell", "exec")
+    if message:
+        with pytest.raises(ImportError, match=message):
+            exec(cell, {"fetch": lambda: installed.update(then)})
+    else:
+        exec(cell, {"fetch": lambda: installed.update(then)})
+    assert installed == there | then
 
 
 def test_a_leak_is_seen(masters, assignment):
