@@ -98,12 +98,14 @@ def slider_figure(
         curves.append([])
         for line in frame["lines"]:
             x, y = _values(line["x"]), _values(line["y"])
-            if x.ndim != 1 or x.shape != y.shape or not x.size or not np.isfinite([x, y]).all():
+            if x.ndim != 1 or x.shape != y.shape or not np.isfinite([x, y]).all():
                 raise ValueError(f"line {line['name']!r} of frame {k} needs finite x and y of one length")
             curves[k].append((line, x, y))
     names = list(dict.fromkeys(line["name"] for lines in curves for line, _, _ in lines))
-    if not 1 <= len(names) <= len(colors.cycle):
-        raise ValueError(f"frames must name 1 to {len(colors.cycle)} lines, got {names}")
+    if len(names) > len(colors.cycle):
+        raise ValueError(f"frames may name at most {len(colors.cycle)} lines, got {names}")
+    if not any(x.size for lines in curves for _, x, _ in lines):
+        raise ValueError("frames must hold a line with at least one point, got none")
     left, top, width, height = _BOX
     xlim = _limits("xlim", xlim, [x for lines in curves for _, x, _ in lines])
     ylim = _limits("ylim", ylim, [y for lines in curves for _, _, y in lines])
@@ -126,7 +128,7 @@ def slider_figure(
         if line.get("kind") == "points":
             r = line.get("r", 5)
             return "".join(f'<circle cx="{a}" cy="{b}" r="{r:g}" fill="{color}"/>' for a, b in at)
-        path = "M" + "L".join(f"{a} {b}" for a, b in at)
+        path = "M" * bool(at) + "L".join(f"{a} {b}" for a, b in at)
         dashes = ' stroke-dasharray="6 4"' if line.get("dashed") else ""
         return f'<path d="{path}" fill="none" stroke="{color}" stroke-width="2.2"{dashes}/>'
 

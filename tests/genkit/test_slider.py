@@ -42,6 +42,11 @@ def test_numbers_far_from_zero_and_constants_are_drawn_apart_and_inside():
     for y in (0.0, 7.0, -1e12):
         assert [b for _, b in drawn([0, 1], [y, y])] == [148.0, 148.0]
     assert drawn([3], [4]) == [(335.0, 148.0)]
+    nothing = {
+        "label": "none",
+        "lines": [{"x": [], "y": [], "name": name} for name in ("rate <nats>", "new")],
+    }
+    assert "new" in slider_figure("demo", [*FRAMES, nothing], **TEXTS).markup
 
 
 @pytest.mark.parametrize(
@@ -55,8 +60,8 @@ def test_numbers_far_from_zero_and_constants_are_drawn_apart_and_inside():
             "finite x and y of one length",
         ),
         ([{"label": "a", "lines": [{"x": [0], "y": [np.nan], "name": "n"}]}], {}, "finite x and y"),
-        ([{"label": "a", "lines": []}], {}, r"frames must name 1 to \d+ lines, got \[\]"),
-        ([{"label": "a", "lines": [{"x": [], "y": [], "name": "n"}]}], {}, "finite x and y"),
+        ([{"label": "a", "lines": []}], {}, "a line with at least one point, got none"),
+        ([{"label": "a", "lines": [{"x": [], "y": [], "name": "n"}]}], {}, "at least one point"),
         (FRAMES, {"xlim": (1, 1)}, r"xlim must be two finite numbers, the lower first, got \(1, 1\)"),
         (FRAMES, {"ylim": (0, np.inf)}, "ylim must be two finite numbers"),
     ],
