@@ -15,32 +15,21 @@
   function percent(x) { return Math.round(100 * x) + " %"; }
   function pair() { return game.querySelector("input:checked").value === "two"; }
 
-  // P(X <= k) for X ~ Binomial(n, p)
-  function cdf(k, n, p) {
-    if (p <= 0) return 1;
-    if (p >= 1) return k >= n ? 1 : 0;
-    var log = n * Math.log1p(-p), total = 0;
-    for (var i = 0; i <= k; i++) {
-      total += Math.exp(log);
-      log += Math.log((n - i) / (i + 1)) + Math.log(p / (1 - p));
-    }
-    return Math.min(total, 1);
-  }
-
-  function solve(f) { // where the falling function f crosses zero on [0, 1]
-    var low = 0, high = 1;
-    for (var i = 0; i < 60; i++) {
-      var middle = (low + high) / 2;
-      if (f(middle) > 0) low = middle; else high = middle;
-    }
-    return (low + high) / 2;
-  }
-
-  // the exact (Clopper-Pearson) interval at 95 %
+  // the interval that is valid at all times at once, 95 %: all p with P(k | n, p) >= 0.05 / (n + 1)
   function interval(k, n) {
-    var low = k === 0 ? 0 : solve(function (p) { return cdf(k - 1, n, p) - 0.975; });
-    var high = k === n ? 1 : solve(function (p) { return cdf(k, n, p) - 0.025; });
-    return [low, high];
+    var edge = Math.log(0.05 / (n + 1));
+    for (var i = 1; i <= k; i++) edge -= Math.log((n - k + i) / i);
+    function inside(p) {
+      return (k ? k * Math.log(p) : 0) + (n - k ? (n - k) * Math.log1p(-p) : 0) >= edge;
+    }
+    function end(from, to) { // inside at from, outside at to
+      for (var i = 0; i < 60; i++) {
+        var middle = (from + to) / 2;
+        if (inside(middle)) from = middle; else to = middle;
+      }
+      return from;
+    }
+    return [k === 0 ? 0 : end(k / n, 0), k === n ? 1 : end(k / n, 1)];
   }
 
   function draw(canvas, picture) {
@@ -83,15 +72,15 @@
     });
     if (!n) { score.textContent = "No answer yet."; return; }
     var ends = interval(k, n);
-    var text = k + " of " + n + " right, " + percent(k / n) + "; the exact 95 % interval is " +
+    var text = k + " of " + n + " right, " + percent(k / n) + "; the 95 % interval is " +
       percent(ends[0]) + " to " + percent(ends[1]) + ". ";
     if (ends[0] > 0.5) text += "You are not guessing.";
     else if (ends[1] < 0.5) text += "You are not guessing: you are fooled.";
     else {
       text += "One half is inside: nothing can be concluded yet. ";
-      text += data.needed.map(function (pair) {
-        return "To notice somebody who is right " + percent(pair[0]) + " of the time takes " + pair[1] + " trials";
-      }).join("; ") + ".";
+      text += "A study of fixed size needs " + data.needed.map(function (pair) {
+        return pair[1] + " answers for an observer who is right " + percent(pair[0]) + " of the time";
+      }).join(", ") + ".";
     }
     score.textContent = text;
   }

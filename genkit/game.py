@@ -39,7 +39,9 @@ def turing_game(
 
     The reader sees one picture ("real or made?") or two side by side ("which is real?"), half of the
     pictures real, and is told after each answer what it was; the tally shows the share of right answers
-    with its exact binomial (Clopper–Pearson) interval at 95 %, and every model's share of pictures caught.
+    and every model's share of pictures caught. Since the reader watches and stops at will, the interval is
+    one that contains the true share at all times at once with probability 95 %: all p with
+    P(k | n, p) >= 0.05/(n + 1) (Robbins, 1970, doi:10.1214/aoms/1177696786).
 
     Parameters
     ----------
@@ -50,8 +52,8 @@ def turing_game(
     made
         Name of a model -> its pictures, in the same form.
     needed
-        Share of right answers above one half -> trials that it takes to tell it from guessing; shown
-        while the interval still contains one half.
+        Share of right answers above one half -> answers with which a study planned for them tells it from
+        guessing; shown while the interval still contains one half.
     levels
         Grey levels, 2 to 36; level 0 is shown white.
 

@@ -25,6 +25,7 @@
 # %%
 import itertools
 import math
+from collections import Counter
 
 import matplotlib.pyplot as plt
 import torch
@@ -94,15 +95,12 @@ models = {
 # %% tags=["hide-input"]
 
 def trials_needed(share, power=0.8, level=0.05):
-    """Fewest answers with which an exact two-sided test finds this share different
-    from 1/2 with that power."""
-    for n in range(5, 2000):
-        k = n // 2
-        while stats.binom.sf(k - 1, n, 0.5) > level / 2:  # smallest significant number of right answers
-            k += 1
-        if stats.binom.sf(k - 1, n, share) >= power:
-            return n
-    raise ValueError(f"more than 2000 trials for a share of {share}")
+    """Number of answers from which on an exact two-sided test finds this share
+    different from 1/2 with that power."""
+    n = torch.arange(5, 1001).numpy()
+    k = stats.binom.isf(level / 2, n, 0.5) + 1  # smallest significant number of right answers
+    weak = stats.binom.sf(k - 1, n, share) < power
+    return int(n[weak].max()) + 1
 
 
 needed = {share: trials_needed(share) for share in (0.9, 0.75, 0.6)}
@@ -126,8 +124,7 @@ turing_game("human-turing", rows(data.test.x, 40), {name: draw(12) for name, dra
 # \end{aligned}
 # $$ (eq-human-exact)
 #
-# Whatever $p$ is, it contains $p$ with probability *at least* 95 %, since each tail misses with at most 2.5 %. The game above computes it by bisection, and
-# so does this cell.
+# Whatever $p$ is, it contains $p$ with probability *at least* 95 %, since each tail misses with at most 2.5 %. Bisection finds its ends.
 
 # %%
 def tail(k, n, p):
@@ -147,6 +144,17 @@ def crossing(falling):
 def exact_interval(k, n):
     low = 0.0 if k == 0 else crossing(lambda p: tail(k - 1, n, p) - 0.975)
     high = 1.0 if k == n else crossing(lambda p: tail(k, n, p) - 0.025)
+    return low, high
+
+
+def interval_at_any_time(k, n):
+    """All p with P(k | n, p) >= 0.05/(n + 1), see below"""
+
+    def inside(p):
+        return math.comb(n, k) * p**k * (1 - p) ** (n - k) - 0.05 / (n + 1)
+
+    low = 0.0 if k == 0 else k / n - k / n * crossing(lambda t: inside((1 - t) * k / n))
+    high = 1.0 if k == n else k / n + (1 - k / n) * crossing(lambda t: inside(k / n + t * (1 - k / n)))
     return low, high
 
 
@@ -185,19 +193,68 @@ claim("human-coverage-textbook", "coverage of the textbook interval, n = 20, tru
       1 - 0.95**20 - stats.binom.cdf(15, 20, 0.95), item="S0.34",
       by="k = 20 gives width zero, and k < 16 ends below 0.95", atol=1e-9, digits=3)
 
+
 # %% [markdown]
 # At a true share of 95 % the textbook interval contains it in {value}`human-coverage-textbook:.0%` of studies instead of 95 % ({numref}`fig-human-coverage`):
 # whenever all twenty answers are right, it says that there is no doubt at all.
 #
+# **May you look while you play?** The promise is for a number of answers that was fixed beforehand. Somebody who guesses and watches the exact
+# interval after each answer is told at some time within a hundred that they are "not guessing" with probability {value}`human-peeking:.0%`. The
+# game above shows an interval that may be watched {cite:p}`robbins1970`: all $p$ with
+#
+# $$
+# \binom nk p^k(1-p)^{n-k}\ge\frac{0.05}{n+1} .
+# $$ (eq-human-anytime)
+#
+# The right-hand side without the 0.05 is the probability of $k$ right answers if every share were equally likely. Its ratio to the left-hand side is a likelihood ratio:
+# while the answers come in with share $p$ it is a martingale of mean 1, and such a process ever exceeds 20 with probability at most 1/20 (Ville's
+# inequality). The guesser is now wrongly told so with probability {value}`human-watching:.1%`. The price is length: for 20 right of 20 the lower end is
+# {value}`human-anytime-low:.2f` instead of {value}`human-exact-low:.2f`.
+
+# %%
+def ever_told(interval, answers=100):
+    """Chance that a guesser's interval excludes 1/2 after some answer."""
+    law, told = {0: 1.0}, 0.0  # of the number of right answers, while not told
+    for n in range(1, answers + 1):
+        step = Counter()
+        for k, mass in law.items():
+            step[k] += mass / 2
+            step[k + 1] += mass / 2
+        law = {}
+        for k, mass in step.items():
+            low, high = interval(k, n)
+            if low <= 0.5 <= high:
+                law[k] = mass
+            else:
+                told += mass
+    return told
+
+
+# %% tags=["hide-input"]
+claim("human-peeking", "guesser told so by the exact interval, within 100 answers", ever_told(exact_interval), item="S0.34",
+      by="0.05 if it could be watched; all ways enumerated", at_least=0.22, at_most=0.24, digits=2)
+claim("human-watching", "the same for the interval that may be watched", ever_told(interval_at_any_time), item="S0.34",
+      by="at most 0.05, Ville's inequality", at_least=0.01, at_most=0.05, digits=2)
+claim("human-anytime-low", "its lower end for 20 right of 20", interval_at_any_time(20, 20)[0], (0.05 / 21) ** (1 / 20), item="S0.34",
+      by="p^20 = 0.05/21", atol=1e-9, digits=2)
+claim("human-exact-low", "lower end of the exact interval for 20 right of 20", exact_interval(20, 20)[0], 0.025 ** (1 / 20), item="S0.34",
+      by="p^20 = 0.025", atol=1e-9, digits=2)
+worst = max(abs(math.log(math.comb(30, k) * p**k * (1 - p) ** (30 - k) * 31 / 0.05))
+            for k in (1, 11, 29) for p in interval_at_any_time(k, 30))
+claim("human-anytime-ends", "log of the ratio of the two sides at both ends, largest of k = 1, 11, 29 of 30", worst, 0.0, item="S0.34",
+      by="equality holds there", atol=1e-9, stable=False)
+
+# %% [markdown]
 # **How many answers?** To fix a share to five points either way takes $1.96^2\cdot\tfrac14/0.05^2\approx384$ answers in the worst case. To *find* that
 # somebody is not guessing takes fewer if they are good. With four studies in five succeeding, an exact test at 5 % needs {value}`human-trials-90:.0f` answers
-# for an observer who is right nine times in ten, and {value}`human-trials-60:.0f` for one who is right six times in ten. (Significance comes in steps: a few
-# answers more can do slightly worse.) With twenty answers that second observer is found in {value}`human-power:.0%` of studies. A study with twenty answers
+# for an observer who is right nine times in ten, and {value}`human-trials-60:.0f` for one who is right six times in ten. (Significance comes in steps:
+# {value}`human-first:.0f` do as well, but one answer more does not.) With twenty answers that second observer is found in {value}`human-power:.0%` of studies. A study with twenty answers
 # per model that reports "indistinguishable from real" has shown next to nothing.
 
 # %% tags=["hide-input"]
-claim("human-margin", "answers needed to fix a share to ± 0.05 at 95 %", 1.96**2 * 0.25 / 0.05**2, 384.16, item="S0.34",
-      by="z² p(1-p)/ε² at p = 1/2", atol=0.01)
+low, high = exact_interval(192, 384)
+claim("human-margin", "half the length of the exact interval for 192 of 384", (high - low) / 2, 0.05, item="S0.34",
+      by="1.96² p(1-p)/ε² answers at p = 1/2, ε = 0.05, for the Gaussian limit", atol=0.0015, digits=2)
 
 
 def power(n, share):
@@ -207,10 +264,14 @@ def power(n, share):
 
 
 for share, n_needed in needed.items():
-    claim(f"human-trials-{100 * share:.0f}", f"answers needed to find a share of {share}", n_needed, next(n for n in range(5, 400) if power(n, share) >= 0.8),
-          item="S0.34", by="all outcomes enumerated with scipy.stats.binomtest", digits=3)
-claim("human-steps", "power with one answer more than needed for a share of 0.6", power(needed[0.6] + 1, 0.6), item="S0.34",
-      by="below the 0.8 that was reached", at_least=0.75, at_most=0.7999)
+    claim(f"human-trials-{100 * share:.0f}", f"answers from which on a share of {share} is found", n_needed,
+          max(n for n in range(5, 260) if power(n, share) < 0.8) + 1, item="S0.34", by="all outcomes enumerated with scipy.stats.binomtest",
+          digits=3)
+first = next(n for n in range(5, 400) if power(n, 0.6) >= 0.8)
+claim("human-first", "fewest answers with power 0.8 for a share of 0.6", first, 199, item="S0.34",
+      by="all outcomes enumerated with scipy.stats.binomtest")
+claim("human-steps", "power with one answer more", power(first + 1, 0.6), item="S0.34", by="below the 0.8 that was reached",
+      at_least=0.78, at_most=0.7999)
 claim("human-power", "chance that twenty answers find an observer with a share of 0.6",
       stats.binom.sf(14, 20, 0.6), item="S0.34", by="15 of 20 are significant: small", at_least=0.1, at_most=0.15)
 claim("human-significant", "chance of 14 and of 15 or more right of 20 by guessing",
@@ -235,13 +296,14 @@ claim("human-significant", "chance of 14 and of 15 or more right of 20 by guessi
 # \end{aligned}
 # $$ (eq-human-pairs)
 #
-# It is the area under the curve of hits against false alarms, and never smaller than the first.
+# It is the area under the curve that $\mathrm P(s(x)>t)$ draws against $\mathrm P(s(y)>t)$ as $t$ falls, and never smaller than the first.
 # :::
 #
 # :::{prf:proof}
 # A fair choice between two laws $P$ and $Q$ is best made by the larger density, with success $\tfrac12\int\max(P,Q)=\tfrac12+\tfrac12\mathrm{TV}(P,Q)$. For
 # one picture $P=p$ and $Q=q$. For a pair, $P=p\otimes q$ if the real one is shown first, and $Q=q\otimes p$ if not. The larger density is decided by
-# $p(x)q(y)>q(x)p(y)$, that is $s(x)>s(y)$; ties are guessed. Forgetting the second picture turns $P,Q$ into $p,q$ and cannot increase the total variation.
+# $p(x)q(y)>q(x)p(y)$, that is $s(x)>s(y)$; ties are guessed. The area adds up the curve's height over the false alarms, that is over thresholds $t=s(y)$ with
+# $y\sim q$: the mean of $\mathrm P(s(x)>s(y))$, with half of a tie where a straight piece joins two points. Forgetting the second picture turns $P,Q$ into $p,q$ and cannot increase the total variation.
 # :::
 #
 # So the pair is the easier question. Suppose that a picture leaves an impression, Gaussian with variance 1, and that the means of real and made pictures lie
@@ -257,7 +319,7 @@ claim("human-significant", "chance of 14 and of 15 or more right of 20 by guessi
 # d'=\Phi^{-1}(\text{hits})-\Phi^{-1}(\text{false alarms}),
 # $$ (eq-human-dprime)
 #
-# where a hit is a made picture called made and a false alarm a real one called made.
+# where a hit is a made picture called made and a false alarm a real one called made (the observer scores *made*, the theorem *real*; the area is the same).
 
 # %%
 def answers(d_prime, criterion, n=200_000):
@@ -345,7 +407,8 @@ claim("human-more-people", "the design effect for 100 people × 4 answers", stud
 
 # %% [markdown]
 # The naive interval contains the truth in {value}`human-naive-coverage:.0%` of studies; the one from personal shares in {value}`human-person-coverage:.0%`.
-# The same caution holds for pictures that are shown to many people. Beyond that, randomise the order of pictures, since people tire and learn, and throw
+# The same caution holds for pictures that are shown to many people: if all $R$ people judge the same $m$ pictures and effects add up, the variance is
+# $\sigma^2_{\text{person}}/R+\sigma^2_{\text{picture}}/m+\sigma^2_{\text{rest}}/(Rm)$, and no number of people makes up for few pictures. Beyond that, randomise the order of pictures, since people tire and learn, and throw
 # nobody out after seeing the results.
 #
 # ## Ranking models by preference
@@ -366,7 +429,9 @@ claim("human-more-people", "the design effect for 100 people × 4 answers", stud
 # \end{aligned}
 # $$ (eq-human-mm)
 #
-# whose fixed point has as many expected wins as observed ones for every model {cite:p}`hunter2004`. The maximum exists only if no group of models wins all its
+# whose fixed point has as many expected wins as observed ones for every model {cite:p}`hunter2004`. No step lowers the likelihood: replace each
+# $-\log(\pi_i+\pi_j)$, which is convex in the sum, by its tangent at the present sum; that bound separates into one term for each $\pi_i$, and the update is its
+# maximum. The maximum exists only if no group of models wins all its
 # meetings with the others; otherwise their strengths run away. (Elo's rating of chess players is a running approximation to $\log\pi$: after each game a
 # step along the gradient of the likelihood.)
 
@@ -414,7 +479,7 @@ claim("human-bt-circle", "strengths of three models that beat each other in a ci
 # ## What no single-picture test can see
 #
 # A judge who sees one picture judges that picture. A model that returns copies of training digits passes, and so does one that returns *the same thirty* copies
-# for ever: seen alone, each is a real digit, chosen fairly among real digits, and nobody can do better than guess. What is wrong with the second model shows only
+# for ever: seen alone, each is a real digit, chosen fairly among real digits, and nobody who does not know *which* thirty can do better than guess. What is wrong with the second model shows only
 # in a set ({ref}`ch-evaluation`).
 #
 # Let machines take your place ({numref}`fig-human-machine`). The first judge is a classifier that is trained on pictures of both kinds and tested on others.
@@ -440,7 +505,7 @@ groups = {
     for name, draw in judged.items()
 }
 
-# %% mystnb={"figure": {"name": "fig-human-machine", "caption": "Share of right answers of a trained classifier on single pictures it has not seen (bars), against guessing (dashed), and share of sets of twenty in which some picture repeats (dots). Copies of all training digits pass the first judge and mostly the second; thirty copies pass neither, though every one is a real digit."}, "image": {"alt": "Six models on the horizontal axis. Bars are high for the first four models, fall to about one half for copies, and are high again for thirty copies. Dots are at zero for the first four, low for copies, and at one for thirty copies."}} tags=["hide-input", "picture-varies"]
+# %% mystnb={"figure": {"name": "fig-human-machine", "caption": "Share of right answers of a trained classifier on pictures held out from its training (bars), against guessing (dashed), and share of sets of twenty in which some picture repeats (dots). Copies of all training digits pass the first judge and mostly the second; thirty copies pass neither, though every one is a real digit: nearly each that is held out was in the training half as well."}, "image": {"alt": "Six models on the horizontal axis. Bars are high for the first four models, fall to about one half for copies, and are high again for thirty copies. Dots are at zero for the first four, low for copies, and at one for thirty copies."}} tags=["hide-input", "picture-varies"]
 _, ax = plt.subplots(figsize=(6.8, 2.8))
 names = list(judged)
 ax.bar(names, list(machine.values()), color=colors.model, label="single pictures: share right")
