@@ -159,10 +159,11 @@ plt.show()
 # :::{prf:proof}
 # The means contribute $\|\mu_r-\mu_g\|^2$ whatever the coupling, so take them to be zero. Then
 # $\mathbb E\|X-Y\|^2=\operatorname{Tr}\Sigma_r+\operatorname{Tr}\Sigma_g-2\operatorname{Tr}C$ with the cross-covariance
-# $C=\mathbb E\,XY^\top$, and the joint covariance is positive semi-definite exactly if
-# $C=\Sigma_r^{1/2}K\Sigma_g^{1/2}$ for some $K$ of operator norm at most 1. The largest value of
-# $\operatorname{Tr}(K\,\Sigma_g^{1/2}\Sigma_r^{1/2})$ over such $K$ is the sum of the singular values of
-# $\Sigma_g^{1/2}\Sigma_r^{1/2}$. These are the square roots of the eigenvalues of
+# $C=\mathbb E\,XY^\top$. Whiten both: $K=\Sigma_r^{-1/2}C\,\Sigma_g^{-1/2}$ is the cross-covariance of two vectors with covariance $I$, and what
+# can occur is exactly $|u^\top Kv|\le1$ for all unit $u,v$ (correlations), that is, operator norm at most 1. So we maximise
+# $\operatorname{Tr}C=\operatorname{Tr}(K\,\Sigma_g^{1/2}\Sigma_r^{1/2})$. With the singular value decomposition
+# $\Sigma_g^{1/2}\Sigma_r^{1/2}=USV^\top$ it is $\sum_is_i(V^\top KU)_{ii}\le\sum_is_i$, reached at $K=VU^\top$. (Singular
+# covariances follow by continuity.) The singular values $s_i$ are the square roots of the eigenvalues of
 # $\Sigma_r^{1/2}\Sigma_g\Sigma_r^{1/2}$.
 # :::
 #
@@ -317,8 +318,8 @@ claim(
 # $$ (eq-at-work-bures)
 #
 # where the last step averages the expression with the one in which $i$ and $j$ change places. The distance is
-# $-2\operatorname{Tr}R_2=\tfrac12\sum_{ij}A_{ij}^2/(\lambda_i+\lambda_j)$. With both covariances estimated, $A$ is the
-# difference of their errors, and $\mathbb E A_{ij}^2=(1/n+1/m)(1+\delta_{ij})\lambda_i\lambda_j$.
+# $-2\operatorname{Tr}R_2=\tfrac12\sum_{ij}A_{ij}^2/(\lambda_i+\lambda_j)$. With both covariances estimated, the first is $\Lambda$ plus its own
+# error; putting it for $\Lambda$ in this quadratic form changes only terms of third order. $A$ is then the difference of the errors, and $\mathbb E A_{ij}^2=(1/n+1/m)(1+\delta_{ij})\lambda_i\lambda_j$.
 # :::
 
 # %%
@@ -376,8 +377,8 @@ claim(
 # ### The ranking flip
 #
 # {item}`X3.5` The bias is not a harmless constant, because people do not always use the same $n$. Give a *perfect* generator
-# 500 samples, and give a generator whose mean is wrong by one unit (true distance exactly 1) 5000 samples, against
-# the same 5000 real ones. By {eq}`eq-at-work-bias` we expect about $1104/500+1104/5000=2.43$ for the perfect one and
+# 500 samples, and give a generator whose mean is wrong by one unit (true distance exactly 1) 5000 samples, each against
+# 5000 real ones. By {eq}`eq-at-work-bias` we expect about $1104/500+1104/5000=2.43$ for the perfect one and
 # $1+2208/5000=1.44$ for the wrong one.
 
 # %%
@@ -397,6 +398,18 @@ claim(
     expected_bias(one, 5000, 500) - 1 - expected_bias(one, 5000, 5000),
     item="X3.5 Q1.2", by="first-order theory; the truth is -1", atol=0.03,
     se=math.hypot(se_p, se_w)
+)
+
+gap = []  # equal sizes, another spectrum: all deviations 5 % too small
+for _ in range(60):
+    real, right, narrow = torch.randn(3, 250, 64, generator=gen)
+    gap.append(frechet_of(real, right) - frechet_of(real, 0.95 * narrow))
+mean, se = monte_carlo(torch.stack(gap))
+claim(
+    "at-work-flip-equal",
+    "n = 250 for all: perfect generator minus one with deviations 5 % too small",
+    mean, item="X3.5 Q1.2", by="the truth is -0.16; other seeds", at_least=0.15,
+    at_most=0.45, digits=2
 )
 
 shifted = {
@@ -426,7 +439,7 @@ claim(
     mean, 0.0, item="X3.4 Q1.2", by="unbiased at every n", se=se
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-bias", "caption": "Fr\u00e9chet distance against one over the sample size, 64 dimensions. The perfect generator (true value 0) with 500 samples lies above the wrong one (true value 1) with 5000; the intercepts tell the truth."}, "image": {"alt": "Two rising straight rows of points over one over n; one starts at zero, the other at one. A circled point of the lower row at large one over n stands higher than a circled point of the upper row near the axis."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-bias", "caption": "Fr\u00e9chet distance against one over the sample size, 64 dimensions. Both sides have n samples. The perfect generator (true value 0) at n = 500 lies above the wrong one (true value 1) at n = 5000; the intercepts tell the truth."}, "image": {"alt": "Two rising straight rows of points over one over n; one starts at zero, the other at one. A circled point of the lower row at large one over n stands higher than a circled point of the upper row near the axis."}}
 fig, ax = plt.subplots()
 inv = np.array([0, 1 / 240])
 ax.plot(inv, 2208 * inv, color=colors.model, lw=1, label="theory, 2208/n")
@@ -517,7 +530,7 @@ claim(
 
 # %% [markdown]
 # A divergence of {value}`at-work-blind-kl:.2f` nats, and distance zero. Nor can a distance to the *data* tell a model from a copy of the
-# data. A **memoriser** hands out training digits. The copy test {cite:p}`meehan2020` asks a question that the Fréchet
+# data. A **memoriser** hands out training digits. The copy test, in the spirit of {cite:t}`meehan2020`, asks a question that the Fréchet
 # distance does not: is a generated image nearer to the training set than to fresh images, equally many of both? Fresh
 # images would win half the time.
 
@@ -564,7 +577,7 @@ claim(
     "at-work-copy-model", "copy rate of the class Gaussians",
     copy_rate(drawn, equal_train, fresh), item="Q1.2",
     by="far from 1; above 1/2 because the model has seen the training half",
-    at_least=0.53, at_most=0.68
+    at_least=0.51, at_most=0.68
 )
 
 # %% [markdown]
@@ -730,8 +743,9 @@ claim(
 #
 # 1. *Two moments.* Laws with equal mean and covariance are at distance {value}`at-work-blind-fid:.0f`, though their KL divergence
 #    is {value}`at-work-blind-kl:.2f` nats.
-# 2. *Bias.* A perfect model with $n$ samples scores $2208/n$ in 64 dimensions. The bias depends on the model's spectrum, so
-#    rankings flip even at moderate $n$: the perfect generator scored {value}`at-work-flip:.2f` *more* than one whose mean is wrong.
+# 2. *Bias.* A perfect model with $n$ samples a side scores $2208/n$ in 64 dimensions if $\Sigma=I$. With unequal $n$ rankings flip: the perfect
+#    generator scored {value}`at-work-flip:.2f` *more* than one whose mean is wrong. The bias also depends on the model's spectrum, so that they may flip at
+#    equal $n$: with 250 samples each, the perfect one scored {value}`at-work-flip-equal:.2f` more than one whose deviations are 5 % too small.
 # 3. *Memorisation.* The copy of the training set beats the honest model; the copy rate gives it away.
 # 4. *Features.* Noise, shifts and missing classes exchange ranks with the feature map; resizing and compression of
 #    images before the network matter as well.
@@ -742,14 +756,17 @@ claim(
 # the second of these for the digits, and finds it where {eq}`eq-at-work-bias` puts it.
 
 # %% tags=["hide-input"]
-second = frechet_of(pixels(data.test.x), pixels(data.validation.x))
-spectrum = torch.linalg.eigvalsh(pixels(data.test.x).T.cov()).clamp(min=1e-12)
+orders = [torch.randperm(720, generator=gen) for _ in range(40)]
+second = torch.stack(
+    [frechet_of(pixels(fresh[i[:360]]), pixels(fresh[i[360:]])) for i in orders]
+).mean()
+spectrum = torch.linalg.eigvalsh(pixels(fresh).T.cov()).clamp(min=1e-12)
 
 claim(
     "at-work-second-sample",
-    "Fréchet distance, pixels, between two samples of 360 real digits", second,
+    "Fréchet distance, pixels, between two halves of 720 real digits, 40 splits", second,
     expected_bias(spectrum, 360, 360), item="Q1.2 X3.4",
-    by="first-order theory for a Gaussian with the digits' spectrum", rtol=0.25
+    by="first-order theory for a Gaussian with the digits' spectrum", rtol=0.15
 )
 
 # %% [markdown]
@@ -933,6 +950,22 @@ claim(
     ppl(poem, order, alpha) / ladder[-1], item="S1.5",
     by="another law, a higher code length", at_least=1.6, stable=False
 )
+seen = {train_text[i : i + 30] for i in range(len(train_text) - 29)}
+again = torch.zeros(len(test_text), dtype=torch.bool)  # inside a passage of 30 that training has
+for i in range(len(test_text) - 29):
+    if test_text[i : i + 30] in seen:
+        again[i : i + 30] = True
+each = log_probs(test_text, N, order, alpha)
+claim(
+    "at-work-text-again", "share of test characters in 30 that stand in the training text too",
+    again.double().mean(), item="S1.5", by="count; other versions of Python", at_least=0.1,
+    at_most=0.17, digits=2, stable=False
+)
+claim(
+    "at-work-text-fresh", "perplexity of the other test characters over that of all",
+    (-each[~again].mean()).exp() / ladder[-1], item="S1.5", by="a little above 1",
+    at_least=1.02, at_most=1.1, digits=2, stable=False
+)
 
 # %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-at-work-text", "caption": "Shannon's ladder, climbed with Python's manual. Left, held-out perplexity falls with the length of the context; right, what each model writes."}, "image": {"alt": "Bar chart of perplexity falling from twenty-seven for uniform letters to about three for the longest context, beside four lines of generated text that turn from random letters into almost English words."}}
 writer = random.Random(1)
@@ -982,8 +1015,9 @@ for i, k in enumerate((-1, 0, 2, order)):
 plt.show()
 
 # %% [markdown]
-# {numref}`fig-at-work-text` climbs the ladder on which {cite:t}`shannon1948` first showed what a statistical model of English is: every longer
-# context lowers the perplexity, and what the model writes comes nearer to words. Whether the two must go together is the next question.
+# {numref}`fig-at-work-text` climbs the ladder on which {cite:t}`shannon1948` first showed what a statistical model of English is: up to order 3 every longer
+# context lowers the perplexity by a tenth at least, and what the model writes comes nearer to words. (Paragraphs that differ still share sentences: about an eighth of
+# the test characters stand in passages of thirty that training has too; without them the perplexity is a few per cent higher.) Whether the two must go together is the next question.
 #
 # :::{admonition} Erratum E1.5 · Perplexity does not measure generation
 # :class: erratum
@@ -1002,7 +1036,7 @@ lengths = [10, 100, 1000]
 ratio = []
 for T in lengths:
     good = float(lp[:T].sum())                  # log p of the first T characters
-    junk = -math.inf                            # junk never writes this text
+    junk = -T * math.log(27)                    # letters at random
     mixed = np.logaddexp(math.log(0.01) + good, math.log(0.99) + junk)
     ratio.append(math.exp((good - mixed) / T))
 
@@ -1012,7 +1046,7 @@ claim(
     ("factor on the perplexity of 10, 100, 1000 symbols if 99 % of samples are "
      "garbage"),
     ratio, [100 ** (1 / T) for T in lengths], item="E1.5",
-    by="closed form 100^(1/T)", rtol=1e-9
+    by="closed form 100^(1/T), where junk cannot write the text", rtol=1e-5
 )
 # log p of every window of 100 characters
 windows = lp[: len(lp) // 100 * 100].view(-1, 100).sum(1)
@@ -1029,15 +1063,15 @@ claim(
     "at-work-garbage-loss",
     "extra loss of the garbage model per text of 1000 symbols",
     1000 * math.log(ratio[2]), math.log(100), item="E1.5",
-    by="closed form log 100, whatever the length", unit="nats", rtol=1e-6
+    by="closed form log 100", unit="nats", rtol=1e-6
 )
 
 # %% [markdown]
 # ## Images: sampling on demand
 #
 # Back to {numref}`fig-at-work-three`. Drawing faces, works of art or medical images on demand differs from our digits in
-# scale, not in kind: there is a training set, a sampler, a question of quality, and a baseline that must be beaten. All
-# choices were made on the validation digits, none on the test digits; every generator hands in as many images as there are
+# scale, not in kind: there is a training set, a sampler, a question of quality, and a baseline that must be beaten. The class
+# Gaussians' shrinkage was chosen on the validation digits; pPCA keeps the ten components of {ref}`ch-generation`, a choice that will matter; every generator hands in as many images as there are
 # test digits. Two numbers per generator: the Fréchet distance on pixels and the accuracy of a classifier two-sample test
 # {cite:p}`lopezpaz2017`, for which one half is perfect.
 
@@ -1093,13 +1127,44 @@ claim(
     at_least=0.03, stable=False
 )
 
-digit_pixels = torch.cat([data.train.x, fresh])
-blank = digit_pixels.max(0).values == 0                  # pixels without ink anywhere
+def accuracy_of(x, keep):
+    """Two-sample accuracy on the pixels `keep`, mean of five splits."""
+    pair = pixels(data.test.x)[:, keep], pixels(x)[:, keep]
+    return np.mean([c2st(*pair, generator=gen) for _ in range(5)])
+
+
+inner = (data.train.x == 0).double().mean(0) < 0.95      # pixels that are often inked
+told_inner = [accuracy_of(test_sets[name], inner) for name in ("pPCA, k = 10", "independent pixels")]
 claim(
-    "at-work-images-blank",
-    "share of pPCA's images with ink where no real digit has any",
-    (test_sets["pPCA, k = 10"][:, blank] > 0).any(1).double().mean(), item="S1.5",
-    by="0 for real digits and for independent pixels", at_least=0.7, digits=2
+    "at-work-images-margin", "pixels that are 0 in 95 % of the training digits", (~inner).sum(),
+    item="S1.5", by="other splits", at_least=12, at_most=16
+)
+claim(
+    "at-work-images-inner",
+    "without them: two-sample accuracy of pPCA minus independent pixels",
+    told_inner[0] - told_inner[1], item="S1.5", by="other splits and seeds", at_least=-0.14,
+    at_most=-0.01, digits=2, stable=False
+)
+lam, U = torch.linalg.eigh(train_y.T.cov())
+
+
+def validation_bits(k):
+    s2 = lam[:-k].mean()
+    W = U[:, -k:] * (lam[-k:] - s2).sqrt()
+    law = torch.distributions.MultivariateNormal(train_y.mean(0), W @ W.T + s2 * torch.eye(64))
+    return -law.log_prob(valid_y).mean()
+
+
+k_best = min(range(2, 64), key=validation_bits)
+claim(
+    "at-work-images-k", "components of pPCA that the validation digits choose", k_best, item="S1.5",
+    by="other splits", at_least=50, at_most=62
+)
+claim(
+    "at-work-images-validated",
+    "two-sample accuracy of pPCA with so many minus independent pixels",
+    accuracy_of(ppca(n, k_best), inner | ~inner) - told[0], item="S1.5", by="other splits and seeds",
+    at_least=-0.16, at_most=-0.03, digits=2, stable=False
 )
 
 asked = torch.arange(10).repeat(50)
@@ -1116,9 +1181,9 @@ claim(
 # The class Gaussians win on both scores, though a second set of real digits is still nearer by a factor of
 # {value}`at-work-images-null:.1f`, and a digit ordered by class is read as such. But the scores quarrel over the other two.
 # By Fréchet distance pPCA is clearly better than independent pixels; the classifier finds pPCA *easier* to unmask. Look at the
-# margins in {numref}`fig-at-work-three`: pPCA breathes a little grey onto pixels that are blank in every real digit, in
-# {value}`at-work-images-blank:.0%` of its images. That adds little to two moments, and a classifier needs nothing else to tell such an
-# image. A table with one score hides it.
+# margins in {numref}`fig-at-work-three`: pPCA breathes a little grey onto pixels that are blank in nearly every real digit. That adds little to two moments, and is what
+# the classifier sees: without the {value}`at-work-images-margin:.0f` pixels that are 0 in 95 % of the training digits it finds pPCA the harder one. So it
+# does with the {value}`at-work-images-k:.0f` components that the validation digits choose, whose noise is fainter. A table with one score, or with one $k$, hides it.
 #
 # ## Melodies: a law we know
 #
@@ -1267,8 +1332,8 @@ new = tunes(2000, 32, models[1])
 obey = rule[new[:, :-2], new[:, 1:-1], new[:, 2:]].prod(1)
 claim(
     "at-work-music-valid-one",
-    "share of valid tunes among 2000 of the order-1 model", obey.mean(), exact[1],
-    item="S1.5", by="transfer matrix",
+    "share of valid tunes of the order-1 model, by the transfer matrix", exact[1], obey.mean(),
+    item="S1.5", by="2000 of its tunes",
     se=float((exact[1] * (1 - exact[1]) / 2000) ** 0.5)
 )
 claim(
@@ -1450,7 +1515,7 @@ plt.show()
 
 # %% [markdown]
 # Read {numref}`fig-at-work-molecules` by rows. The memoriser is perfectly valid and discovers nothing. The 3-gram invents
-# freely, and almost all of it is broken. A longer n-gram is no remedy: it turns into a memoriser. The model with the
+# freely, and almost all of it is broken. A longer n-gram is no remedy: what it writes is mostly broken still, and what is valid is mostly copied. The model with the
 # right *state*, depth and position, is valid by construction, since it only makes moves that some valid string makes in
 # that state, and it recombines what it has seen: with {value}`at-work-dyck-states:.0f` states it learns from 80 strings
 # what the 8-gram, with {value}`at-work-dyck-contexts:.0f` contexts, can't.
