@@ -42,6 +42,7 @@ from sklearn.cluster import KMeans
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
 from torch import nn
 
 from genkit.checks import agree, claim, monte_carlo, self_check
@@ -306,7 +307,7 @@ claim("representation-uncentred",
 # PCA, the best of all flat codes, as the named baseline.
 
 # %%
-sizes = [2, 8, 16]
+sizes = [2, 8, 16, 24, 32]
 curved = {2: (encoder_2, decoder_2)}
 for k in sizes[1:]:
     curved[k] = train_autoencoder(x_train, x_val, k, steps=600, generator=gen)
@@ -330,24 +331,27 @@ curved_training = torch.stack([curved_error(x_train, k) for k in sizes])
 
 claim("representation-pca-held-out",
       "PCA's error, held-out over training images, k = 2, 8, 16",
-      pca_held_out / torch.stack([lam[k:].sum() for k in sizes]), item="S1.14",
+      pca_held_out[:3] / torch.stack([lam[k:].sum() for k in sizes[:3]]), item="S1.14",
       by="a linear code hardly over-fits", at_least=0.95, at_most=1.15)
 claim("representation-curved-gain",
       "held-out error, non-linear autoencoder over PCA, k = 2, 8, 16",
-      curved_held_out / pca_held_out, item="S1.14",
-      by="PCA with the same code size", at_most=0.85, stable=False)
+      (curved_held_out / pca_held_out)[:3], item="S1.14",
+      by="PCA with the same code size", at_most=0.9, stable=False)
+claim("representation-curved-loss", "the same, k = 24, 32",
+      (curved_held_out / pca_held_out)[3:], item="S1.14",
+      by="PCA with the same code size", at_least=1.1, stable=False)
 claim("representation-curved-over-fit",
       "the autoencoder's error, held-out over training images",
       curved_held_out / curved_training, item="S1.14",
-      by="1 if it did not over-fit", at_least=1.2, stable=False)
+      by="1 if it did not over-fit", at_least=1.1, stable=False)
 
-# %% mystnb={"figure": {"name": "fig-representation-curved", "caption": "Left: squared error against code size; the line is a sum of eigenvalues, the diamond is training. Right: ten held-out digits and their reconstructions from eight numbers."}, "image": {"alt": "Left, error curves falling from 4.6 towards 0: the held-out points of the non-linear autoencoder lie well below those of PCA at code sizes 2, 8 and 16, and its training points lower still. Right, three rows of digits: originals, smeared PCA reconstructions, and crisper autoencoder reconstructions."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-representation-curved", "caption": "Left: squared error against code size; the line is a sum of eigenvalues, the diamond is training. Right: ten held-out digits and their reconstructions from eight numbers."}, "image": {"alt": "Left, error curves falling from 4.6 towards 0: the held-out points of the non-linear autoencoder lie below those of PCA at code sizes 2, 8 and 16 and above them at 24 and 32; its training points lie lower. Right, three rows of digits: originals, smeared PCA reconstructions, and crisper autoencoder reconstructions."}} tags=["hide-input"]
 fig, (ax, grid) = plt.subplots(1, 2, figsize=(7, 2.8), width_ratios=[1, 1.25])
 # tail[k] = sum of the eigenvalues after the first k
 tail = lam.flip(0).cumsum(0).flip(0)
 ax.plot(
-    range(25),
-    tail[:25],
+    range(34),
+    tail[:34],
     color=colors.truth,
     label="PCA, training: closed form",
 )
@@ -386,8 +390,8 @@ plt.show()
 
 
 # %% [markdown]
-# On these digits the bend pays at every size ({numref}`fig-representation-curved`), and the hollow squares show the
-# price. The flat code hardly over-fits, the curved one does: that is why its stopping step was chosen on validation
+# On these digits the bend pays at 2, 8 and 16 numbers; at 24 and 32, trained in the same way, the curved code is *worse* than PCA, whose error
+# falls to zero with $k$ by itself ({numref}`fig-representation-curved`). The hollow squares show the price. The flat code hardly over-fits, the curved one does: that is why its stopping step was chosen on validation
 # images and its merit read off test images. A smaller pixel error is, however, all that {eq}`eq-representation-ae`
 # promises. It does not say that the code is smooth, that the space between two codes means anything, or that a random $z$
 # decodes to a digit: $L_{\mathrm{AE}}$ never looks anywhere but at the codes of the data.
@@ -633,12 +637,14 @@ plt.show()
 # and leaves the error $(1-w_ia_i)^2\lambda_i+s_iw_i^2=\theta^2/\lambda_i+\theta(\lambda_i-\theta)/\lambda_i=\theta$.
 #
 # *Not beaten.* $\Delta$ and $R$ depend on the data through $S$ only, so pretend that $x$ is Gaussian. Let $P$ project
-# onto the columns of $W$ and let $\mu_1\ge\dots\ge\mu_k$ be the eigenvalues of $S$ within that space. The error outside
-# it is $\operatorname{tr}S-\sum_i\mu_i$. Inside it, $R\ge I(x;z)\ge I(Px;Wz)$, which for a Gaussian with variances
-# $\mu_i$ is at least the classical rate–distortion function {cite:p}`cover2006`: error plus $2\theta R$ is at least
+# onto the columns of $W$ and let $\mu_1\ge\dots\ge\mu_k$ be the eigenvalues of $PSP$ within that space. The decoder never leaves it, so the
+# error outside is $\operatorname{tr}S-\sum_i\mu_i$. Inside, three facts. (i) The rate is at least an information, $R\ge I(x;z)$, since $R$ is $I(x;z)$ plus a
+# divergence ({eq}`eq-representation-surgery`). (ii) Processing loses information, $I(x;z)\ge I(Px;Wz)$. (iii) To describe a Gaussian with variances
+# $\mu_i$ with errors $D_i$ takes $\sum_i\tfrac12[\log(\mu_i/D_i)]_+$ nats {cite:p}`cover2006`. The least of $D_i+\theta[\log(\mu_i/D_i)]_+$ over
+# $D_i$ lies at $D_i=\min(\mu_i,\theta)$, so that error plus $2\theta R$ is at least
 # $\sum_i\bigl[\min(\mu_i,\theta)+\theta[\log(\mu_i/\theta)]_+\bigr]$. Together
 # $\Delta+2\theta R\ge\operatorname{tr}S-\sum_{i\le k}g(\mu_i)$ with $g(\mu)=\mu-\theta-\theta\log(\mu/\theta)$ for
-# $\mu>\theta$, else 0. $g$ increases, and $\mu_i\le\lambda_i$ (interlacing), so the best space is that of the first $k$
+# $\mu>\theta$, else 0. $g$ increases, and $\mu_i\le\lambda_i$ (within a smaller space the $i$-th largest variance is no larger), so the best space is that of the first $k$
 # eigenvectors, where the construction above reaches the bound.
 # :::
 #
@@ -859,8 +865,8 @@ plt.show()
 
 # %% [markdown]
 # Move β yourself in the figure below, where the point is the closed form. It is often said that β trades reconstruction
-# against regularity, as if both faded smoothly. The code does not fade: each eigen-direction has its own switching point
-# on the curve, and β passes them one at a time.
+# against regularity, as if the whole code faded together. It does not: the weight $\sqrt{\lambda_i-\theta}$ of each eigen-direction falls to zero at a
+# switching point of its own, and β passes these points one at a time.
 
 # %% tags=["hide-input"]
 # where each one goes on
@@ -999,7 +1005,7 @@ with torch.no_grad():
 
 # %% [markdown]
 # What may be said of such a run without running it again? Bounds. By Jensen's inequality the importance-weighted estimate
-# {cite:p}`burda2016` is, on average, a lower bound on $\log p_\theta(x)$ as well, and a tighter one:
+# {cite:p}`burda2016` $\mathrm{IW}_{100}$, the log of the mean of 100 weights $p_\theta(x,z)/q_\phi(z\mid x)$, is, on average, a lower bound on $\log p_\theta(x)$ as well, and a tighter one:
 # $\mathbb E\,\mathrm{ELBO}\le\mathbb E\,\mathrm{IW}_{100}\le\mathbb E\log p_\theta(x)$. The named baseline is
 # probabilistic PCA with as many code numbers as the VAE turns out to use; its log-likelihood is exact, and the VAE has to
 # beat it with no more than its *bound*.
@@ -1016,6 +1022,11 @@ claim("representation-vae-active",
       int(used.sum()), item="S1.14",
       by="a dimension that returns the prior is free", at_least=4, at_most=11,
       stable=False)
+claim("representation-vae-linear-active",
+      "eigenvalues of the digits above the VAE's learned σ²",
+      int((lam > log_noise.exp().item()).sum()), item="S1.14",
+      by="the linear theory would use all 16 dimensions", at_least=20, at_most=34,
+      stable=False)
 claim("representation-vae-against-ppca",
       "held-out ELBO minus log-likelihood of PCA with as many codes",
       elbo_test.mean() - ppca_log_likelihood(x_test, int(used.sum())),
@@ -1029,7 +1040,7 @@ claim("representation-ppca-overtakes",
 claim("representation-vae-over-fit",
       "its ELBO on training images minus that on held-out images",
       elbo_train.mean() - elbo_test.mean(), item="S1.14",
-      by="0 without over-fitting", at_least=2.5, unit="nats", stable=False)
+      by="0 without over-fitting", at_least=1.5, unit="nats", stable=False)
 
 # %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-representation-vae", "caption": "The trained VAE: nats per code dimension, largest first; held-out digits above their reconstructions; and images decoded from random codes."}, "image": {"alt": "Three panels. A bar chart where fewer than half of the sixteen code dimensions carry about one to two nats each and the others none. Ten digits above reconstructions that keep the shape but smooth the pen stroke. Twenty digit-like images decoded from prior samples, some of them ambiguous."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.3), width_ratios=[1, 1, 1])
@@ -1052,8 +1063,8 @@ plt.show()
 
 # %% [markdown]
 # With the same number of codes the bent decoder beats the flat one by its bound alone, and it uses only part of what it
-# was given ({numref}`fig-representation-vae`): dimensions that don't earn their nats return the prior, as the linear
-# theory leads one to expect. Keep the sense of proportion, though: as a *density*, forty principal components overtake
+# was given ({numref}`fig-representation-vae`): dimensions that don't earn their nats return the prior. Linear theory alone would not say so: more than 16 of the digits'
+# eigenvalues exceed the learned $\sigma^2$, and a linear code would use all it has. Keep the sense of proportion, though: as a *density*, forty principal components overtake
 # this VAE by far more than the importance weights added to its bound. A good density and a good code are two different
 # purchases. (Log densities of scaled grey levels may be compared with each other only; {ref}`ch-density` turns such
 # numbers into bits.) Notice also what the objective never asked for. Nothing in {eq}`eq-representation-elbo` mentions
@@ -1413,6 +1424,11 @@ claim("representation-views-pixels",
       "5 labels per class: contrastive minus all pixels",
       right[0] - score["all 64 pixels"][0], item="X1.7 Q1.6", by="same probe",
       at_least=0.45, stable=False)
+drowned = few_label_accuracy(x_train @ w_wrong, x_test @ w_wrong, 5)
+claim("representation-views-drowned",
+      "clean digits through the code of the wrong views, 5 labels per class",
+      drowned, item="X1.7", by="0.1 if no digit were left in it; other seeds",
+      at_least=0.13, at_most=0.6, stable=False)
 claim("representation-views-wrong",
       "accuracy with the wrong views, 5 and 20 labels per class",
       torch.tensor(score["contrastive, wrong views"]), item="X1.7",
@@ -1480,8 +1496,9 @@ plt.show()
 
 # %% [markdown]
 # PCA and the autoencoder ({numref}`fig-representation-views`) did what they were asked: keep what costs pixels, and the
-# nuisance costs the most. The contrastive encoder threw the same directions away because the two views *disagree* there;
-# with the views exchanged, it threw the digits away instead. Nobody gave any of them a label. The choice of views was the
+# nuisance costs the most. The contrastive encoder threw the same directions away, where the two views *disagree*;
+# with the views exchanged, it kept them, and the digits drown in the nuisance. (They are not erased: *clean* digits, sent through that code, are read better than by chance.)
+# Nobody gave any of them a label. The choice of views was the
 # supervision: who decides what is left out is **whoever chooses what counts as the same**.
 #
 # ## What a code is for
@@ -1511,7 +1528,7 @@ trust = [trustworthiness(x_test.numpy(), z[1].numpy()) for z in (flat, bent)]
 claim("representation-look-trust",
       "trustworthiness: autoencoder minus principal components",
       trust[1] - trust[0], item="S1.15", by="held-out digits, same size",
-      at_least=0.06, stable=False)
+      at_least=0.04, at_most=0.12, stable=False)
 
 # %% [markdown]
 # **Grouping.** Let 10-means find clusters in the training codes and ask how far the clusters of held-out images agree
@@ -1519,8 +1536,8 @@ claim("representation-look-trust",
 # not sorting, so don't expect much of the autoencoder's 8 numbers; the code trained to recognise a digit under small
 # distortions is another matter.
 #
-# **Transferring.** A code learned from all 1077 images without labels, a classifier from 5 labels per class. Baseline:
-# the pixels with those labels. Here too it depends on the code ({numref}`fig-representation-uses`). (The full story, with
+# **Transferring.** A code learned from all 1077 images without labels, a linear classifier from 5 labels per class. Baseline:
+# the same linear classifier on pixels (question 1.6 below tries a stronger one). Here too it depends on the code ({numref}`fig-representation-uses`). (The full story, with
 # other ways to use the unlabelled images, is told in {ref}`ch-transfer`.)
 
 # %% tags=["hide-input"]
@@ -1546,7 +1563,7 @@ transfer = {
 claim("representation-group-contrastive",
       "10-means, adjusted Rand index: contrastive code minus pixels",
       grouping["contrastive"] - grouping["pixels"], item="S1.15",
-      by="10-means on pixels", at_least=0.15, stable=False)
+      by="10-means on pixels", at_least=0.1, stable=False)
 claim("representation-group-autoencoder",
       "10-means, adjusted Rand index: contrastive minus autoencoder",
       grouping["contrastive"] - grouping["autoencoder"], item="S1.15",
@@ -1585,6 +1602,9 @@ ax.set(xlabel="adjusted Rand index (light), accuracy (dark)", xlim=(0, 1.05))
 plt.show()
 
 # %% [markdown]
+# So the right-hand drawing of {numref}`fig-representation-latent` *is* better than the left one, by both scores of its use. But the loss did not ask for
+# that: among codes of equal error it leaves the choice open, and what decides is the form of the network and, for the contrastive code, the choice of views.
+#
 # ## Questions from the notes
 #
 # {item}`S1.16` The notes close this objective with two questions. (Of the advanced ones, 1.7 is answered in
@@ -1692,14 +1712,16 @@ claim("representation-no-holes",
 # ({numref}`fig-representation-views`) is the clean case: same architecture, same code size, from useless to useful.
 #
 # **Against.** The views are supervision by other means: with the wrong ones the digits disappear. The bound stops at
-# $\log K$, so that seeing much takes large batches. Without negatives the code collapses. There is no density and nothing
+# $\log K$, so that seeing much takes large batches. Without negatives, or another device in their place, the code collapses. There is no density and nothing
 # can be generated. And invariance may delete what the next task needs: an encoder taught to ignore rotation can't tell a
 # 6 from a 9.
 #
 # **Without a nuisance the advantage is in the views alone.** On *clean* digits, views made by adding pixel noise bring
 # nothing over the pixels themselves; views that imitate handwriting do. Is that merely data augmentation? The fair
-# baseline gets the same knowledge: a linear classifier on pixels whose 50 labelled images are each distorted 20 times.
-# The cell compares all of these.
+# baseline gets the same knowledge, the same labels, and a reader that may bend as the encoder does: a support vector machine on pixels whose 50
+# labelled images are each distorted 20 times, its penalty chosen on validation images. It needs no unlabelled image, and does as well as the contrastive code
+# with its linear reader, to within three points of accuracy over ten draws of the labels (claim `representation-clean-bent`). Only against a *linear* reader of the distorted
+# pixels does the code gain. What contrastive training bought here is a code that can be read linearly.
 
 # %% tags=["hide-input"]
 def noise_view(x, generator):
@@ -1710,21 +1732,39 @@ def noise_view(x, generator):
 noise_only = train_contrastive(with_negatives, noise_view,
                                steps=500, generator=gen)
 noise_codes = [F.normalize(noise_only(x), dim=1) for x in (x_train, x_test)]
-augmented = []  # accuracies of the linear classifier with distorted copies
-for seed in range(3):
+
+
+def bent_accuracy(seed, C, x_new, y_new):
+    """Support vector machine on 20 distorted copies of each labelled image."""
+    i = few_labels(5, seed).repeat(20)
+    reader = SVC(C=C).fit(handwriting_view(x_train[i], gen).numpy(), y_train[i].numpy())
+    return reader.score(x_new.numpy(), y_new.numpy())
+
+
+C = max((0.3, 1.0, 3.0, 10.0, 30.0), key=lambda C: np.mean(
+    [bent_accuracy(seed, C, x_val, d.validation.y) for seed in range(50, 54)]))
+augmented, bent = [], []  # with distorted copies: a linear reader, and one that bends
+for seed in range(10):
     i = few_labels(5, seed).repeat(20)
     distorted = handwriting_view(x_train[i], gen)
     augmented.append(linear_probe(distorted, y_train[i], x_test, y_test, C=0.1))
+    bent.append(bent_accuracy(seed, C, x_test, y_test))
+contrastive = np.mean([few_label_accuracy(*z, 5, repeats=10) for z in spheres])
 
 claim("representation-clean-noise",
       "clean digits, 5 labels: noise views minus pixels (no gain)",
       few_label_accuracy(*noise_codes, 5) - transfer["pixels"], item="Q1.6",
       by="linear probe on pixels", at_most=0.01, stable=False)
 claim("representation-clean-augmented",
-      "clean digits, 5 labels: handwriting views minus augmented pixels",
-      transfer["contrastive"] - sum(augmented) / 3, item="Q1.6",
+      "clean digits, 5 labels: handwriting views minus augmented pixels, linear reader",
+      contrastive - np.mean(augmented), item="Q1.6",
       by="linear probe on pixels with the same distortions", at_least=0.03,
-      stable=False)
+      at_most=0.1, stable=False)
+claim("representation-clean-bent",
+      "the same against a support vector machine on those pixels",
+      contrastive - np.mean(bent), item="Q1.6",
+      by="0 if the gain is that of a reader that bends; other seeds", at_least=-0.03,
+      at_most=0.03, digits=1, stable=False)
 
 
 # %% [markdown]
