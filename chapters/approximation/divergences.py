@@ -261,7 +261,9 @@ claim("divergences-fisher-value", "its divergence", value, steep - 1 / 10, item=
 # \mathbb E_q[(\log p)']=0,\qquad -s^2\,\mathbb E_q[(\log p)'']=1,
 # $$ (eq-divergences-reverse)
 #
-# slope and curvature of $\log p$ averaged *under the model*: shift $q$ and the entropy stays, stretch it and the entropy grows at the rate $1/s$. For the two equal
+# slope and curvature of $\log p$ averaged *under the model*. For with $x=m+sz$, $z$ standard normal, $\mathbb E_q[\log p]$ grows with $m$ at the rate $\mathbb E_q[(\log p)']$ and with
+# $s$ at the rate $\mathbb E[z\,(\log p)'(m+sz)]=s\,\mathbb E_q[(\log p)'']$ (by parts, since $z\varphi=-\varphi'$); shift $q$ and the entropy stays, stretch it and the entropy grows at the
+# rate $1/s$. For the two equal
 # hills $(\log p)'=-x+3\tanh3x$ and $(\log p)''=-1+9/\cosh^23x$, and three solutions of the equations are minima: one on each hill, and a
 # third, worse one in the middle, $m=0$ and $s=2.74$. In which of them a search ends depends on where it starts.
 
@@ -411,7 +413,7 @@ claim("divergences-root", "the same for the square roots: detour minus direct wa
 #
 # :::{prf:theorem} Transport on the line
 # :label: thm-divergences-line
-# For laws on the line with distribution functions $F$ and $G$
+# For laws on the line with finite means and distribution functions $F$ and $G$
 #
 # $$
 # \begin{aligned}
@@ -479,8 +481,9 @@ def sinkhorn(cost, eps, rounds=2000):
 
 
 # %% [markdown]
-# **Sinkhorn's algorithm** subtracts $\varepsilon$ times the plan's entropy $H(P)=-\sum P_{ij}\log P_{ij}$ from the cost. The best plan then has the form
-# $P_{ij}=e^{(f_i+g_j-C_{ij})/\varepsilon}$, and adjusting $f$ and $g$ in turn to the two marginals finds it: a pair of alternating normalisations,
+# **Sinkhorn's algorithm** subtracts $\varepsilon$ times the plan's entropy $H(P)=-\sum P_{ij}\log P_{ij}$ from the cost. With multipliers $f_i$ and $g_j$ for the two marginals the
+# derivative by $P_{ij}$ vanishes where $C_{ij}+\varepsilon(\log P_{ij}+1)=f_i+g_j$. So the best plan has the form $P_{ij}=e^{(f_i+g_j-C_{ij})/\varepsilon}$ (the constant goes into $f$). For
+# given $g$ the rows sum to $1/n$ if $f_i=-\varepsilon\log\bigl(n\sum_je^{(g_j-C_{ij})/\varepsilon}\bigr)$, likewise the columns for given $f$; doing this in turn finds the plan: a pair of alternating normalisations,
 # differentiable and parallel {cite:p}`cuturi2013`. Its plan is at most $\varepsilon\log n$ more expensive than the best one: by optimality
 # $\langle P_\varepsilon,C\rangle-\varepsilon H(P_\varepsilon)$ is at most $\langle P^*,C\rangle-\varepsilon H(P^*)$, and entropies of plans lie between
 # $\log n$ and $2\log n$.
@@ -728,11 +731,11 @@ claim("divergences-ignored", "log density of the reverse fit at the lost hill mi
 # :label: q0-2-solution
 # :class: dropdown
 # :::
-# **The divergence**, if the model has a density: it needs no critic, covers, gives calibrated probabilities and code lengths, is the same in every
+# **The divergence**, if the model has a density: it needs no critic, covers, gives code lengths, and probabilities that are calibrated if the model is right (the forward fit of Q0.1 is not), is the same in every
 # coordinate system (the Jacobians cancel), and is statistically efficient ($P/2n$ nats, {ref}`ch-finite-data`).
 #
 # **Wasserstein**, if the model is a generator from a low-dimensional space: its images fill a surface that the data almost surely miss, the divergence
-# is infinite and Jensen–Shannon is $\log2$ without a slope ({numref}`fig-divergences-apart`) {cite:p}`arjovsky2017,arjovsky2017wgan`. Its price:
+# is infinite and Jensen–Shannon is $\log2$ without a slope: so it is for two points, two parallel lines, at any distance but 0 {cite:p}`arjovsky2017,arjovsky2017wgan`. Its price:
 # somebody has to choose the distance between images, and the pixel distance is a poor one; it is pulled by outliers; and in $d\ge3$ dimensions the
 # distance between the law and $n$ samples of it shrinks as slowly as $n^{-1/d}$ {cite:p}`fournier2015`. The cell measures that rate: distance between
 # two samples of the *same* uniform law.

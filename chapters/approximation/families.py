@@ -29,6 +29,7 @@ import math
 
 import matplotlib.pyplot as plt
 import torch
+from scipy.fft import dctn
 from torch import nn
 from torch.nn.functional import logsigmoid
 
@@ -52,7 +53,7 @@ torch.set_default_dtype(torch.float64)
 # p(x)=\tfrac12\mathcal N(x;-2,\tfrac14)+\tfrac12\mathcal N(x;2,\tfrac14),
 # $$ (eq-families-target)
 #
-# and give every family a budget of two or three parameters. A Gaussian cannot fit both hills. It can cover them, valley included, or take one and leave the other
+# and give every family little to work with: the game a Gaussian, two parameters, the flow three, the autoencoder five, and only diffusion a small network. A Gaussian cannot fit both hills. It can cover them, valley included, or take one and leave the other
 # ({numref}`fig-families-question`). Which of the two a family does is not a matter of taste: its objective decides. So we ask of each family what it minimises.
 
 # %%
@@ -186,7 +187,9 @@ claim("families-vae-gap", "with half the encoder's slope: price of the bound", -
 # $$ (eq-families-game)
 #
 # With the best discriminator, $D^*=p/(p+q)$, the value is $2\,\mathrm{JS}(p,q)-\log4$ ({ref}`ch-adversarial` proves it). In practice the generator follows
-# $-\log D$ instead, whose gradient at $D^*$ is that of $\mathrm{KL}(q\,\Vert\,p)-2\,\mathrm{JS}(p,q)$: the **reverse** divergence, less twice a bounded one.
+# $-\log D$ instead. Its gradient, with $D$ held fixed at $D^*$, is that of $\mathrm{KL}(q\,\Vert\,p)-2\,\mathrm{JS}(p,q)$: the **reverse** divergence, less twice a bounded one. (With
+# $m=\tfrac12(p+q)$, $\nabla\mathrm{KL}(q\Vert p)=\int\nabla q\,\log\frac qp$ and $\nabla\,2\,\mathrm{JS}=\int\nabla q\,\log\frac qm$; the difference is
+# $\int\nabla q\,\log\frac mp=\int\nabla q\,(-\log D^*)$, since $\int\nabla q\log2=0$.)
 # Our generator is $G(z)=m+sz$, the discriminator is always the best. We start both games from either way to fail.
 
 # %%
@@ -400,8 +403,9 @@ claim("families-sum-excess", "by how much the wrong sum exceeds E log p(x_0)", w
 # $$
 #
 # The law $q(x_{t-1}\mid x_t,x_0)$ is Gaussian, with a variance $\tilde\beta_t$ and a mean that is linear in $x_t$ and $x_0$ (an exercise below derives them).
-# Solve {eq}`eq-families-noised` for $x_0$, and let the model have the same form with a guess $\hat\varepsilon(x_t,t)$ in place of the noise. Then each
-# divergence of the sum is
+# Solve {eq}`eq-families-noised` for $x_0$, and let the model have the same form with a guess $\hat\varepsilon(x_t,t)$ in place of the noise. The guess moves the mean by
+# $\frac{\beta_t}{\sqrt{(1-\beta_t)(1-\bar\alpha_t)}}(\varepsilon-\hat\varepsilon)$, the variances are equal, and the divergence of two such Gaussians is the squared distance of their means over
+# $2\tilde\beta_t$. So each divergence of the sum is
 #
 # $$
 # \mathrm{KL}=\frac{\beta_t^2}{2\tilde\beta_t(1-\beta_t)(1-\bar\alpha_t)}\,\lVert\varepsilon-\hat\varepsilon(x_t,t)\rVert^2 .
@@ -440,7 +444,8 @@ claim("families-decomposition-mutant", "wrong: without the part of x_T it exceed
 #
 # ### From noise to data
 #
-# In continuous time take $\mathrm dx=-\tfrac12x\,\mathrm dt+\mathrm dW$, so that $\bar\alpha_t=e^{-t}$. The densities satisfy
+# In continuous time take $\mathrm dx=-\tfrac12x\,\mathrm dt+\mathrm dW$, so that $\bar\alpha_t=e^{-t}$. The drift carries density along and the noise spreads it like heat (the
+# Fokker–Planck equation); with $\nabla p_t=p_t\nabla\log p_t$ both are one transport,
 # $\partial_tp_t=\tfrac12\nabla\!\cdot(x\,p_t)+\tfrac12\Delta p_t=-\nabla\!\cdot(p_tu_t)$ with the velocity $u_t=-\tfrac12(x+\nabla\log p_t)$. That is also the
 # continuity equation of points which move *without noise*, by the **probability-flow** equation {cite:p}`song2021`
 #
@@ -560,7 +565,7 @@ claim("families-learned", "mean squared error of the learned noise against the e
 claim("families-learned-samples", "W1 of what the network generates", distance(diffused), item="S0.20",
       by="0 for a perfect network and sampler; the hills are 4 apart", at_most=0.15, stable=False)
 
-# %% mystnb={"figure": {"name": "fig-families-four", "caption": "Two hills and what four families make of them. Top: the best models with two or three parameters; the linear autoencoder and the minimax game cover, the usual game takes one hill, the flow tears a Gaussian in two. Bottom: diffusion with a small network, and the error of its sampler against the number of steps with the exact score."}, "image": {"alt": "Top panel, a density with two hills and four models: two broad bumps over the middle that coincide, a narrow one on the right hill, and a two-hilled curve. Bottom left, a histogram of generated values that matches the hills. Bottom right, transport distance falling by orders of magnitude with the number of steps on logarithmic axes."}} tags=["hide-input", "picture-varies"]
+# %% mystnb={"figure": {"name": "fig-families-four", "caption": "Two hills and what four families make of them. Top: the best of each small model; the linear autoencoder covers, so does the minimax game from the start that leads to its better end, the usual game from its own better start takes one hill, the flow tears a Gaussian in two. Bottom: diffusion with a small network, and the error of its sampler against the number of steps with the exact score."}, "image": {"alt": "Top panel, a density with two hills and four models: two broad bumps over the middle that coincide, a narrow one on the right hill, and a two-hilled curve. Bottom left, a histogram of generated values that matches the hills. Bottom right, transport distance falling by orders of magnitude with the number of steps on logarithmic axes."}} tags=["hide-input", "picture-varies"]
 _, axes = plt.subplot_mosaic([["top", "top"], ["left", "right"]], figsize=(7, 5), layout="constrained")
 top, left, right_ax = axes["top"], axes["left"], axes["right"]
 top.fill_between(grid[near], p[near].exp(), color=colors.muted, alpha=0.4, label="data")
@@ -580,8 +585,8 @@ right_ax.minorticks_off()
 plt.show()
 
 # %% [markdown]
-# {numref}`fig-families-four` puts them side by side: autoencoder and minimax game cover, the usual game takes a hill, the flow tears. Diffusion, given a network
-# and many steps, has both hills.
+# {numref}`fig-families-four` puts the better ends side by side: autoencoder and minimax game cover, the usual game takes a hill, the flow tears. (From one start the two games end
+# alike: both cover, or both take the hill.) Diffusion, given a network and many steps, has both hills.
 #
 # :::{admonition} Erratum E0.26 · Not the best of both
 # :class: erratum
@@ -596,10 +601,11 @@ plt.show()
 # :::{admonition} Erratum E0.5 · Where blur comes from
 # :class: erratum
 # {item}`E0.5` **The notes say** that autoencoders' samples are blurred because of the divergence in the latent space. **What is true:** what is shown is the
-# *mean* of a Gaussian over pixels, with its noise left out, and that noise has to stand for all that the code cannot hold. The divergence adds to it. For
-# the linear model every part is a formula. With $D$ pixels, $k$ codes and eigenvalues $\lambda_i$ of the data's covariance, the shown means lack the variance
+# *mean* of a Gaussian over pixels, with its noise left out, and that noise has to stand for all that the code cannot hold, fine detail above all. The divergence adds to it. For
+# the linear model every part is a formula (for networks the parts must be measured). With $D$ pixels, $k$ codes and eigenvalues $\lambda_i$ of the data's covariance, the shown means lack the variance
 # $D\sigma^2=\frac{D}{D-k}\sum_{i>k}\lambda_i$. An autoencoder *without any divergence*, which is principal component analysis, lacks $\sum_{i>k}\lambda_i$
-# already. The share that the divergence adds is $k/D$ ({numref}`fig-families-blur`).
+# already. The share that the divergence adds is $k/D$ ({numref}`fig-families-blur`). And what is missing is detail: with ten codes the shown means keep
+# {value}`families-blur-coarse:.0%` of the data's variance at low spatial frequencies and {value}`families-blur-fine:.0%` at the highest. That is blur.
 # :::
 #
 # For a linear decoder the best encoder is exact ({ref}`sec-families-vae`), so the best linear autoencoder is probabilistic principal component analysis by
@@ -639,6 +645,13 @@ claim("families-blur", "variance missing from decoded means, k = 2, 10, 20", tor
       torch.stack([D / (D - k) * lam[k:].sum() for k in (2, 10, 20)]), item="E0.5", by="D/(D − k) times the discarded eigenvalues", rtol=1e-9)
 claim("families-blur-share", "share of it that is due to the divergence", torch.stack(share), torch.tensor([2.0, 10.0, 20.0]) / 64, item="E0.5",
       by="k/D", atol=1e-9)
+w, _ = best_linear_vae(10)
+spectrum = {name: torch.as_tensor(dctn(a.T.reshape(-1, 8, 8).numpy(), axes=(1, 2), norm="ortho")).square().sum(0)
+            for name, a in (("shown", w), ("data", vectors * lam.clamp_min(0).sqrt()))}  # variance of each frequency, (8, 8)
+frequency = torch.arange(8)[:, None] + torch.arange(8)
+for name, which, (low, high) in (("coarse", (1 <= frequency) & (frequency <= 3), (0.8, 0.9)), ("fine", frequency >= 10, (0.18, 0.33))):
+    claim(f"families-blur-{name}", f"variance that decoded means keep at {name} frequencies, ten codes",
+          spectrum["shown"][which].sum() / spectrum["data"][which].sum(), item="E0.5", by="other splits", at_least=low, at_most=high, digits=2)
 few = x[torch.randint(len(x), (60_000,), generator=gen)]
 decoded = mean + (few - mean) @ vectors[:, :10] @ vectors[:, :10].T
 claim("families-blur-pca", "variance missing from reconstructions by ten principal components, over that of the autoencoder's samples",
@@ -669,11 +682,12 @@ claim("families-noise-restores", "total variance of samples with the pixel noise
 # :class: erratum
 # {item}`E0.2` **The notes'** premise is the wrong way round. **What is true:** the autoencoder's bound is the *forward* divergence of joint laws,
 # {eq}`eq-families-joint`; the reverse one occurs only for the posterior, inside the bound. The game is Jensen–Shannon with the minimax loss and reverse minus
-# twice Jensen–Shannon with the usual one. Flow, diffusion and autoregressive models are forward. The claims above test each.
+# twice Jensen–Shannon with the usual one; the claims above test these. Flows and autoregressive models maximise a likelihood and diffusion a bound on one, so these are forward by
+# definition.
 # :::
 #
 # Where data are rare, a forward divergence charges next to nothing for too *much* model mass, a reverse one charges without limit. So an autoencoder of this size
-# fills the gap between the hills; the game with the usual loss leaves no more there than the data have, at the price of a hill:
+# fills the gap between the hills; the game with the usual loss leaves as much there as the data have, at the price of a hill:
 
 # %%
 gap, left_side = (grid.abs() < 0.5).double(), (grid < -1).double()
