@@ -427,7 +427,7 @@ def kappa(first, second, kinds):
 # more people, report the interval from personal shares. *Harder to detect:* pairs are the easier question. For an unbiased observer the shares are $\Phi(d'/2)$
 # on single pictures and $\Phi(d'/\sqrt2)$ on pairs, which gives $d'=0.25$ here and $0.21$ for the rival: if anything, the other way round, and neither
 # difference exceeds the error. Ask the same question about both generators. *Learnt the distribution:* whoever sees single pictures can't see a set. A
-# generator that returns the same thirty training photographs for ever would leave everybody guessing. Add measures of recall, repeats and copies.
+# generator that returns the same thirty training photographs for ever leaves guessing whoever does not know which thirty. Add measures of recall, repeats and copies.
 
 # %% [markdown] ex={"id": "human-explain-release", "role": "rubric"}
 # - 2: says that failing to reject is no evidence of equality and gives a range of shares that fit, about 0.49 to 0.61 or 0.55 ± 0.06 (1); says that the answers of one person are dependent, so that the truth is less certain still, or takes the person as the unit (1)
