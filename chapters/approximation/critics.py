@@ -239,7 +239,7 @@ claim("critics-line-wide-formula", "the same by the formula for translations", t
 
 # %% [markdown]
 # A translation by 1 or 4 at $\lambda=1$ reads at most 4 % above $W(1+W/2\lambda)$, but $\mathcal N(0,1)$ against $\mathcal N(0,9)$ reads
-# {value}`critics-line-wide:.2f` where that formula has {value}`critics-line-wide-formula:.2f` and the distance is 1.60. So the estimate is too large by *at
+# {value}`critics-line-wide:.2f` where that formula has {value}`critics-line-wide-formula:.2f` and the distance is $2\sqrt{2/\pi}=1.60$. So the estimate is too large by *at
 # least* $1+W/2\lambda$, worst when the distance is large and the penalty weak. Do networks in the plane, with independent pairs, agree for translations? Three
 # networks each for four cases, with the loss {eq}`eq-critics-penalty` as it stands: {item}`X0.8`
 

@@ -481,7 +481,8 @@ check_erratum()
 # The rules. *Three plans*: full resolution throughout; growing, 2×2 for the first sixth of the steps and 4×4 for the second; and the loss as printed, which
 # sees pooled fakes and unpooled real digits during these two stages and is the correct game for its last two thirds. *Eight seeds*: within a seed the plans share the first weights, batches and noise,
 # so that differences are paired. *Same compute*: equal steps of equal cost, since $P_r$ is one more matrix. *Same step size*, not tuned for any plan. As is
-# usual, the generator that is judged has the running mean of the weights {cite:p}`karras2018`. All 24 networks train at once, as stacks of matrices (folded).
+# usual, the generator that is judged has the running mean of the weights {cite:p}`karras2018`. Each network has two hidden layers of 64 units; the generator
+# starts from 16 normal numbers and ends in a sigmoid. All 24 networks train at once, as stacks of matrices (folded).
 
 # %% tags=["hide-input"]
 SEEDS = 8
@@ -774,14 +775,31 @@ claim("curriculum-vlb-bpd", "the same in bits per pixel", bpd(ends(m2) + integra
       by="exact; the uniform density has log2 17", atol=1e-5, unit="bits")
 claim("curriculum-noise-levels", "error at the cleanest over that at the noisiest level",
       gaussian_error(levels[:1], m2)[0] / gaussian_error(levels[-1:], m2)[0], item="S0.27",
-      by="one if all levels were equally hard", at_least=20.0, at_most=100.0)
+      by="one if all levels were equally hard", at_least=45.0, at_most=58.0)
 claim("curriculum-vlb-no-half", "wrong: without the ½ of the integral the bound is off by",
       ends(m2) + 2 * integral - gauss_nll, integral, item="Q0.8", by="the integral itself", rtol=1e-5,
       unit="nats")
 
+
+def counting(labels, classes):
+    """Test bits per pixel of independent pixel histograms, one set a class, mixed by the classes' shares."""
+    levels_of = [torch.nn.functional.one_hot(part.x.long(), 17).double() for part in (data.train, data.test)]
+    h = torch.stack([levels_of[0][labels == k].sum(0) + 0.5 for k in range(classes)])  # (classes, 64, 17)
+    share = torch.bincount(labels, minlength=classes) / len(labels)
+    log_q = torch.einsum("nij,kij->nk", levels_of[1], (h / h.sum(-1, keepdim=True)).log()) + share.log()
+    return -torch.logsumexp(log_q, 1).mean() / 64 / math.log(2)
+
+
+claim("curriculum-counting", "counting alone: independent pixel histograms, test bits per pixel",
+      counting(torch.zeros_like(data.train.y), 1), item="S0.27", by="below log2 17; other splits 2.40 to 2.43",
+      at_least=2.38, at_most=2.45, unit="bits")
+claim("curriculum-counting-classes", "the same, ten of them, one a class", counting(data.train.y, 10), item="S0.27",
+      by="below one set; other splits 2.19 to 2.24", at_least=2.17, at_most=2.26, unit="bits")
+
 # %% [markdown]
 # So {eq}`eq-curriculum-vlb` holds to the accuracy of the quadrature, and the baseline is {value}`curriculum-vlb-bpd:.2f` bits per pixel, the Gaussian of
-# {ref}`ch-density`.
+# {ref}`ch-density`. Counting each pixel's levels needs only {value}`curriculum-counting:.2f`, and counting class by class
+# {value}`curriculum-counting-classes:.2f`: nothing below comes near, and this section compares plans for one kind of model.
 #
 # ### Easy noise first, against the same compute
 #
@@ -889,6 +907,8 @@ def check_noise():
           item="S0.27", by="negative is a gain", at_least=-3.5, at_most=-0.2, unit="nats", stable=False)
     claim("curriculum-noise-slow", "step size 2·10⁻³: easy first − uniform, mean over seeds", easy[0],
           item="S0.27", by="negative is a gain", at_least=-0.9, at_most=-0.15, unit="nats", stable=False)
+    claim("curriculum-noise-slow-all", "step size 2·10⁻³: seeds in which easy first is ahead of uniform",
+          (at_rate[0, 1] < at_rate[0, 0]).sum(), item="S0.27", by="of six", at_least=5, stable=False)
     claim("curriculum-noise-baseline", "easy first at 2·10⁻³ minus uniform at its own step size",
           (at_rate[0, 1] - vlb[0]).mean(), item="S0.27", by="positive: the baseline was badly set", at_least=0.6, at_most=2.0,
           unit="nats", stable=False)
@@ -898,9 +918,8 @@ check_noise()
 
 
 # %% [markdown]
-# The outcome is a lesson in baselines. With every plan at its own step size, easy first brings nothing. At half the chosen step size it beats uniform, by
-# {value}`curriculum-noise-slow:.1f` nats: reported alone, a success. But there it is still worse, by more than half a nat, than plain uniform sampling at the better
-# step size. A curriculum that beats an untuned baseline may have shown only that the baseline was untuned. *Hard* first is ahead of uniform at every step size
+# The outcome is a lesson in baselines. With every plan at its own step size, easy first brings nothing. At half the chosen step size it beats uniform in nearly
+# every seed: reported alone, a success. But there it is still worse, by more than half a nat, than plain uniform sampling at the better step size. A curriculum that beats an untuned baseline may have shown only that the baseline was untuned. *Hard* first is ahead of uniform at every step size
 # of the grid, and at the chosen ones by an interval that excludes zero; how far depends on the step size. (We have not tested *why*, so we offer no reason and
 # no recommendation.)
 
@@ -1069,7 +1088,7 @@ def check_estimators():
     claim("curriculum-vlb-forgot", "wrong: cosine schedule without its weight", m, wrong, item="Q0.8",
           by="quadrature over the angle: another objective", se=se, unit="nats")
     claim("curriculum-vlb-forgot-off", "wrong objective over the right integral", wrong / integral, item="Q0.8",
-          by="one if weights did not matter", at_least=0.8, at_most=0.95)
+          by="one if weights did not matter", at_least=0.86, at_most=0.885)
 
 
 check_estimators()
