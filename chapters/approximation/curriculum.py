@@ -604,7 +604,7 @@ by_c2st = torch.tensor([c2st(data.test.x, (16 * x).round(), generator=torch.Gene
 # %% tags=["hide-input"]
 def check_gans():
     for plan, name, low, high, by in (
-        (1, "growing", -0.2, 0.25, "zero is no gain"),
+        (1, "growing", -0.12, 0.22, "zero is no gain"),
         (2, "printed", 0.2, 1.5, "worse: two stages of learning from a discriminator that cannot be fooled"),
     ):
         claim(f"curriculum-gan-{name}", f"mean change of the Fréchet distance by “{GAN_PLANS[plan]}”, over that at full resolution",
@@ -612,13 +612,13 @@ def check_gans():
               stable=False)
     centre, half = paired_interval(by_pixels[1] - by_pixels[0])
     claim("curriculum-gan-lower-end", "lower end of the 95 % interval for growing − full resolution, over the latter",
-          (centre - half) / by_pixels[0].mean(), item="S0.27", by="no more than a third better", at_least=-0.33,
-          stable=False)
+          (centre - half) / by_pixels[0].mean(), item="S0.27", by="no more than a fifth better", at_least=-0.2,
+          at_most=0.1, stable=False)
     claim("curriculum-gan-upper-end", "upper end of the same interval", (centre + half) / by_pixels[0].mean(),
-          item="S0.27", by="positive: a loss is possible too", at_least=0.02, stable=False)
+          item="S0.27", by="positive: a loss is possible too", at_least=0.02, at_most=0.4, stable=False)
     centre, half = paired_interval(by_features[1] - by_features[0])
     claim("curriculum-gan-features", "lower end of the interval in a classifier's features, relative likewise",
-          (centre - half) / by_features[0].mean(), item="S0.27", by="no more than one half better", at_least=-0.5,
+          (centre - half) / by_features[0].mean(), item="S0.27", by="no more than a third better", at_least=-0.33, at_most=0.1,
           stable=False)
     claim("curriculum-gan-printed-all", "seeds in which the loss as printed ends farther off than full resolution",
           (by_pixels[2] > by_pixels[0]).sum(), item="E0.17", by="of eight", at_least=7, stable=False)
@@ -633,9 +633,8 @@ check_gans()
 
 
 # %% [markdown]
-# **No gain.** The mean change is less than a quarter of the distance itself, in either direction; the interval reaches from an improvement of at most a third
-# to a loss. The classifier's
-# features leave room for an improvement of at most a half. The mistake is not harmless: the loss as printed ends farther off in nearly every seed. The two-sample test tells real from generated in over 90 % of the cases for both good plans, and thus ranks neither.
+# **No gain.** The mean change is less than an eighth of the distance towards a gain and less than a quarter towards a loss. The interval reaches from an
+# improvement of at most a fifth to a loss; the classifier's features leave room for a third. The mistake is not harmless: the loss as printed ends farther off in nearly every seed. The two-sample test tells real from generated in over 90 % of the cases for both good plans, and thus ranks neither.
 #
 # This short run shows the loop and its trap, and excludes a large gain *here*. It says nothing about large images. There the ladder has two advantages
 # that ours lacks. A convolution at half the side costs a quarter, so that our schedule would cost
