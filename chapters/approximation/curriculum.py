@@ -328,7 +328,7 @@ check_pooling()
 # {value}`curriculum-shift-digits:.2f` at the noisiest. (Counted in the theorem's SNR, where each size is divided by its own signal variance, the required
 # shift is *smaller* than $2\log2$: by the factors {value}`curriculum-shift-own-least:.2f` and {value}`curriculum-shift-own:.2f`.)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curriculum-shift", "caption": "What a noisy image tells about the block means of a digit (Gaussian model of the digits). Noise at the same \u03bb hides less of the large image; shifting the large image's schedule down by 2 log 2 nearly brings the curves together."}, "image": {"alt": "Four rising curves of information in nats against \u03bb of the small image. The curve for the large image shifted down nearly covers the one for the small image, the unshifted one lies above both, and the one shifted up lies far above."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curriculum-shift", "caption": "What a noisy image tells about the block means of a digit (Gaussian model of the digits; pixel values in units in which the 4\u00d74 pixels have variance one). Noise at the same \u03bb hides less of the large image; shifting the large image's schedule down by 2 log 2 nearly brings the curves together."}, "image": {"alt": "Four rising curves of information in nats against \u03bb of the small image. The curve for the large image shifted down nearly covers the one for the small image, the unshifted one lies above both, and the one shifted up lies far above."}}
 detail = Sigma - Sigma @ A.T @ torch.linalg.solve(Sigma_u, A @ Sigma)  # Cov(x | u)
 unit = Sigma_u.diagonal().mean().sqrt()  # one unit of pixel values for both sizes
 
@@ -922,7 +922,7 @@ check_noise()
 # of the grid, and at the chosen ones by an interval that excludes zero; how far depends on the step size. (We have not tested *why*, so we offer no reason and
 # no recommendation.)
 
-# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-curriculum-runs", "caption": "Validation during training, mean and range over seeds: GANs by Fr\u00e9chet distance (left), noise predictors by bits per pixel, each plan at the step size that validation chose (right). No ladder ends far below the plan without one."}, "image": {"alt": "Two panels of curves falling with training steps. On the left, growing starts far above full resolution and joins it, while the loss as printed stays above both. On the right, three curves for uniform, easy first and hard first end close together, hard first lowest, after easy first had started as the highest."}}
+# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-curriculum-runs", "caption": "Validation during training, mean and range over seeds: GANs by Fr\u00e9chet distance (left), noise predictors by bits per pixel, each plan at the step size that validation chose (right). Easy first and growing end where the plans without a ladder end; hard first ends a little below."}, "image": {"alt": "Two panels of curves falling with training steps. On the left, growing starts far above full resolution and joins it, while the loss as printed stays above both. On the right, uniform and easy first end close together, after easy first had started as the highest; hard first is the lowest throughout."}}
 def show_runs():
     _, axes = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
     tints = [colors.truth, colors.model, colors.bad]
