@@ -94,11 +94,12 @@ show_ladders()
 # :::{prf:theorem} What a curriculum may change
 # :label: thm-curriculum-dials
 # (a) **Weights.** If $q_k>0$ wherever $p>0$ and $w_k=p/q_k$, then $L_k=L$ for every $\theta$. Among all such samplers the mean squared gradient is smallest when
-# $x$ is drawn in proportion to $p(x)\,\lVert\nabla\ell_\theta(x)\rVert$: *hard* examples more often.
+# $x$ is drawn in proportion to $p(x)\,\lVert\nabla\ell_\theta(x)\rVert$: *hard* examples more often. (Where the gradient is zero this $q$ may be zero
+# too: those $x$ add nothing to the gradient *at this $\theta$*, but are missing from the loss.)
 #
 # (b) **Target.** If $w_kq_k$ is not proportional to $p$, the step descends the loss of another law. Suppose that $L$ is $\mu$-strongly convex with minimum
-# $\theta^\star$ and $\beta$-smooth, and that from step $K$ on the target is the true one. Then $k$ further gradient steps of size $\eta\le1/\beta$ leave
-# at most the share $(1-\eta\mu)^k$ of the distance to $\theta^\star$.
+# $\theta^\star$ and $\beta$-smooth, and that from step $K$ on the target is the true one. Then $k$ further steps with the *exact* gradient, of size $\eta\le1/\beta$, leave
+# at most the share $(1-\eta\mu)^k$ of the distance to $\theta^\star$. (Noisy gradients of constant step add a spread that does not shrink with $k$.)
 #
 # (c) **Order.** Drawing the same examples in another order changes nothing for the running mean, whose step is $1/k$. At constant step $\eta$ an example seen
 # $j$ steps before the end weighs $\eta(1-\eta)^{j}$.
@@ -114,13 +115,13 @@ show_ladders()
 # mean.
 # :::
 #
-# So re-weighting leaves the target alone, and annealing forgets the detour. Part (a) adds that *easy first*, if easy means a small gradient, is the expensive
-# side of the harmless choice. Part (b) promises nothing without convexity: a network may remember where it was, for better or worse.
+# So re-weighting leaves the target alone, and annealing forgets the detour. Part (a) adds that *easy more often*, if easy means a small gradient at the
+# present $\theta$, is the expensive side of the harmless choice. Part (b) promises nothing without convexity: a network may remember where it was, for better or worse.
 #
 # ### An example with every number known
 #
 # Waiting times follow $p(x)=e^{-x}$. We learn their mean, $1$, by stochastic gradient descent on $\ell_\theta(x)=\frac12(x-\theta)^2$, starting at
-# $\theta=0$, where short waits have the smaller loss: they are the easy ones. Four teachers:
+# $\theta=0$, where short waits have the smaller loss: they are the easy ones *at the start*. (At $\theta=1$ the smallest loss is at $x=1$.) Four teachers:
 #
 # - *only easy*: show $x<1$ only. Target: a truncated law, of mean $1-\frac{1}{e-1}$;
 # - *easy more often*: draw from $q(x)=\frac32e^{-3x/2}$ and forget the weight. Target: $q$, of mean $\frac23$;
@@ -242,9 +243,8 @@ claim("curriculum-order-constant", "constant step 0.05 over the same sorted exam
 # (a) Pooled noise is white with standard deviation $\sigma/s$.
 #
 # (b) $\mathrm{SNR}(Az)=\mathrm{SNR}(z)\,\big(1+(s^2-1)\bar\rho\big)$, where $\bar\rho$ is the sum of the covariances over ordered pairs of different pixels of
-# the
-# same block, divided by $(s^2-1)\operatorname{tr}\Sigma$. (If all variances are equal, $\bar\rho$ is the mean correlation within blocks.) The factor is $s^2$ if
-# blocks are constant and $1$ if their pixels are uncorrelated.
+# the same block, divided by $(s^2-1)\operatorname{tr}\Sigma$: a share of variance, which is a mean correlation only if all variances are equal. The factor is
+# $s^2$ if blocks are constant and $1$ if their pixels are uncorrelated.
 #
 # (c) If $x$ is constant on blocks and $\varepsilon$ Gaussian, the noisy image tells about $u$ exactly as much as $u$ seen at noise $\sigma/s$:
 # $I(u;z)=I(u;u+\tfrac{\sigma}{s}\varepsilon')$. With detail inside the blocks, $I(u;z)\ge I(u;Az)$.
@@ -312,23 +312,25 @@ def check_pooling():
 check_pooling()
 
 # %% [markdown]
-# On the digits 2×2 pooling improves the SNR by {value}`curriculum-snr-gain:.2f` and not by four, because neighbouring pixels correlate with only
-# $\bar\rho=$ {value}`curriculum-rho:.2f`: the noise variance falls fourfold, and of the signal variance only {value}`curriculum-snr-not-four:.2f` is left.
-# What *does*
-# gain four is the part $Px$ of the picture that pooling keeps, as (b) says for constant blocks. Each number answers its own question. A schedule is set by the
-# second: to destroy the global structure of a large image at the same time as that of a small one, noise must be stronger. In terms of
-# $\lambda=\log\mathrm{SNR}$, when the side grows by $s$ {cite:p}`hoogeboom2023`,
+# On the digits $\bar\rho=$ {value}`curriculum-rho:.2f`, and 2×2 pooling improves the SNR by {value}`curriculum-snr-gain:.2f` and not by four: the noise
+# variance falls fourfold, and of the signal variance only {value}`curriculum-snr-not-four:.2f` is left. What *does* gain four is the part $Px$ of the picture
+# that pooling keeps, as (b) says for constant blocks. A schedule is set by this part: to destroy the global structure of a large image at the same time as
+# that of a small one, noise must be stronger. A diffusion model sees $\alpha x+\sigma\varepsilon$; its schedule sets $\lambda=\log(\alpha^2/\sigma^2)$, the
+# noise in units of the pixels' scale, which pooling leaves alone. (It is the log SNR only for pixels of variance one.) When the side grows by $s$
+# {cite:p}`hoogeboom2023`,
 #
 # $$
 # \lambda_{\text{large}}(t) = \lambda_{\text{small}}(t) - 2\log s, \qquad 2\log 2 = 1.386 .
 # $$ (eq-curriculum-shift)
 #
-# {numref}`fig-curriculum-shift` shows how well one constant does for real digits, whose blocks are not constant. The detail helps to see the means, so that
-# the digits need a shift about a fifth to a third larger.
+# {numref}`fig-curriculum-shift` shows how well one constant does for real digits, whose blocks are not constant. Since detail tells about the means, the
+# digits need a larger shift, by a factor of {value}`curriculum-shift-least:.2f` at the cleanest of the four levels that we solve for and
+# {value}`curriculum-shift-digits:.2f` at the noisiest. (Counted in the theorem's SNR, where each size is divided by its own signal variance, the required
+# shift is *smaller* than $2\log2$: by the factors {value}`curriculum-shift-own-least:.2f` and {value}`curriculum-shift-own:.2f`.)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curriculum-shift", "caption": "What a noisy image tells about the block means of a digit (Gaussian model of the digits). Noise at the same log SNR per pixel hides less of the large image; shifting the large image's schedule down by 2 log 2 nearly brings the curves together."}, "image": {"alt": "Four rising curves of information in nats against the log signal-to-noise ratio of the small image. The curve for the large image shifted down nearly covers the one for the small image, the unshifted one lies above both, and the one shifted up lies far above."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curriculum-shift", "caption": "What a noisy image tells about the block means of a digit (Gaussian model of the digits; pixel values in units in which the 4\u00d74 pixels have variance one). Noise at the same \u03bb hides less of the large image; shifting the large image's schedule down by 2 log 2 nearly brings the curves together."}, "image": {"alt": "Four rising curves of information in nats against \u03bb of the small image. The curve for the large image shifted down nearly covers the one for the small image, the unshifted one lies above both, and the one shifted up lies far above."}}
 detail = Sigma - Sigma @ A.T @ torch.linalg.solve(Sigma_u, A @ Sigma)  # Cov(x | u)
-unit = Sigma_u.diagonal().mean().sqrt()  # λ counts from the 4×4 image's signal
+unit = Sigma_u.diagonal().mean().sqrt()  # one unit of pixel values for both sizes
 
 
 def small(lam):
@@ -346,7 +348,7 @@ ax.plot(lams, [small(v) for v in lams], color=colors.truth, label="4×4")
 for shift, color, name in ((0.0, colors.muted, "8×8, same λ"), (-2 * math.log(2), colors.model, "8×8, λ − 2 log 2"),
                            (2 * math.log(2), colors.bad, "8×8, λ + 2 log 2 (wrong)")):
     ax.plot(lams, [large(v + shift) for v in lams], "--", color=color, label=name)
-ax.set(xlabel="log SNR of the small image, λ", ylabel="information on block means, nats")
+ax.set(xlabel="λ of the small image", ylabel="information on block means, nats")
 ax.legend(frameon=False)
 plt.show()
 
@@ -361,9 +363,19 @@ def needed_shift(lam):
     return mid
 
 
-claim("curriculum-shift-digits", "shift that real digits need at λ = −1, 1, 3, 5, in units of 2 log 2",
-      torch.tensor([needed_shift(v) for v in (-1.0, 1.0, 3.0, 5.0)]) / (2 * math.log(2)), item="Q0.8",
-      by="at most −1 by data processing; detail helps, so further", at_least=-1.35, at_most=-1.17, digits=3)
+asked = (-1.0, 1.0, 3.0, 5.0)
+factors = torch.tensor([-needed_shift(v) for v in asked]) / (2 * math.log(2))
+own = factors + (Sigma_u.diagonal().mean() / Sigma.diagonal().mean()).log() / (2 * math.log(2))
+claim("curriculum-shift-digits", "shift down that the digits need at λ = −1, in units of 2 log 2", factors[0], item="Q0.8",
+      by="at least 1 by data processing", at_least=1.32, at_most=1.35, digits=3)
+claim("curriculum-shift-least", "the same at λ = 5", factors[3], item="Q0.8", by="at least 1 by data processing",
+      at_least=1.18, at_most=1.20, digits=3)
+claim("curriculum-shift-own", "the same at λ = −1, each size counted in its own signal variance", own[0], item="Q0.8",
+      by="smaller: the 8×8 pixels vary more", at_least=0.73, at_most=0.76, digits=3)
+claim("curriculum-shift-own-least", "the same at λ = 5", own[3], item="Q0.8", by="smaller likewise", at_least=0.59,
+      at_most=0.61, digits=3)
+claim("curriculum-shift-between", "between λ = −1 and 5 the needed shift falls, steps at 1, 3 and 5",
+      factors.diff(), item="Q0.8", by="negative: one constant cannot serve all levels", at_least=-0.1, at_most=-0.02)
 
 # %% [markdown]
 # (sec-curriculum-gan)=
@@ -467,9 +479,10 @@ check_erratum()
 # ### Does it pay? The whole loop
 #
 # The rules. *Three plans*: full resolution throughout; growing, 2×2 for the first sixth of the steps and 4×4 for the second; and the loss as printed, which
-# sees pooled fakes and unpooled real digits during these two stages. *Eight seeds*: within a seed the plans share the first weights, batches and noise,
+# sees pooled fakes and unpooled real digits during these two stages and is the correct game for its last two thirds. *Eight seeds*: within a seed the plans share the first weights, batches and noise,
 # so that differences are paired. *Same compute*: equal steps of equal cost, since $P_r$ is one more matrix. *Same step size*, not tuned for any plan. As is
-# usual, the generator that is judged has the running mean of the weights {cite:p}`karras2018`. All 24 networks train at once, as stacks of matrices (folded).
+# usual, the generator that is judged has the running mean of the weights {cite:p}`karras2018`. Each network has two hidden layers of 64 units; the generator
+# starts from 16 normal numbers and ends in a sigmoid. All 24 networks train at once, as stacks of matrices (folded).
 
 # %% tags=["hide-input"]
 SEEDS = 8
@@ -591,7 +604,7 @@ by_c2st = torch.tensor([c2st(data.test.x, (16 * x).round(), generator=torch.Gene
 # %% tags=["hide-input"]
 def check_gans():
     for plan, name, low, high, by in (
-        (1, "growing", -0.2, 0.25, "zero is no gain"),
+        (1, "growing", -0.12, 0.22, "zero is no gain"),
         (2, "printed", 0.2, 1.5, "worse: two stages of learning from a discriminator that cannot be fooled"),
     ):
         claim(f"curriculum-gan-{name}", f"mean change of the Fréchet distance by “{GAN_PLANS[plan]}”, over that at full resolution",
@@ -599,13 +612,13 @@ def check_gans():
               stable=False)
     centre, half = paired_interval(by_pixels[1] - by_pixels[0])
     claim("curriculum-gan-lower-end", "lower end of the 95 % interval for growing − full resolution, over the latter",
-          (centre - half) / by_pixels[0].mean(), item="S0.27", by="no more than a third better", at_least=-0.33,
-          stable=False)
+          (centre - half) / by_pixels[0].mean(), item="S0.27", by="no more than a fifth better", at_least=-0.2,
+          at_most=0.1, stable=False)
     claim("curriculum-gan-upper-end", "upper end of the same interval", (centre + half) / by_pixels[0].mean(),
-          item="S0.27", by="positive: a loss is possible too", at_least=0.02, stable=False)
+          item="S0.27", by="positive: a loss is possible too", at_least=0.02, at_most=0.4, stable=False)
     centre, half = paired_interval(by_features[1] - by_features[0])
     claim("curriculum-gan-features", "lower end of the interval in a classifier's features, relative likewise",
-          (centre - half) / by_features[0].mean(), item="S0.27", by="no more than one half better", at_least=-0.5,
+          (centre - half) / by_features[0].mean(), item="S0.27", by="no more than a third better", at_least=-0.33, at_most=0.1,
           stable=False)
     claim("curriculum-gan-printed-all", "seeds in which the loss as printed ends farther off than full resolution",
           (by_pixels[2] > by_pixels[0]).sum(), item="E0.17", by="of eight", at_least=7, stable=False)
@@ -620,10 +633,8 @@ check_gans()
 
 
 # %% [markdown]
-# **No gain.** The mean change is less than a quarter of the distance itself, in either direction; the interval reaches from an improvement of at most a third
-# to a loss. The classifier's
-# features leave room for an improvement of at most a half. The mistake is not harmless: the loss as printed ends farther off in nearly every seed, although
-# its last two thirds are the correct game. The two-sample test tells real from generated in over 90 % of the cases for both good plans, and thus ranks neither.
+# **No gain.** The mean change is less than an eighth of the distance towards a gain and less than a quarter towards a loss. The interval reaches from an
+# improvement of at most a fifth to a loss; the classifier's features leave room for a third. The mistake is not harmless: the loss as printed ends farther off in nearly every seed. The two-sample test tells real from generated in over 90 % of the cases for both good plans, and thus ranks neither.
 #
 # This short run shows the loop and its trap, and excludes a large gain *here*. It says nothing about large images. There the ladder has two advantages
 # that ours lacks. A convolution at half the side costs a quarter, so that our schedule would cost
@@ -634,7 +645,7 @@ check_gans()
 # (sec-curriculum-noise)=
 # ## Noise level as a curriculum
 #
-# A diffusion model learns to recover noise at every level. With $\gamma=-\log\mathrm{SNR}$, $\alpha^2=1/(1+e^{\gamma})$ and $\sigma^2=1-\alpha^2$, it sees
+# A diffusion model learns to recover noise at every level. With $\gamma=-\lambda=\log(\sigma^2/\alpha^2)$, $\alpha^2=1/(1+e^{\gamma})$ and $\sigma^2=1-\alpha^2$, it sees
 # $z_\gamma=\alpha y+\sigma\varepsilon$ and predicts $\varepsilon$. Some levels are easier than others, and each training step chooses its levels: a ready-made
 # dial.
 #
@@ -696,7 +707,7 @@ for name, truth, by in (
 # \end{aligned}
 # $$ (eq-curriculum-vlb)
 #
-# The integral is the limit of KL divergences between Gaussians of equal variance: a step from SNR $e^{-\gamma}$ to $e^{-\gamma}+\mathrm d(e^{-\gamma})$ costs
+# The integral is the limit of KL divergences between Gaussians of equal variance: a step of $\alpha^2/\sigma^2$ from $e^{-\gamma}$ to $e^{-\gamma}+\mathrm d(e^{-\gamma})$ costs
 # half that increase times $\lVert y-\hat y\rVert^2=e^{\gamma}\lVert\varepsilon-\hat\varepsilon\rVert^2$. No time appears: only $\gamma$ at the ends and what is
 # between.
 #
@@ -763,14 +774,31 @@ claim("curriculum-vlb-bpd", "the same in bits per pixel", bpd(ends(m2) + integra
       by="exact; the uniform density has log2 17", atol=1e-5, unit="bits")
 claim("curriculum-noise-levels", "error at the cleanest over that at the noisiest level",
       gaussian_error(levels[:1], m2)[0] / gaussian_error(levels[-1:], m2)[0], item="S0.27",
-      by="one if all levels were equally hard", at_least=20.0, at_most=100.0)
+      by="one if all levels were equally hard", at_least=45.0, at_most=58.0)
 claim("curriculum-vlb-no-half", "wrong: without the ½ of the integral the bound is off by",
       ends(m2) + 2 * integral - gauss_nll, integral, item="Q0.8", by="the integral itself", rtol=1e-5,
       unit="nats")
 
+
+def counting(labels, classes):
+    """Test bits per pixel of independent pixel histograms, one set a class, mixed by the classes' shares."""
+    levels_of = [torch.nn.functional.one_hot(part.x.long(), 17).double() for part in (data.train, data.test)]
+    h = torch.stack([levels_of[0][labels == k].sum(0) + 0.5 for k in range(classes)])  # (classes, 64, 17)
+    share = torch.bincount(labels, minlength=classes) / len(labels)
+    log_q = torch.einsum("nij,kij->nk", levels_of[1], (h / h.sum(-1, keepdim=True)).log()) + share.log()
+    return -torch.logsumexp(log_q, 1).mean() / 64 / math.log(2)
+
+
+claim("curriculum-counting", "counting alone: independent pixel histograms, test bits per pixel",
+      counting(torch.zeros_like(data.train.y), 1), item="S0.27", by="below log2 17; other splits 2.40 to 2.43",
+      at_least=2.38, at_most=2.45, unit="bits")
+claim("curriculum-counting-classes", "the same, ten of them, one a class", counting(data.train.y, 10), item="S0.27",
+      by="below one set; other splits 2.19 to 2.24", at_least=2.17, at_most=2.26, unit="bits")
+
 # %% [markdown]
 # So {eq}`eq-curriculum-vlb` holds to the accuracy of the quadrature, and the baseline is {value}`curriculum-vlb-bpd:.2f` bits per pixel, the Gaussian of
-# {ref}`ch-density`.
+# {ref}`ch-density`. Counting each pixel's levels needs only {value}`curriculum-counting:.2f`, and counting class by class
+# {value}`curriculum-counting-classes:.2f`: nothing below comes near, and this section compares plans for one kind of model.
 #
 # ### Easy noise first, against the same compute
 #
@@ -781,8 +809,8 @@ claim("curriculum-vlb-no-half", "wrong: without the ½ of the integral the bound
 # are easy in the sense that their error is small, for the Gaussian predictor {value}`curriculum-noise-levels:.0f` times smaller at the noisiest level than at the
 # cleanest; training there also converges sooner {cite:p}`kim2025`.
 #
-# Six seeds, shared by the plans, and equal steps. The step size is chosen *for uniform*, on validation, from $3\cdot10^{-3}$ and half of it; both runs are
-# kept. The windows change the target and are annealed: case (b) of {prf:ref}`thm-curriculum-dials`.
+# Six seeds, shared by the plans, and equal steps. The step size is chosen *for each plan*, on validation, from 2, 4 and $6\cdot10^{-3}$. The network has two
+# hidden layers of 128 units; Adam's rate falls along a cosine, over 900 steps of 64 digits with fresh dequantisation noise. The windows change the target and are annealed: case (b) of {prf:ref}`thm-curriculum-dials`.
 
 # %%
 T_PLANS, T_STEPS, T_BATCH = ["uniform", "easy first", "hard first"], 900, 64
@@ -852,37 +880,36 @@ def bound(params, y, strata):
 
 
 # %%
-params, noise_curve = train_diffusion(3e-3)
-vlb = bound(params, y_test, 32)                      # (3, SEEDS) nats, test digits
-params_half, noise_curve_half = train_diffusion(1.5e-3)
-vlb_half = bound(params_half, y_test, 32)
+rates = (2e-3, 4e-3, 6e-3)
+trained, curves = zip(*[train_diffusion(lr) for lr in rates], strict=True)
+curves = torch.stack(curves)                         # (rate, 6, plan, seed) bits, validation
+chosen = curves[:, -1].mean(2).argmin(0)             # a rate for each plan, on validation
+at_rate = torch.stack([bound(params, y_test, 32) for params in trained])
+vlb = at_rate[chosen, torch.arange(3)]               # (plan, seed) nats, test digits
+noise_curve = torch.stack([curves[k, :, plan] for plan, k in enumerate(chosen)], 1)
 
 
 # %% tags=["hide-input"]
 def check_noise():
-    easy, hard = vlb[1] - vlb[0], vlb[2] - vlb[0]
-    claim("curriculum-noise-step", "half the step size: validation bits per pixel of uniform, minus those at the step size",
-          (noise_curve_half[-1, 0] - noise_curve[-1, 0]).mean(), item="S0.27", by="positive: the choice on validation",
-          at_least=0.03, unit="bits", stable=False)
+    claim("curriculum-noise-step", "step sizes that validation chooses for uniform, easy first, hard first",
+          torch.tensor(rates)[chosen], item="S0.27", by="inside the grid, none at its edge", at_least=4e-3, at_most=4e-3,
+          stable=False)
     claim("curriculum-noise-learns", "nats that uniform gains over the Gaussian, smallest of six seeds",
-          gauss_nll - vlb[0].max(), item="S0.27", by="zero before training", at_least=4.0, unit="nats", stable=False)
-    centre, half = paired_interval(easy)
-    claim("curriculum-noise-easy", "ends of the 95 % interval for easy first − uniform",
-          torch.stack([centre - half, centre + half]), item="S0.27 Q0.8", by="zero is no gain", at_least=-1.0,
-          at_most=1.0, unit="nats", stable=False)
-    centre, half = paired_interval(hard)
-    claim("curriculum-noise-hard", "ends of the 95 % interval for hard first − uniform",
-          torch.stack([centre - half, centre + half]), item="S0.27 Q0.8", by="negative is a gain", at_least=-1.5,
-          at_most=-0.05, unit="nats", stable=False)
-    claim("curriculum-noise-order", "hard first − easy first, mean over seeds", (hard - easy).mean(), item="S0.27",
-          by="negative: easy first is the worse ladder", at_least=-1.5, at_most=-0.1, unit="nats", stable=False)
-    slow = vlb_half[1] - vlb_half[0]
-    claim("curriculum-noise-slow", "half the step size: easy first − uniform, mean over seeds", slow.mean(),
-          item="S0.27", by="negative is a gain", at_least=-1.5, at_most=-0.25, unit="nats", stable=False)
-    claim("curriculum-noise-slow-all", "half the step size: seeds in which easy first is ahead of uniform",
-          (slow < 0).sum(), item="S0.27", by="of six", at_least=5, stable=False)
-    claim("curriculum-noise-baseline", "half the step size with easy first, minus uniform at the better step size",
-          (vlb_half[1] - vlb[0]).mean(), item="S0.27", by="positive: the baseline was badly set", at_least=1.0,
+          gauss_nll - vlb[0].max(), item="S0.27", by="zero before training", at_least=4.0, at_most=8.0, unit="nats", stable=False)
+    for plan, name, low_end, high_end in ((1, "easy", -0.3, 1.2), (2, "hard", -1.7, -0.2)):
+        centre, half = paired_interval(vlb[plan] - vlb[0])
+        claim(f"curriculum-noise-{name}", f"ends of the 95 % interval for {name} first − uniform, each at its own step size",
+              torch.stack([centre - half, centre + half]), item="S0.27 Q0.8", by="zero is no gain", at_least=low_end,
+              at_most=high_end, unit="nats", stable=False)
+    easy, hard = ((at_rate[:, plan] - at_rate[:, 0]).mean(1) for plan in (1, 2))
+    claim("curriculum-noise-hard-all", "hard first − uniform at step sizes 2, 4 and 6·10⁻³, means over seeds", hard,
+          item="S0.27", by="negative is a gain", at_least=-3.5, at_most=-0.2, unit="nats", stable=False)
+    claim("curriculum-noise-slow", "step size 2·10⁻³: easy first − uniform, mean over seeds", easy[0],
+          item="S0.27", by="negative is a gain", at_least=-0.9, at_most=-0.15, unit="nats", stable=False)
+    claim("curriculum-noise-slow-all", "step size 2·10⁻³: seeds in which easy first is ahead of uniform",
+          (at_rate[0, 1] < at_rate[0, 0]).sum(), item="S0.27", by="of six", at_least=5, stable=False)
+    claim("curriculum-noise-baseline", "easy first at 2·10⁻³ minus uniform at its own step size",
+          (at_rate[0, 1] - vlb[0]).mean(), item="S0.27", by="positive: the baseline was badly set", at_least=0.6, at_most=2.0,
           unit="nats", stable=False)
 
 
@@ -890,14 +917,12 @@ check_noise()
 
 
 # %% [markdown]
-# The outcome is a lesson in baselines. At the step size that suits *uniform*, the interval for easy first stays within one nat of zero on either side, where
-# training itself gains more than four over the Gaussian. *Hard* first is ahead of uniform, and of easy first, by a small margin that the seeds agree on. At half
-# that step size easy first beats uniform in nearly every seed: reported alone, a success. But it is then still worse, by more than a nat, than plain uniform
-# sampling at the
-# better step size. A curriculum that beats an untuned baseline may have shown only that the baseline was untuned. (We have not tested *why* hard first is
-# ahead, nor tuned it, so we offer no reason and no recommendation.)
+# The outcome is a lesson in baselines. With every plan at its own step size, easy first brings nothing. At half the chosen step size it beats uniform in nearly
+# every seed: reported alone, a success. But there it is still worse, by more than half a nat, than plain uniform sampling at the better step size. A curriculum that beats an untuned baseline may have shown only that the baseline was untuned. *Hard* first is ahead of uniform at every step size
+# of the grid, and at the chosen ones by an interval that excludes zero; how far depends on the step size. (We have not tested *why*, so we offer no reason and
+# no recommendation.)
 
-# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-curriculum-runs", "caption": "Validation during training, mean and range over seeds: GANs by Fr\u00e9chet distance (left), noise predictors by bits per pixel at the better step size (right). No ladder ends far below the plan without one."}, "image": {"alt": "Two panels of curves falling with training steps. On the left, growing starts far above full resolution and joins it, while the loss as printed stays above both. On the right, three curves for uniform, easy first and hard first end close together, hard first lowest, after easy first had started as the highest."}}
+# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-curriculum-runs", "caption": "Validation during training, mean and range over seeds: GANs by Fr\u00e9chet distance (left), noise predictors by bits per pixel, each plan at the step size that validation chose (right). Easy first and growing end where the plans without a ladder end; hard first ends a little below."}, "image": {"alt": "Two panels of curves falling with training steps. On the left, growing starts far above full resolution and joins it, while the loss as printed stays above both. On the right, uniform and easy first end close together, after easy first had started as the highest; hard first is the lowest throughout."}}
 def show_runs():
     _, axes = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
     tints = [colors.truth, colors.model, colors.bad]
@@ -944,7 +969,7 @@ show_runs()
 # 2. *Shift the noise when the side grows.* By {prf:ref}`thm-curriculum-pooling` the means of $4\times4$ blocks see noise that is four times weaker. Under the old
 #    schedule the global structure would be destroyed only late, at few levels, and the network would spend little training on it. Hence
 #    $\lambda_{256}(t)=\lambda_{64}(t)-2\log4$ {cite:p}`hoogeboom2023`, that is $\sigma/\alpha$ four times larger. The shift is exact for block-constant images
-#    and a little short for digits ({numref}`fig-curriculum-shift`).
+#    and short for digits ({numref}`fig-curriculum-shift`).
 # 3. *Spend the early steps where they are cheap.* Train the shared part at 64 pixels, then at 256, and end with a long stretch at 256 pixels alone: the
 #    annealing of {prf:ref}`thm-curriculum-dials`(b). The gain is compute, so compare at equal compute. Two alternatives avoid the question of forgetting. A
 #    *cascade* of separate models 64 → 256 trains the second on conditioning images with noise added, since it will meet imperfect ones {cite:p}`ho2022`. Or
@@ -1062,7 +1087,7 @@ def check_estimators():
     claim("curriculum-vlb-forgot", "wrong: cosine schedule without its weight", m, wrong, item="Q0.8",
           by="quadrature over the angle: another objective", se=se, unit="nats")
     claim("curriculum-vlb-forgot-off", "wrong objective over the right integral", wrong / integral, item="Q0.8",
-          by="one if weights did not matter", at_least=0.8, at_most=0.95)
+          by="one if weights did not matter", at_least=0.86, at_most=0.885)
 
 
 check_estimators()
@@ -1086,7 +1111,7 @@ check_estimators()
 # :label: ex-curriculum-pool
 #
 # (a) `pool` averages blocks of $s\times s$ pixels of images of any shape $(h, w)$ that $s$ divides. (b) A schedule was made for images
-# of side $h$: at some time the log signal-to-noise ratio is $\lambda$. Images of side $s\,h$ will be trained on instead. `shifted` returns the $\lambda$ they
+# of side $h$: at some time its $\log(\alpha^2/\sigma^2)$ is $\lambda$. Images of side $s\,h$ will be trained on instead. `shifted` returns the $\lambda$ they
 # need at this time, so that their block means are destroyed as much as the small images were.
 #
 # *Implement · about 20 minutes · 4 points*
@@ -1099,7 +1124,7 @@ def pool(x, s):
 
 
 def shifted(lam, s):
-    """Log SNR for images s times larger in side, from that of the small ones."""
+    """λ for images s times larger in side, from that of the small ones."""
     raise NotImplementedError("your code here")
 
 
@@ -1121,7 +1146,7 @@ def check_curriculum_pool():
         blocks = noise.reshape(4000, 2, s, 2, s).mean((2, 4))
         ratio = small.var() / blocks.var()
         assert abs(ratio.log() - lam) < 0.1, (
-            f"at s = {s} the block means of the large image do not have the log SNR of the small image"
+            f"at s = {s} the block means of the large image are not as noisy as the small image"
         )
 
 

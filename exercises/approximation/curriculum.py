@@ -29,7 +29,7 @@ torch.set_default_dtype(torch.float64)
 # #### Pool, and shift the noise
 #
 # (a) `pool` averages blocks of $s\times s$ pixels of images of any shape $(h, w)$ that $s$ divides. (b) A schedule was made for images
-# of side $h$: at some time the log signal-to-noise ratio is $\lambda$. Images of side $s\,h$ will be trained on instead. `shifted` returns the $\lambda$ they
+# of side $h$: at some time its $\log(\alpha^2/\sigma^2)$ is $\lambda$. Images of side $s\,h$ will be trained on instead. `shifted` returns the $\lambda$ they
 # need at this time, so that their block means are destroyed as much as the small images were.
 
 # %% ex={"id": "curriculum-pool", "role": "solution"}
@@ -42,7 +42,7 @@ def pool(x, s):
 
 
 def shifted(lam, s):
-    """Log SNR for images s times larger in side, from that of the small ones."""
+    """λ for images s times larger in side, from that of the small ones."""
     ### BEGIN SOLUTION
     return lam - 2 * math.log(s)
     ### END SOLUTION
@@ -66,7 +66,7 @@ def check_curriculum_pool():
         blocks = noise.reshape(4000, 2, s, 2, s).mean((2, 4))
         ratio = small.var() / blocks.var()
         assert abs(ratio.log() - lam) < 0.1, (
-            f"at s = {s} the block means of the large image do not have the log SNR of the small image"
+            f"at s = {s} the block means of the large image are not as noisy as the small image"
         )
 
 
@@ -96,7 +96,7 @@ def shifted(lam, s):
     return lam - 2 * math.log(s)
 
 
-# %% ex={"id": "curriculum-pool", "role": "wrong", "why": "shifts the log SNR up, with less noise for larger images"}
+# %% ex={"id": "curriculum-pool", "role": "wrong", "why": "shifts \u03bb up, with less noise for larger images"}
 def pool(x, s):
     n, h, w = x.shape
     return x.reshape(n, h // s, s, w // s, s).mean((2, 4))
