@@ -237,15 +237,15 @@ claim("systems-ceiling", "what class labels add to the log-likelihood of a test 
 claim("systems-ceiling-each", "test digits, of 360, whose gain exceeds -log q(y)", (gain > -log_share[y_test] + 1e-9).sum(), 0,
       item="Q0.11", by="log q(y|x) is at most 0")
 claim("systems-ceiling-mean", "mean gain over all test digits", gain.mean(), item="Q0.11", by="below the ceiling",
-      at_least=0.8, at_most=1.1, unit="nats", digits=2, depends_on="split")
+      at_least=0.3, at_most=0.7, unit="nats", digits=2, depends_on="split")
 claim("systems-ceiling-worst", "mean gain without the two worst digits", gain.sort().values[2:].mean(), item="Q0.11",
-      by="close to the ceiling", at_least=1.8, at_most=math.log(10), unit="nats", digits=2)
+      by="close to the ceiling; other splits", at_least=1.9, at_most=math.log(10), unit="nats", digits=2)
 
 
 # %% [markdown]
 # The judge reads nearly all pictures of the model that knows, and fewer than half of the other's. The median digit almost reaches the ceiling. The *mean* is far
 # lower in this split, {value}`systems-ceiling-mean:.1f` nats, and two digits are the reason: without them it is {value}`systems-ceiling-worst:.1f`. There the model is sure
-# of a wrong class, and a density pays for false certainty without limit.
+# of a wrong class, and a density pays for false certainty without limit. (Another split may have one such digit, or none.)
 # :::{solution-end}
 # :::
 #
