@@ -145,11 +145,10 @@ bpd_levels = bpd + math.log2(17)  # bounds the code length of the 17 levels
 
 
 # %% tags=["hide-input"]
-def floor_bpd(s, scored=data.train.x):
-    """No dequantisation: one Gaussian for each pixel, of deviation s or more."""
-    x = data.train.x / 16
-    law = torch.distributions.Normal(x.mean(0), x.std(0).clamp(min=s))
-    return bits_per_dim(-law.log_prob(scored / 16).sum(1).mean(), 64)
+def floor_bpd(s, x):
+    """No dequantisation: one Gaussian for each training pixel, of deviation s or more."""
+    t = data.train.x / 16
+    return bits_per_dim(-torch.distributions.Normal(t.mean(0), t.std(0).clamp(min=s)).log_prob(x / 16).sum(1).mean(), 64)
 
 
 constant = int((data.train.x.std(0) == 0).sum())  # pixels that never change
@@ -158,24 +157,23 @@ agree("evaluation-bpd-twin", torch.stack([bpd, bpd_levels]), torch.stack([bits_p
 claim("evaluation-bpd-units", "one Gaussian, pixels stored as 0..255 instead of 0..1: bits per pixel move by",
       bits_per_dim(nll_255 - nll, 64), math.log2(255), item="E0.18", by="closed form log2 255", atol=1e-9, unit="bits")
 claim("evaluation-bpd-negative", "bits per pixel of the Gaussian on the unit cube, unit left out", bpd,
-      item="E0.18", by="a code length can't be negative; other splits", at_least=-1.3, at_most=-1.0, unit="bits")
-claim("evaluation-bpd-floor", "no dequantisation: each factor 1/1024 on the smallest deviation changes the training score by",
-      floor_bpd(2.0**-40) - floor_bpd(2.0**-30), -10 * constant / 64, item="E0.18",
+      item="E0.18", by="a code length can't be negative", at_least=-1.3, at_most=-0.95, unit="bits")
+claim("evaluation-bpd-floor", "no dequantisation: factor 1/1024 on the smallest deviation changes the score of training images by",
+      floor_bpd(2.0**-40, data.train.x) - floor_bpd(2.0**-30, data.train.x), -10 * constant / 64, item="E0.18",
       by="closed form: -10 bits for each constant pixel, over 64", atol=1e-9, unit="bits")
-inked = int((data.test.x[:, data.train.x.std(0) == 0] > 0).any(1).sum())
-claim("evaluation-bpd-inked", "test images, of 360, with ink in a pixel that is constant in training", inked, item="E0.18", by="count",
-      at_least=1, at_most=4, depends_on="split")
-claim("evaluation-bpd-floor-test", "test score, deviations of 2^-30 and more", floor_bpd(2.0**-30, data.test.x), item="E0.18",
-      by="beyond any bound as the floor falls, if a test image has ink there", at_least=1e6, unit="bits", depends_on="split")
+claim("evaluation-bpd-floor-test", "and multiplies that of test images by 2 to the power of",
+      (floor_bpd(2.0**-40, data.test.x) / floor_bpd(2.0**-30, data.test.x)).log2(), 20.0, item="E0.18",
+      by="the square of 1024: a test digit has ink where no training digit has", atol=1e-3, depends_on="split")
 
 
 # %% [markdown]
 # :::{admonition} Erratum E0.18 · Bits per dimension of what?
 # :class: erratum
 # {item}`E0.18` **The notes** write $-\frac1{N D}\sum_i\log_2 p_\theta(x_i)$ and say nothing of the unit. **What is true:** for a density the number moves by
-# $\log_2 255=7.994$ when pixels are stored as bytes, and it may be negative ({value}`evaluation-bpd-negative:.2f` here). Without dequantisation the training
-# score has no lower end: some pixels never change, and every ten halvings of the narrowest deviation change it by {value}`evaluation-bpd-floor:.2f` bits. The
-# test score has no upper end, as {value}`evaluation-bpd-inked:.0f` of our test images have ink in such a pixel. Score integers, or dequantise and add $\log_2$ of the number of levels.
+# $\log_2 255=7.994$ when pixels are stored as bytes, and it may be negative ({value}`evaluation-bpd-negative:.2f` here). Without dequantisation it has no lower
+# end on the training images: some pixels never change there, and every ten halvings of the narrowest deviation change it by
+# {value}`evaluation-bpd-floor:.2f` bits. On test images it has no upper end, as soon as one of them has ink in such a pixel (in this split some have). Score
+# integers, or dequantise and add $\log_2$ of the number of levels.
 # :::
 #
 # **What may be compared?** Code lengths of the *same integers*, whatever made them. The next cell writes a Gaussian in a second architecture: not as a
@@ -234,9 +232,9 @@ claim("evaluation-preprocessing", "independent pixels on 17 levels minus the sam
 #
 # How large is the error? Take a decoder for which the truth is known: probabilistic PCA, $x=\mu+Wz+\sigma\varepsilon$ with $W=W_0R$. The columns of $W_0$ are
 # orthogonal, and $R$ may be any rotation, since the law of $x$ depends on $WW^\top=W_0W_0^\top$ only. The posterior has the precision
-# $\Lambda=I+W^\top W/\sigma^2$. An encoder with independent codes, the right mean and variances $v_j$ has the gap
-# $\frac12\big(\sum_j(\Lambda_{jj}v_j-\log v_j)-k-\log\det\Lambda\big)$, the KL divergence of two Gaussians. It is least at $v_j=1/\Lambda_{jj}$, and then
-# $\frac12(\sum_j\log\Lambda_{jj}-\log\det\Lambda)$ for every $x$.
+# $\Lambda=I+W^\top W/\sigma^2$. An encoder with the right mean and independent codes of variances $d_j$ has the gap
+# $\mathrm{KL}=\frac12\sum_j(\Lambda_{jj}d_j-1-\log d_j)-\frac12\log\det\Lambda$ for every $x$; the best one has $d_j=1/\Lambda_{jj}$, and the gap
+# $\frac12(\sum_j\log\Lambda_{jj}-\log\det\Lambda)$.
 
 # %%
 Normal = torch.distributions.Normal
@@ -266,16 +264,20 @@ def exact_log_prob(x, W, s2):
     return torch.distributions.MultivariateNormal(m, W @ W.T + s2 * torch.eye(64)).log_prob(x)
 
 
+def rotated(W):
+    return W @ torch.linalg.qr(torch.randn(W.shape[1], W.shape[1], generator=gen))[0]
+
+
+def best_gap(W, s2):
+    precision = torch.eye(W.shape[1]) + W.T @ W / s2
+    return 0.5 * (precision.diagonal().log().sum() - torch.logdet(precision))
+
+
 W0, s2 = linear_vae(20)
-W = W0 @ torch.linalg.qr(torch.randn(20, 20, generator=gen))[0]
-precision = torch.eye(20) + W.T @ W / s2
-gap = 0.5 * (precision.diagonal().log().sum() - torch.logdet(precision))
+W = rotated(W0)
+gap = best_gap(W, s2)
 exact = exact_log_prob(cube_test, W, s2).mean()
 smaller = exact_log_prob(cube_test, *linear_vae(18)).mean()
-turn, s2_small = torch.linalg.qr(torch.randn(18, 18, generator=gen))[0], linear_vae(18)[1]
-W_small = linear_vae(18)[0] @ turn
-lam_small = torch.eye(18) + W_small.T @ W_small / s2_small
-gap_small = 0.5 * (lam_small.diagonal().log().sum() - torch.logdet(lam_small))
 mean, se = monte_carlo(torch.stack([bounds(cube_test, W, s2, 1).mean() for _ in range(40)]))
 iw = torch.stack([bounds(cube_test, W, s2, K).mean() for K in (1, 10, 100, 1000)])
 claim("evaluation-elbo-gap", "exact log-likelihood minus ELBO, linear VAE with rotated codes", exact - mean, gap, item="E0.6",
@@ -288,11 +290,13 @@ claim("evaluation-iw-order", "IW bounds with K = 1, 10, 100, 1000: smallest rise
 claim("evaluation-iw-close", "log-likelihood minus the bound with K = 1000", exact - iw[-1], item="E0.6",
       by="below the likelihood, and nearer than a quarter of the ELBO's gap", at_least=0.1, at_most=float(gap) / 4, unit="nats", digits=2)
 claim("evaluation-elbo-reversal-exact", "18 codes minus 20 codes, exact log-likelihood", smaller - exact, item="E0.6",
-      by="the smaller model is worse; other splits", at_least=-2.0, at_most=-0.7, unit="nats")
+      by="the smaller model is worse", at_least=-1.8, at_most=-0.9, unit="nats")
+V0, t2 = linear_vae(18)
+both = torch.stack([smaller - best_gap(rotated(V0), t2) - exact + best_gap(rotated(W0), s2) for _ in range(200)])
+claim("evaluation-elbo-rotated", "the same difference in ELBO, codes rotated in both models, mean of 200 pairs", both.mean(), item="E0.6",
+      by="the right order: rotation costs both models about as much", at_least=-1.2, at_most=-0.3, unit="nats", digits=2)
 claim("evaluation-elbo-reversal", "the same difference in ELBO, codes rotated in the larger model only", smaller - mean,
-      item="E0.6", by="the smaller model seems better; other seeds", at_least=1.2, at_most=3.5, unit="nats")
-claim("evaluation-elbo-both", "the same difference in ELBO, codes rotated in both", smaller - gap_small - (exact - gap),
-      item="E0.6", by="other seeds", at_least=-1.3, at_most=0.1, unit="nats")
+      item="E0.6", by="the smaller model seems better", at_least=1.4, at_most=2.8, se=se, unit="nats")
 
 
 # %% [markdown]
@@ -300,8 +304,9 @@ claim("evaluation-elbo-both", "the same difference in ELBO, codes rotated in bot
 # :class: erratum
 # {item}`E0.6` **The notes** name VAEs, beside flows, among models "that allow direct calculation of the likelihood". **What is true:** they give a bound. Here it
 # lies {value}`evaluation-elbo-gap:.2f` nats low, and with $K=1000$ still {value}`evaluation-iw-close:.2f`. The *same law* with unrotated codes has no gap at all.
-# The gap may decide a comparison: a smaller model with unrotated codes seems {value}`evaluation-elbo-reversal:.2f` nats ahead by its ELBO, when the true
-# difference is {value}`evaluation-elbo-reversal-exact:.2f`; rotate the codes of both, and it is {value}`evaluation-elbo-both:.2f`. Report the bound as a bound, with its $K$.
+# So ELBOs may order models by their encoders: with 18 unrotated codes, a worse model seems {value}`evaluation-elbo-reversal:.2f` nats ahead of ours, when the
+# true difference is {value}`evaluation-elbo-reversal-exact:.2f`. (With rotated codes in both it is {value}`evaluation-elbo-rotated:.2f` in ELBO, the right order.)
+# Report the bound as a bound, with its $K$.
 # :::
 #
 # ## Scores through a classifier
@@ -387,38 +392,37 @@ plt.show()
 #
 # and {ref}`ch-at-work` has its code, its proof and its bias. With Inception features it is called FID. It looks at the data, and so sees the patterns of
 # {numref}`fig-evaluation-nonsense` at once. What does it not see? Whatever the features drop, and whatever two moments drop. For the first, add to each digit
-# strong static in the 55 directions of pixel space that our ten logits ignore (their weights sum to zero over the classes, so that ten logits see nine directions; no
-# matter that grey levels then leave their range).
+# strong static in the directions of pixel space that our logits ignore: 55 of 64, for the ten rows of weights add up to zero (no matter that grey levels then
+# leave their range).
 
 # %% tags=["hide-input"]
 reference = logits(data.validation.x)
-null_space = torch.linalg.svd(A)[2][9:]  # (55, 64): directions that A ignores
+null_space = torch.linalg.svd(A)[2][9:]  # (55, 64): directions that A, of rank 9, ignores
 static = data.test.x + 8 * torch.randn(360, 55, generator=gen) @ null_space
 score = {name: frechet_distance(reference, logits(x))
          for name, x in {"real": data.test.x, "static": static, "nonsense": nonsense}.items()}
 orders = [torch.randperm(720, generator=gen) for _ in range(100)]
-halves = torch.stack([frechet_distance(logits(pool_x[i[:n]]), logits(pool_x[i[n : 2 * n]])) for n in (45, 360) for i in orders])
+halves = torch.stack([frechet_distance(logits(pool_x[i[:360]]), logits(pool_x[i[360 : 360 + n]])) for n in (45, 360) for i in orders])
 small, large = halves.view(2, 100).mean(1)
-uneven = torch.stack([frechet_distance(logits(pool_x[i[:360]]), logits(pool_x[i[360:405]])) for i in orders]).mean()
 claim("evaluation-frechet-nonsense", "Fréchet distance of the ten patterns over that of real digits", score["nonsense"] / score["real"],
       item="S0.30", by="the patterns are noticed", at_least=100, digits=2)
 claim("evaluation-frechet-static", "digits under static that the features drop: change of the Fréchet distance", score["static"] - score["real"],
       0.0, item="E0.20", by="exactly zero: the logits are unchanged", atol=1e-5, stable=False)
 claim("evaluation-frechet-static-pixels", "the same static in pixel space: distance over that of real digits",
       frechet_distance(data.validation.x, static) / frechet_distance(data.validation.x, data.test.x), item="E0.20",
-      by="other features see it; other splits", at_least=40, at_most=110, digits=2)
-claim("evaluation-frechet-bias", "two halves of one set of real digits: distance with 45 images over that with 360", small / large, 8.0,
-      item="E0.20", by="the law 1/n of the bias, to first order; s.e. 0.4", rtol=0.25, digits=2)
-claim("evaluation-frechet-uneven", "the same with 45 generated images and 360 real ones", uneven / large, 4.5, item="E0.20",
-      by="1/n + 1/m, to first order", rtol=0.25, digits=2)
+      by="other features see it", at_least=40, at_most=70, digits=2)
+claim("evaluation-frechet-rank", "rank of the ten logits' weights", torch.linalg.matrix_rank(A), 9, item="E0.20",
+      by="the penalty makes the ten rows add up to zero")
+claim("evaluation-frechet-bias", "360 real digits against 45 others: distance over that against 360 others", small / large,
+      (1 / 360 + 1 / 45) / (2 / 360), item="E0.20", by="the law 1/n + 1/m of the bias, to first order: 4.5", rtol=0.15, digits=2)
 
 
 # %% [markdown]
 # :::{admonition} Erratum E0.20 · "More robust", for what?
 # :class: erratum
-# {item}`E0.20` **The notes** call FID more robust than IS and closer to human judgement. **What is true:** it sees more, because it looks at the data. But with
-# 45 images instead of 360 on both sides, a perfect generator scores {value}`evaluation-frechet-bias:.1f` times as badly, and
-# {value}`evaluation-frechet-uneven:.1f` times if the real side keeps its 360 ({ref}`sec-at-work-bias` has the law). Static that the
+# {item}`E0.20` **The notes** call FID more robust than IS and closer to human judgement. **What is true:** it sees more, because it looks at the data. But
+# against 360 real digits a perfect generator scores {value}`evaluation-frechet-bias:.1f` times as badly with 45 images as with 360 ({ref}`sec-at-work-bias` has
+# the law). Static that the
 # features drop is free, though it multiplies the same distance between pixels by {value}`evaluation-frechet-static-pixels:.0f`. And against people FID does
 # poorly for diffusion models, whose quality it underrates {cite:p}`stein2023`.
 # :::
@@ -426,8 +430,8 @@ claim("evaluation-frechet-uneven", "the same with 45 generated images and 360 re
 # ## Diversity: birthdays and neighbours
 #
 # {item}`S0.31` A generator that knows only $N$ images must repeat itself, and sooner than one thinks: among 23 people two share a birthday more often than
-# not. {cite:t}`arora2017` turned this into a test: draw batches of size $s$, and look at the most similar pairs of each; if about half of the batches hold a duplicate,
-# conclude that $N$ is about $s^2$. The law behind it is that of the first repetition.
+# not. {cite:t}`arora2017` turned this into a test: draw batches of $s$ images, look through the most similar pairs, and if half of the batches hold a duplicate,
+# conclude $N\approx s^2$. Its simplest form draws until the first repetition.
 #
 # :::{prf:theorem} The first collision
 # :label: thm-evaluation-birthday
@@ -454,8 +458,9 @@ claim("evaluation-frechet-uneven", "the same with 45 generated images and 360 re
 # {cite:t}`flajolet1995`.
 # :::
 #
-# For small $p_i$, $\log(1+pt)-pt\approx-p^2t^2/2$, so $\mathbb E T\approx\sqrt{\pi/(2\sum_i p_i^2)}$: the test measures roughly $1/\sum_ip_i^2$, the exponential of the
-# **Rényi entropy of order 2**, and not the number of outcomes.
+# If all $p_i$ are small against $\sqrt{\sum_jp_j^2}$, then $\log(1+p_it)-p_it\approx-p_i^2t^2/2$ where it counts, and
+# $\mathbb E T\approx\sqrt{\pi/(2\sum_i p_i^2)}$: the test measures $1/\sum_ip_i^2$, the exponential of the **Rényi entropy of order 2**, and not the number
+# of outcomes.
 
 # %%
 def first_collision(p, count):
@@ -505,8 +510,8 @@ claim("evaluation-birthday-spread", "their standard deviation over their mean", 
       by="sqrt(4/pi - 1), that of a Rayleigh law, the limit of many outcomes", atol=0.03, digits=2)
 claim("evaluation-birthday-tail", "ten outcomes with half the mass, a million with the rest: expected first collision", tail, by_hand,
       item="X3.10 E0.21", by="enumeration: sum over k of P(T > k), over how many of k draws fall on the ten", atol=1e-6)
-claim("evaluation-birthday-estimate", "number of outcomes that the birthday test reads off, 2T²/pi", 2 * tail**2 / math.pi, item="E0.21",
-      by="not 1 000 010; 1/sum p² = 40 to first order", at_least=40, at_most=60, digits=2)
+claim("evaluation-birthday-estimate", "number of outcomes that the birthday test reads off, 2T²/pi", 2 * tail**2 / math.pi,
+      2 * by_hand**2 / math.pi, item="E0.21", by="the enumeration; not 1 000 010, and 1/sum p² = 40 to first order only", atol=1e-4, digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evaluation-birthday", "caption": "First collisions of 4000 simulated generators with 1000 equally likely outcomes (bars) and the exact probabilities (line). One run says little: the spread is half the mean."}, "image": {"alt": "Histogram of the number of draws until the first repetition, rising from zero to a broad summit near thirty and falling slowly to about one hundred; a smooth curve runs along the tops of the bars."}}
 t = torch.arange(1, 131)
@@ -527,10 +532,10 @@ plt.show()
 #
 # :::{admonition} Erratum E0.21 · A duplicate says nothing about the tail
 # :class: erratum
-# {item}`E0.21` **The notes** say that the number of draws needed for a duplicate is "indicative of diversity". **What is true:** roughly of $1/\sum_ip_i^2$. With
+# {item}`E0.21` **The notes** say that the number of draws needed for a duplicate is "indicative of diversity". **What is true:** of $1/\sum_ip_i^2$. With
 # half the mass on ten images and the rest on a million this is $1/(10\cdot0.05^2+10^6\cdot(5\cdot10^{-7})^2)=40.0$. The first duplicate comes after
-# {value}`evaluation-birthday-tail:.2f` draws on average, and the test reads some {value}`evaluation-birthday-estimate:.0f` outcomes where there are
-# $1\,000\,010$. And a continuous law never repeats itself, which is why the test looks for *near* duplicates.
+# {value}`evaluation-birthday-tail:.2f` draws on average, and the test reads $2T^2/\pi=$ {value}`evaluation-birthday-estimate:.0f` outcomes (ten are too few for
+# the approximation to be close) where there are $1\,000\,010$. And a continuous law never repeats itself: one needs a detector of *near* duplicates.
 # :::
 #
 # For images that is a radius. We take half of the smallest distance between two real validation digits, and try it on a generator that owns 50 test digits and
@@ -587,22 +592,27 @@ def square(M):
     return torch.rand(M, 2, generator=gen)
 
 
+def donnelly(M):  # sqrt(M) times the mean distance to the nearest of M points in the unit square
+    return 0.5 + 4 * (0.0514 / math.sqrt(M) + 0.041 / M)
+
+
 once = square(500)
 twice = once.repeat(2, 1)
-scaled = torch.stack([plural(square(M)) * math.sqrt(M) for M in (100, 1000, 4000)])
+sizes = (100, 1000, 4000)
+scaled = torch.stack([plural(square(M)) * math.sqrt(M) for M in sizes])
 far = 100 * torch.eye(7).repeat(9, 1)  # seven images, nine copies of each
 claim("evaluation-plural-twins", "D_plural of 500 points of the unit square, and of the same points with a twin each",
       [plural(once), plural(twice)],
-      [0.5 / math.sqrt(500), 0.0], item="E0.22",
-      by="1/(2 sqrt M) for Poisson points, the border adds 0.0004, s.e. 0.0007; the twin is the neighbour", atol=0.003)
+      [donnelly(500) / math.sqrt(500), 0.0], item="E0.22",
+      by="Donnelly: 1/(2 sqrt M), and 0.0004 for the border; the twin is the neighbour", se=[0.28 / 500, 0.0])
 edge = (2 + math.sqrt(2) + 5 * math.asinh(1)) / 15
 claim("evaluation-pairs", "the points with twins: mean distance of all pairs", torch.pdist(twice).mean(), edge * 998 / 999,
       item="E0.22", by="closed form (2 + sqrt 2 + 5 asinh 1)/15 for the square; s.e. of 500 points 0.008", se=0.008)
-claim("evaluation-plural-scaling", "D_plural times sqrt(M) for M = 100, 1000, 4000", scaled, [0.5] * 3, item="E0.22",
-      by="Poisson points: 1/(2 sqrt M); the border adds some per cent", rtol=0.12, digits=3)
+claim("evaluation-plural-scaling", "D_plural times sqrt(M) for M = 100, 1000, 4000", scaled, [donnelly(M) for M in sizes], item="E0.22",
+      by="Poisson points: 1/(2 sqrt M), and Donnelly's correction for the border", se=[0.28 / math.sqrt(M) for M in sizes], digits=3)
 claim("evaluation-plural-noise", "real digits with noise over clean ones: D_plural", plural(noisy(data.test.x)) / plural(data.test.x),
       item="E0.22",
-      by="damage is rewarded", at_least=1.15, digits=3)
+      by="damage is rewarded", at_least=1.17, at_most=1.27, digits=3)
 claim("evaluation-vendi", "seven distant images, nine copies each: Vendi score", vendi(far, 1.0), 7.0, item="S0.32",
       by="closed form: 7 equal eigenvalues", atol=1e-9)
 
@@ -666,7 +676,7 @@ claim("evaluation-coverage-wrong", "wrong: the point itself counts as first neig
 #
 # {item}`S0.13` **Mode collapse** is the failure to produce some part of the data; in the extreme, all but one mode. The notes explain it by the forward
 # divergence $\mathrm{KL}(p_{\text{data}}\|p_\theta)$, under which a model "may concentrate all its mass on one mode". It is the other way round
-# ({ref}`ch-divergences`): forward, a missing mode is very dear; reverse, it costs $-\log$ of the share of the data's mass that is kept.
+# ({ref}`ch-divergences`): forward, a missing mode is very dear; reverse, it costs $-\log$ of the share of the data's mass that is kept (for modes far apart).
 
 # %% tags=["hide-input"]
 grid = torch.linspace(-16, 16, 6001)
@@ -678,9 +688,11 @@ def normal(mean, s):
 
 two = torch.logaddexp(normal(-3.0, 1.0), normal(3.0, 1.0)) - math.log(2)
 one, broad = normal(3.0, 1.0), normal(0.0, math.sqrt(10))
+entropy = integrate.quad(lambda x: -(f := (stats.norm.pdf(x, -3) + stats.norm.pdf(x, 3)) / 2) * math.log(f), -16, 16, points=[0])[0]
 claim("evaluation-collapse-forward", "modes at ±3: forward KL of the model that keeps one of them, over that of one broad Gaussian",
-      kl_quadrature(two, one, grid) / kl_quadrature(two, broad, grid), item="S0.13", by="the notes' example would have it below one",
-      at_least=10, digits=3)
+      kl_quadrature(two, one, grid) / kl_quadrature(two, broad, grid),
+      (0.5 * math.log(2 * math.pi) + 19 / 2 - entropy) / (0.5 * math.log(20 * math.pi) + 1 / 2 - entropy), item="S0.13",
+      by="second moments 19 and 10, entropy by adaptive quadrature; below one in the notes' example", rtol=1e-4, digits=3)
 claim("evaluation-collapse-reverse", "reverse KL of the model that keeps one mode", kl_quadrature(one, two, grid), math.log(2),
       item="S0.13",
       by="log 2, up to the overlap", atol=5e-3, unit="nats")
@@ -771,8 +783,8 @@ plt.show()
 # :class: erratum
 # {item}`E0.23` **The notes** offer PCA for the diagnosis of mode collapse. **What is true:** comparing variances and axes compares covariances. In
 # {numref}`fig-evaluation-pca` the covariances agree to rounding, and with them all axes and variances; yet the right half shows no digits, and the classifier
-# of the next section is not fooled. The four modes of {ref}`ch-at-work`, nearly a nat away from the Gaussian of equal moments, are another case. PCA works
-# for a collapse that moves the moments: without three of its modes, the mean of the ring moves by {value}`evaluation-modes-mean:.2f`.
+# of the next section is not fooled. The four modes of {ref}`ch-at-work`, {value}`at-work-blind-kl:.2f` nats from the Gaussian of equal moments, are another
+# case. PCA works for a collapse that moves the moments: without three of its modes, the mean of the ring moves by {value}`evaluation-modes-mean:.2f`.
 # :::
 #
 # ## Tests that look for any difference
@@ -877,11 +889,10 @@ for level in (0.05, 0.5):
           by="at most the level, by exchangeability", at_most=level, se=math.sqrt(level * (1 - level) / 200), stable=False)
 claim("evaluation-c2st-train", "wrong: verdicts on the training half; false alarms at level 0.05", (p_seen <= 0.05).double().mean(),
       item="S0.33",
-      by="a network of 64 units learns 40 points partly by heart", at_least=0.2, stable=False)
+      by="a network of 64 units learns 40 points partly by heart", at_least=0.25, at_most=0.5, stable=False)
 said = verdicts(data.test.x, copy, gen)[1]
 claim("evaluation-pca-c2st", "C2ST of test digits and the Gaussian with their moments: accuracy", accuracy(said), item="E0.23",
-      by="one half if they were alike",
-      at_least=0.6, stable=False)
+      by="one half if they were alike", at_least=0.62, at_most=0.92, stable=False)
 claim("evaluation-pca-c2st-p", "its p-value", classifier_p(said), item="E0.23 S0.33", by="216 right of 360 would give 1e-4", at_most=1e-3,
       stable=False)
 lost_one = torch.ones(8)
@@ -889,16 +900,25 @@ lost_one[0] = 0
 power = {n: torch.stack([permutation_test(ring.sample(n, gen), sampler(lost_one, n), 0.5)[1] <= 0.05
                          for _ in range(60)]).double().mean() for n in (40, 400)}
 claim("evaluation-power", "one of eight modes lost, 400 samples: share of MMD's alarms at level 0.05", power[400], item="S0.33",
-      by="noticed as a rule", at_least=0.8, digits=2)
-claim("evaluation-power-small", "the same with 40 samples", power[40], item="S0.33", by="mostly missed", at_most=0.5, digits=2)
+      by="noticed as a rule", at_least=0.9, at_most=1.0, digits=2)
+claim("evaluation-power-small", "the same with 40 samples", power[40], item="S0.33", by="mostly missed", at_least=0.03, at_most=0.35, digits=2)
 width = float(torch.pdist(data.train.x[:300]).median())
-fitted = torch.linalg.cholesky(data.train.x.T.cov() + 1e-6 * torch.eye(64))
-drawn = [data.train.x.mean(0) + torch.randn(360, 64, generator=gen) @ fitted.T for _ in range(30)]
-for name, h in (("wide", width), ("narrow", width / 4)):
-    alarms = torch.stack([permutation_test(data.test.x, fake, h)[1] <= 0.05 for fake in drawn]).double().mean()
-    claim(f"evaluation-mmd-{name}", f"MMD at level 0.05, digits against Gaussians of their moments, {name} kernel: alarms", alarms,
-          item="E0.23 S0.33", by="0.05 if nothing is seen, 1 if all; other splits",
-          at_least=0.0 if name == "wide" else 0.99, at_most=0.3 if name == "wide" else 1.0, digits=2)
+fitted = torch.distributions.MultivariateNormal(data.train.x.mean(0), data.train.x.T.cov() + 1e-6 * torch.eye(64))
+p_wide, p_narrow = torch.tensor([[permutation_test(data.test.x, x, h)[1] for h in (width, width / 4)]
+                                 for x in fitted.sample((20, 360))]).T
+claim("evaluation-mmd-wide", "MMD of test digits and a Gaussian with the training digits' moments, kernel as wide as the median distance: alarms in 20 draws",
+      (p_wide <= 0.05).double().mean(), item="E0.23 S0.33", by="hardly more than the level", at_least=0.0, at_most=0.3, digits=2)
+claim("evaluation-mmd-narrow", "the same with a quarter of that width", (p_narrow <= 0.05).double().mean(), 1.0, item="E0.23 S0.33", by="always noticed")
+claim("evaluation-mmd-close", "p-value with the wide kernel and the Gaussian that has the test digits' own moments",
+      permutation_test(data.test.x, copy, width)[1], 1.0, item="E0.23 S0.33", by="nearer than relabelled samples of one law", atol=0.05, digits=2)
+powers = (torch.pdist(data.test.x[:200]) / width).square()[:, None] ** torch.arange(3)  # of the squared distance
+unexplained = []
+for h in (1, 0.25):
+    k = torch.exp(-powers[:, 1] / (2 * h**2))
+    unexplained.append((k - powers @ torch.linalg.lstsq(powers, k[:, None]).solution[:, 0]).var() / k.var())
+claim("evaluation-mmd-polynomial", "variance of the wide kernel's values that a parabola in the squared distance leaves", unexplained[0], item="E0.23 S0.33",
+      by="next to none: such a kernel sees two moments", at_most=0.005, digits=2)
+claim("evaluation-mmd-polynomial-narrow", "the same of the narrow kernel", unexplained[1], item="E0.23 S0.33", by="most", at_least=0.3, digits=2)
 
 
 # %% [markdown]
@@ -906,12 +926,11 @@ for name, h in (("wide", width), ("narrow", width / 4)):
 # {numref}`fig-evaluation-pca`, which no comparison of two moments can see, is told from the digits with an accuracy of {value}`evaluation-pca-c2st:.0%`.
 #
 # "Any difference" is a promise for infinite samples. The ring without one mode is caught by the MMD in {value}`evaluation-power:.0%` of the cases with 400
-# samples, and in {value}`evaluation-power-small:.0%` with 40. And the kernel matters. As wide as the median distance of the digits, a common choice, it does
-# see a Gaussian with the moments of the training digits ({value}`evaluation-mmd-wide:.0%` alarms over thirty samples of it): in 64 dimensions all distances are much alike,
-# the kernel is nearly a polynomial of low degree over their range, and such polynomials compare low moments. A quarter as wide, it raises
-# {value}`evaluation-mmd-narrow:.0%`. (The copy of {numref}`fig-evaluation-pca` itself is no fair case: its moments are forced, nearer to the digits' than those of any
-# sample.) "No difference found" is a
-# statement about $n$ and about the test.
+# samples, and in {value}`evaluation-power-small:.0%` with 40. And the kernel matters. As wide as the median distance of the digits, a common choice, it alarms
+# for {value}`evaluation-mmd-wide:.0%` of the samples of a Gaussian with the moments of the training digits. Over the range of the distances such a kernel is
+# nearly a parabola in the squared distance, whose MMD is zero for laws of equal mean and covariance (expand it). A quarter as wide it is not, and alarms
+# always. (The Gaussian of {numref}`fig-evaluation-pca` even has $p$ = {value}`evaluation-mmd-close:.2f` with the wide one: its moments were set to those of the
+# other sample, so that labels are not exchangeable, and $p$ near one says *too* close.) "No difference found" is a statement about $n$ and about the test.
 #
 # ## Two numbers: what is missed, what is made up
 #
@@ -936,10 +955,11 @@ for name, h in (("wide", width), ("narrow", width / 4)):
 # \end{aligned}
 # $$ (eq-evaluation-gap)
 #
-# $\mathcal A=\mathrm{KL}(p\|q)$ needs the model's density at data: it is the held-out NLL less the entropy of the data, for which the NLL of the best
-# reference model stands in (it is larger than the entropy, so that $\mathcal A$ comes out too small). It finds *missing* mass. $\mathcal B=\mathrm{KL}(q\|p)$ needs samples of the model, and the log-ratio at them, from a calibrated
-# classifier or a strong reference density. It finds *junk*. Both are zero only if $p=q$, and neither changes with the unit, since Jacobians cancel in the
-# ratio. For $p=\mathcal N(0,1)$, $q=\mathcal N(t,1)$ one has $\mathcal A=\mathcal B=t^2/2$ and $J=t^2$.
+# $\mathcal A=\mathrm{KL}(p\|q)$ needs the model's density at data: it is the held-out NLL less the entropy of the data. The NLL of the best reference model may
+# stand in for that; it is no smaller, so that $\mathcal A$ is then underestimated. $\mathcal A$ finds *missing* mass. $\mathcal B=\mathrm{KL}(q\|p)$ needs
+# samples of the model, and the log-ratio at them, from a calibrated classifier or a strong reference density. It finds *junk*. Both are zero only if $p=q$, and
+# neither changes with the unit, since Jacobians cancel in the ratio. For $p=\mathcal N(0,1)$, $q=\mathcal N(t,1)$ one has $\mathcal A=\mathcal B=t^2/2$ and
+# $J=t^2$.
 #
 # Without densities, a classifier trained to tell equally many real ($c=1$) from generated samples has the optimal logit $\log p/q$. So $J$ is the difference
 # between its mean logit on real and on generated data, on *held-out* samples.
@@ -1000,13 +1020,14 @@ claim("evaluation-gap-test", "the same on test digits: nats lost per image", on_
       at_most=math.log(100), unit="nats")
 claim("evaluation-gap-bits", "in bits per pixel", on_test / (64 * math.log(2)), item="Q0.10", by="at most log2(100)/64",
       at_most=math.log2(100) / 64, at_least=0.05, unit="bits", digits=2)
-claim("evaluation-gap-invented", "1 % good, 99 % noise: B", invented.round(decimals=-2), item="Q0.10", by="over a thousand times A",
-      at_least=1000 * math.log(100), unit="nats", digits=3)
+claim("evaluation-gap-invented", "1 % good, 99 % noise: B", invented.round(decimals=-2), item="Q0.10",
+      by="over a thousand times A", at_least=1000 * math.log(100), at_most=11000, unit="nats", digits=3)
 
 
 # %% [markdown]
-# $\mathcal A$ is $\log100=4.605$ nats under the law $p$; on the test digits $q$ loses {value}`evaluation-gap-test:.2f` nats against it,
-# {value}`evaluation-gap-bits:.2f` bits per pixel: harmless to look at. $\mathcal B$ is {value}`evaluation-gap-invented:.0f` nats. **Limits:** ratios learnt from $N$ samples can't be trusted where the laws do not overlap (at $t=10$ the
+# $\mathcal A$ is {value}`evaluation-gap-missed:.3f` nats, $\log100$, and its plug-in on real test digits, for which $p$ is a model too,
+# {value}`evaluation-gap-test:.2f`, or {value}`evaluation-gap-bits:.2f` bits per pixel: harmless to look at. $\mathcal B$ is
+# {value}`evaluation-gap-invented:.0f` nats. **Limits:** ratios learnt from $N$ samples can't be trusted where the laws do not overlap (at $t=10$ the
 # estimate is set by the classifier's penalty, claim `evaluation-gap-saturates`), a weak classifier sees too little, and a copy of the *training* set passes
 # unless $p$ stands for fresh data. Relatives: precision and recall as a pair of numbers, and the C2ST as another use of the classifier.
 # :::{solution-end}
@@ -1051,8 +1072,8 @@ def score_card(ref, x):  # reference (320, 64), generated (200, 64)
 cards = {}
 for _ in range(40):
     i = torch.randperm(720, generator=gen)
-    ref, x, y = pool_x[i[:320]], pool_x[i[320:]], pool_y[i[320:]]  # x[:200] and x[-200:] share none
-    for name, fake in {"perfect": x[-200:], **generators(x, y, 200)}.items():
+    ref, x, y = pool_x[i[:320]], pool_x[i[320:]], pool_y[i[320:]]
+    for name, fake in {"perfect": x[200:], **generators(x, y, 200)}.items():
         cards.setdefault(name, []).append(score_card(ref, fake))
 scores = list(cards["noise"][0])
 value = torch.tensor([[[float(card[s]) for s in scores] for card in cards[name]] for name in cards])  # (9, 40, 12)
@@ -1086,15 +1107,14 @@ def ratio(name, column):
 
 
 claim("evaluation-table-null", "false alarms of the perfect generator, mean of twelve scores", table[0].mean(), item="S0.33",
-      by="about 2/41",
-      at_most=0.12, stable=False)
+      by="about 2/41", at_least=0.01, at_most=0.1, stable=False)
 claim("evaluation-table-column", "scores that notice every flaw in at least half of the splits",
       float((table[1:] >= 0.5).all(0).sum()), 0.0, item="S0.14 S0.33", by="there is none")
 claim("evaluation-table-row", "flaws that no score notices in at least 90 % of the splits", float((table[1:] < 0.9).all(1).sum()), 0.0,
       item="S0.14 S0.33", by="each is noticed by some")
 claim("evaluation-table-copies", "memorised: how often the Fréchet distances, precision, recall, coverage, MMD and C2ST notice",
       max(hit("memorised", c) for c in ("Fréchet, logits", "Fréchet, pixels", "precision", "recall", "coverage", "MMD²", "C2ST, 1 neighbour")),
-      item="S0.14", by="the copies are real digits: hardly more than the false alarms", at_most=0.35, stable=False)
+      item="S0.14", by="the copies are real digits: hardly more than the false alarms", at_least=0.0, at_most=0.25, stable=False)
 claim("evaluation-table-copy-test", "memorised: how often the share that is nearer to the training set than to the reference notices",
       hit("memorised", "nearer to training"), 1.0,
       item="S0.14", by="copies are at distance zero")
@@ -1102,7 +1122,7 @@ claim("evaluation-table-copy-is", "memorised: Inception score over that of fresh
       item="E0.11", by="the classifier has seen these images too", at_least=1.01, stable=False)
 claim("evaluation-table-moments", "two moments: how often the two Fréchet distances, the label frequencies and the MMD notice",
       max(hit("two moments", c) for c in ("Fréchet, logits", "Fréchet, pixels", "label frequencies", "MMD²")), item="E0.23",
-      by="nearly equal moments", at_most=0.3, stable=False)
+      by="nearly equal moments", at_least=0.0, at_most=0.3, stable=False)
 claim("evaluation-table-moments-precision", "two moments: how often precision, nearest neighbour and C2ST notice",
       min(hit("two moments", c) for c in ("precision", "nearest neighbour", "C2ST, 1 neighbour")), item="E0.23", by="always", at_least=0.95,
       stable=False)
@@ -1111,7 +1131,16 @@ claim("evaluation-table-twins", "twins: how often near duplicates, nearest neigh
       item="S0.31 S0.32", by="always", at_least=0.95, stable=False)
 claim("evaluation-table-noise", "noise raises the mean nearest-neighbour distance by the factor", ratio("noise", "nearest neighbour"),
       item="E0.22",
-      by="damage looks like diversity", at_least=1.1, stable=False)
+      by="damage looks like diversity", at_least=1.15, at_most=1.25, stable=False)
+own_over_other = []
+for _ in range(5):  # two classifiers, each of one half of the training digits, judge both halves
+    parts = torch.randperm(1077, generator=gen).split([538, 539])
+    judges = [LogisticRegression(C=10, max_iter=5000).fit(data.train.x[i].numpy() / 16, data.train.y[i].numpy()) for i in parts]
+    own, other = ([inception(torch.tensor(j.predict_proba(data.train.x[i].numpy() / 16))) for i, j in zip(parts, order, strict=True)]
+                  for order in (judges, judges[::-1]))
+    own_over_other += [a / b for a, b in zip(own, other, strict=True)]
+claim("evaluation-table-copy-is-learnt", "Inception score of the same digits by a classifier that has seen them over that by one that has not",
+      torch.stack(own_over_other).mean(), item="E0.11", by="it is surer of what it has seen", at_least=1.05, at_most=1.15, digits=3)
 claim("evaluation-table-lost", "one class lost: recall notices minus precision notices",
       hit("one class lost", "recall") - hit("one class lost", "precision"), item="S0.13",
       by="a gap, no junk", at_least=0.4, stable=False)
@@ -1119,7 +1148,7 @@ claim("evaluation-table-balance", "wrong balance: how often label frequencies no
       item="S0.13", by="always", at_least=0.9, stable=False)
 claim("evaluation-table-balance-recall", "wrong balance: how often precision and recall notice",
       max(hit("wrong balance", c) for c in ("precision", "recall")), item="S0.13",
-      by="every digit still has its neighbours", at_most=0.4, stable=False)
+      by="every digit still has its neighbours", at_least=0.0, at_most=0.35, stable=False)
 
 
 # %% [markdown]
@@ -1127,14 +1156,16 @@ claim("evaluation-table-balance-recall", "wrong balance: how often precision and
 #
 # - **No score notices everything.** Each flaw is noticed by some, and none of the twelve columns has every flaw in at least half of the splits.
 # - **Memorising escapes the scores that compare with data**: at most {value}`evaluation-table-copies:.0%`, where {value}`evaluation-table-null:.0%` are false
-#   alarms. The Inception score even rises, since the classifier trained on those very images, and so mistakes the flaw for a merit. Only the distance to the
+#   alarms. The Inception score even rises, and so mistakes the flaw for a merit, since its classifier has seen those very images: between two classifiers
+#   of equally many digits, the one that has seen an image gives {value}`evaluation-table-copy-is-learnt:.2f` times the score. Only the distance to the
 #   training set gives them away. It must be asked for.
 # - **Two moments are nothing to a Fréchet distance, nor to an MMD with a wide kernel** (at most {value}`evaluation-table-moments:.0%`), and obvious to precision
 #   and to a nearest neighbour.
 # - **Noise raises "diversity"**, by the factor {value}`evaluation-table-noise:.2f`, and twins lower it to zero. A nearest-neighbour distance that is far from its
 #   null value in *either* direction is an alarm.
-# - **A lost class** leaves precision alone and lowers recall; Inception score and Fréchet distance notice it even more often. A wrong balance leaves precision
-#   and recall both alone (at most {value}`evaluation-table-balance-recall:.0%`): balls have no weights. A classifier's label frequencies show it.
+# - **Of precision and recall, recall alone sees a lost class**. The Inception score and the Fréchet distance of the logits often see it too (more often than
+#   recall or less, by the split of the digits). A wrong balance is a matter of neither precision nor recall (at most
+#   {value}`evaluation-table-balance-recall:.0%`): balls have no weights. A classifier's label frequencies show it.
 #
 # So a report needs a density score where there is a density, with unit and bound named; precision and recall, or $\mathcal A$ and $\mathcal B$; a two-sample test
 # with its $p$-value and its $n$; a copy test; and for each score the value of a second real sample.

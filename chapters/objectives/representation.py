@@ -330,28 +330,34 @@ curved_held_out = torch.stack([curved_error(x_test, k) for k in sizes])
 curved_training = torch.stack([curved_error(x_train, k) for k in sizes])
 
 claim("representation-pca-held-out",
-      "PCA's error, held-out over training images, k = 2, 8, 16",
-      pca_held_out[:3] / torch.stack([lam[k:].sum() for k in sizes[:3]]), item="S1.14",
+      "PCA's error, held-out over training images, k = 2, 8, 16, 24, 32",
+      pca_held_out / torch.stack([lam[k:].sum() for k in sizes]), item="S1.14",
       by="a linear code hardly over-fits", at_least=0.95, at_most=1.15)
+ratio = curved_held_out / pca_held_out
 claim("representation-curved-gain",
       "held-out error, non-linear autoencoder over PCA, k = 2, 8, 16",
-      (curved_held_out / pca_held_out)[:3], item="S1.14",
-      by="PCA with the same code size", at_most=0.9, stable=False)
-claim("representation-curved-loss", "the same, k = 24, 32",
-      (curved_held_out / pca_held_out)[3:], item="S1.14",
-      by="PCA with the same code size", at_least=1.1, stable=False)
+      ratio[:3], item="S1.14", by="PCA with the same code size",
+      at_least=0.45, at_most=0.9, stable=False)
+claim("representation-curved-loss", "the same ratio at k = 24",
+      ratio[3], item="S1.14", by="PCA with the same code size",
+      at_least=1.15, at_most=1.6, stable=False)
+claim("representation-curved-untrained",
+      "error on *training* images, non-linear autoencoder over PCA, k = 32",
+      curved_training[4] / lam[32:].sum(), item="S1.14",
+      by="at most 1 at the minimum: the network contains PCA", at_least=1.5,
+      at_most=2.3, stable=False)
 claim("representation-curved-over-fit",
-      "the autoencoder's error, held-out over training images",
-      curved_held_out / curved_training, item="S1.14",
-      by="1 if it did not over-fit", at_least=1.1, stable=False)
+      "the autoencoder's error, held-out over training images, k = 8 to 32",
+      (curved_held_out / curved_training)[1:], item="S1.14",
+      by="1 if it did not over-fit", at_least=1.3, at_most=1.9, stable=False)
 
-# %% mystnb={"figure": {"name": "fig-representation-curved", "caption": "Left: squared error against code size; the line is a sum of eigenvalues, the diamond is training. Right: ten held-out digits and their reconstructions from eight numbers."}, "image": {"alt": "Left, error curves falling from 4.6 towards 0: the held-out points of the non-linear autoencoder lie below those of PCA at code sizes 2, 8 and 16 and above them at 24 and 32; its training points lie lower. Right, three rows of digits: originals, smeared PCA reconstructions, and crisper autoencoder reconstructions."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-representation-curved", "caption": "Left: squared error against code size; the line is a sum of eigenvalues, the diamond is training. Right: ten held-out digits and their reconstructions from eight numbers."}, "image": {"alt": "Left, error curves falling with the code size: the held-out points of the non-linear autoencoder lie below those of PCA at 2, 8 and 16 numbers, and above them at 24 and 32; its training points lie lower than its held-out ones. Right, three rows of digits: originals, smeared PCA reconstructions, and crisper autoencoder reconstructions."}} tags=["hide-input"]
 fig, (ax, grid) = plt.subplots(1, 2, figsize=(7, 2.8), width_ratios=[1, 1.25])
 # tail[k] = sum of the eigenvalues after the first k
 tail = lam.flip(0).cumsum(0).flip(0)
 ax.plot(
-    range(34),
-    tail[:34],
+    range(33),
+    tail[:33],
     color=colors.truth,
     label="PCA, training: closed form",
 )
@@ -390,9 +396,11 @@ plt.show()
 
 
 # %% [markdown]
-# On these digits the bend pays at 2, 8 and 16 numbers; at 24 and 32, trained in the same way, the curved code is *worse* than PCA, whose error
-# falls to zero with $k$ by itself ({numref}`fig-representation-curved`). The hollow squares show the price. The flat code hardly over-fits, the curved one does: that is why its stopping step was chosen on validation
-# images and its merit read off test images. A smaller pixel error is, however, all that {eq}`eq-representation-ae`
+# On these digits the bend pays for short codes; at 24 numbers PCA is ahead ({numref}`fig-representation-curved`; claim
+# `representation-curved-loss`). The hollow squares show one price: the flat code hardly over-fits, the curved one
+# does, which is why its stopping step was chosen on validation images and its merit read off test images. At 32 numbers
+# the bent code is worse even on its training images. It need not be, for the network contains PCA:
+# $t=\operatorname{relu}(t)-\operatorname{relu}(-t)$ passes any number through two units. Its 600 steps do not find that. A smaller pixel error is, however, all that {eq}`eq-representation-ae`
 # promises. It does not say that the code is smooth, that the space between two codes means anything, or that a random $z$
 # decodes to a digit: $L_{\mathrm{AE}}$ never looks anywhere but at the codes of the data.
 #
@@ -636,16 +644,19 @@ plt.show()
 # $s_i=1$. Then $a_i^2\lambda_i+s_i=1$, so the direction costs the rate $-\tfrac12\log s_i=\tfrac12\log(\lambda_i/\theta)$
 # and leaves the error $(1-w_ia_i)^2\lambda_i+s_iw_i^2=\theta^2/\lambda_i+\theta(\lambda_i-\theta)/\lambda_i=\theta$.
 #
-# *Not beaten.* $\Delta$ and $R$ depend on the data through $S$ only, so pretend that $x$ is Gaussian. Let $P$ project
-# onto the columns of $W$ and let $\mu_1\ge\dots\ge\mu_k$ be the eigenvalues of $PSP$ within that space. The decoder never leaves it, so the
-# error outside is $\operatorname{tr}S-\sum_i\mu_i$. Inside, three facts. (i) The rate is at least an information, $R\ge I(x;z)$, since $R$ is $I(x;z)$ plus a
-# divergence ({eq}`eq-representation-surgery`). (ii) Processing loses information, $I(x;z)\ge I(Px;Wz)$. (iii) To describe a Gaussian with variances
-# $\mu_i$ with errors $D_i$ takes $\sum_i\tfrac12[\log(\mu_i/D_i)]_+$ nats {cite:p}`cover2006`. The least of $D_i+\theta[\log(\mu_i/D_i)]_+$ over
-# $D_i$ lies at $D_i=\min(\mu_i,\theta)$, so that error plus $2\theta R$ is at least
-# $\sum_i\bigl[\min(\mu_i,\theta)+\theta[\log(\mu_i/\theta)]_+\bigr]$. Together
+# *Not beaten.* (1) $\Delta$ and $R$ depend on the data through $S$ only, so take $x$ Gaussian. (2) With
+# $q(z)=\mathbb E\,q(z\mid x)$ the rate is $R=\mathbb E\,\mathbb E_q\log\frac{q(z\mid x)}{q(z)}+\mathrm{KL}(q(z)\Vert
+# p(z))\ge I(x;z)$. Let $P$ project onto the columns of $W$: what is computed from $x$ and from $z$ shares no more
+# information than they do (data processing), so $R\ge I(Px;Wz)$. (3) Split the error into
+# $\mathbb E\lVert x-Px\rVert^2=\operatorname{tr}S-\sum_i\mu_i$, with $\mu_1\ge\dots\ge\mu_k$ the eigenvalues of
+# $PSP$ on that space, and $\Delta_P=\mathbb E\lVert Px-Wz\rVert^2$. A Gaussian with variances $\mu_i$ is described with
+# error $\Delta_P$ by no fewer nats than $\tfrac12\sum_i[\log(\mu_i/t)]_+$ where $\sum_i\min(\mu_i,t)=\Delta_P$ (reverse
+# water-filling {cite:p}`cover2006`). This is convex in $\Delta_P$ with slope $-1/(2t)$, so $\Delta_P+2\theta R$ is least
+# at $t=\theta$: at least $\sum_i\bigl[\min(\mu_i,\theta)+\theta[\log(\mu_i/\theta)]_+\bigr]$. (4) Together
 # $\Delta+2\theta R\ge\operatorname{tr}S-\sum_{i\le k}g(\mu_i)$ with $g(\mu)=\mu-\theta-\theta\log(\mu/\theta)$ for
-# $\mu>\theta$, else 0. $g$ increases, and $\mu_i\le\lambda_i$ (within a smaller space the $i$-th largest variance is no larger), so the best space is that of the first $k$
-# eigenvectors, where the construction above reaches the bound.
+# $\mu>\theta$, else 0. $g$ increases, and the eigenvalues of $S$ within a subspace are at most its largest ones,
+# $\mu_i\le\lambda_i$ (Cauchy interlacing): the bound is lowest for the first $k$ eigenvectors, where the construction
+# above reaches it.
 # :::
 #
 # For the plain VAE, $-\mathrm{ELBO}$ is $\Delta+2\sigma^2R$ up to a factor and a constant, so $\theta=\sigma^2$: **a
@@ -704,7 +715,7 @@ claim("representation-active",
       torch.tensor(trained), torch.tensor(active[:3]), item="E1.8",
       by="#{λ > σ²}")
 
-# %% mystnb={"figure": {"name": "fig-representation-water", "caption": "The eigenvalues of the digits and five \"water levels\" that conventions of the reconstruction loss silently set. What lies under water is not encoded."}, "image": {"alt": "Eigenvalues of the digits on a logarithmic axis, falling from 0.7 to below 0.001 in some fifty directions, crossed by horizontal lines at 32, 1, one half, one eighth and 0.002. The two highest lines pass above all eigenvalues, the lowest cuts at direction 49."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-representation-water", "caption": "The eigenvalues of the digits and five \"water levels\" that conventions of the reconstruction loss silently set. What lies under water is not encoded."}, "image": {"alt": "Eigenvalues of the digits on a logarithmic axis, falling steadily, crossed by five horizontal lines. The two highest pass above all eigenvalues, the lowest leaves most directions above it."}} tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(7, 3.2))
 ax.plot(range(1, 62), lam[:61], "o", ms=3.5, color=colors.data)
 for (name, (factor, s2)), count, color in zip(
@@ -771,7 +782,7 @@ claim("representation-tight",
       "its ELBO, and the log-likelihood of probabilistic PCA",
       -negative_elbo(parameters, cov, log_noise.exp()),
       ppca_log_likelihood(x_train, k), item="E1.8",
-      by="closed form, evaluated image by image", atol=0.05, digits=3,
+      by="closed form, evaluated image by image", atol=0.025, digits=3,
       unit="nats")
 
 # %% [markdown]
@@ -823,7 +834,7 @@ claim("representation-slider-frames",
       int((off <= exact * torch.tensor([0.02, 0.01]) + 1e-3).all(1).sum()),
       len(betas), item="X1.5", by="reverse water-filling")
 
-# %% mystnb={"figure": {"name": "fig-representation-rate", "caption": "Left: the rate\u2013distortion curve of linear codes of the digits with the trained \u03b2-VAEs on it. Right: what a rate buys: ten held-out digits decoded at four values of \u03b2."}, "image": {"alt": "Left, a convex curve of squared error against rate falling from 4.7 at zero nats to 0.6 at 34 nats, with fifteen trained models lying on it. Right, a grid of digits: as beta grows from the top row down, strokes blur until every picture is close to the same average blob."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-representation-rate", "caption": "Left: the rate\u2013distortion curve of linear codes of the digits with the trained \u03b2-VAEs on it. Right: what a rate buys: ten held-out digits decoded at four values of \u03b2."}, "image": {"alt": "Left, a convex curve of squared error against rate falling with the rate, with fifteen trained models lying on it. Right, a grid of digits: as beta grows from the top row down, strokes blur until every picture is close to the same average blob."}} tags=["hide-input"]
 fig, (ax, grid) = plt.subplots(1, 2, figsize=(7, 2.9), width_ratios=[1, 1.25])
 levels = torch.logspace(math.log10(0.004), math.log10(0.75), 150)
 curve = torch.tensor(
@@ -865,8 +876,9 @@ plt.show()
 
 # %% [markdown]
 # Move β yourself in the figure below, where the point is the closed form. It is often said that β trades reconstruction
-# against regularity, as if the whole code faded together. It does not: the weight $\sqrt{\lambda_i-\theta}$ of each eigen-direction falls to zero at a
-# switching point of its own, and β passes these points one at a time.
+# against regularity. On this curve it does so one direction at a time: each eigen-direction fades out smoothly, its
+# decoder weight $\sqrt{\lambda_i-\theta}$ falling to 0, and is off from its own switching point on; only the *number* of
+# directions in use jumps.
 
 # %% tags=["hide-input"]
 # where each one goes on
@@ -937,7 +949,7 @@ slider_figure(
 #
 # With networks for $D_\theta$, $m_\phi$ and $s_\phi$ no closed form is left, and the average over $q_\phi$ must be
 # sampled. Writing $z=m_\phi(x)+\sqrt{s_\phi(x)}\,\varepsilon$ with $\varepsilon\sim\mathcal N(0,I)$ keeps the sample
-# differentiable in $\phi$; that is the whole trick. And $\sigma^2$ is learned.
+# differentiable in $\phi$: the **reparameterisation trick**. And $\sigma^2$ is learned.
 #
 # :::{prf:algorithm} Variational autoencoder
 # :label: alg-representation-vae
@@ -1004,9 +1016,16 @@ with torch.no_grad():
     used = kl_test.mean(0) > 0.05
 
 # %% [markdown]
-# What may be said of such a run without running it again? Bounds. By Jensen's inequality the importance-weighted estimate
-# {cite:p}`burda2016` $\mathrm{IW}_{100}$, the log of the mean of 100 weights $p_\theta(x,z)/q_\phi(z\mid x)$, is, on average, a lower bound on $\log p_\theta(x)$ as well, and a tighter one:
-# $\mathbb E\,\mathrm{ELBO}\le\mathbb E\,\mathrm{IW}_{100}\le\mathbb E\log p_\theta(x)$. The named baseline is
+# What may be said of such a run without running it again? Bounds. With $K$ draws $z_i\sim q_\phi(z\mid x)$ the
+# importance-weighted estimate {cite:p}`burda2016` is
+#
+# $$
+# \mathrm{IW}_K=\log\frac1K\sum_{i=1}^K\frac{p_\theta(x\mid z_i)\,p(z_i)}{q_\phi(z_i\mid x)} .
+# $$
+#
+# Each weight has mean $p_\theta(x)$, so by Jensen's inequality $\mathbb E\,\mathrm{IW}_K\le\log p_\theta(x)$, and
+# $\mathrm{IW}_1$ is the one-sample ELBO; more draws make the bound tighter:
+# $\mathbb E\,\mathrm{ELBO}\le\mathbb E\,\mathrm{IW}_{100}\le\log p_\theta(x)$. The named baseline is
 # probabilistic PCA with as many code numbers as the VAE turns out to use; its log-likelihood is exact, and the VAE has to
 # beat it with no more than its *bound*.
 
@@ -1020,13 +1039,13 @@ claim("representation-vae-bound",
 claim("representation-vae-active",
       "code dimensions, of 16, that carry more than 0.05 nats",
       int(used.sum()), item="S1.14",
-      by="a dimension that returns the prior is free", at_least=4, at_most=11,
+      by="a dimension that returns the prior is free", at_least=4, at_most=10,
       stable=False)
-claim("representation-vae-linear-active",
-      "eigenvalues of the digits above the VAE's learned σ²",
-      int((lam > log_noise.exp().item()).sum()), item="S1.14",
-      by="the linear theory would use all 16 dimensions", at_least=20, at_most=34,
-      stable=False)
+claim("representation-vae-linear-theory",
+      "eigenvalues of the digits above the noise variance that this VAE learned",
+      int((lam > log_noise.exp()).sum()), item="S1.14",
+      by="more than 16: a linear VAE would use its whole code", at_least=24,
+      at_most=31, stable=False)
 claim("representation-vae-against-ppca",
       "held-out ELBO minus log-likelihood of PCA with as many codes",
       elbo_test.mean() - ppca_log_likelihood(x_test, int(used.sum())),
@@ -1040,9 +1059,10 @@ claim("representation-ppca-overtakes",
 claim("representation-vae-over-fit",
       "its ELBO on training images minus that on held-out images",
       elbo_train.mean() - elbo_test.mean(), item="S1.14",
-      by="0 without over-fitting", at_least=1.5, unit="nats", stable=False)
+      by="0 without over-fitting", at_least=0.7, at_most=6.0, unit="nats",
+      stable=False)
 
-# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-representation-vae", "caption": "The trained VAE: nats per code dimension, largest first; held-out digits above their reconstructions; and images decoded from random codes."}, "image": {"alt": "Three panels. A bar chart where fewer than half of the sixteen code dimensions carry about one to two nats each and the others none. Ten digits above reconstructions that keep the shape but smooth the pen stroke. Twenty digit-like images decoded from prior samples, some of them ambiguous."}}
+# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-representation-vae", "caption": "The trained VAE: nats per code dimension, largest first; held-out digits above their reconstructions; and images decoded from random codes."}, "image": {"alt": "Three panels. A bar chart where about half of the sixteen code dimensions carry nats and the others none. Ten digits above reconstructions that keep the shape but smooth the pen stroke. Twenty digit-like images decoded from prior samples, some of them ambiguous."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.3), width_ratios=[1, 1, 1])
 axes[0].bar(
     range(1, k + 1),
@@ -1063,8 +1083,9 @@ plt.show()
 
 # %% [markdown]
 # With the same number of codes the bent decoder beats the flat one by its bound alone, and it uses only part of what it
-# was given ({numref}`fig-representation-vae`): dimensions that don't earn their nats return the prior. Linear theory alone would not say so: more than 16 of the digits'
-# eigenvalues exceed the learned $\sigma^2$, and a linear code would use all it has. Keep the sense of proportion, though: as a *density*, forty principal components overtake
+# was given ({numref}`fig-representation-vae`): the other dimensions return the prior (**posterior collapse**).
+# {prf:ref}`thm-representation-water` does not predict that. By its count a linear VAE with this $\sigma^2$ would use all
+# 16 (claim `representation-vae-linear-theory`); curvature, or its training, switches them off. Keep the sense of proportion, though: as a *density*, forty principal components overtake
 # this VAE by far more than the importance weights added to its bound. A good density and a good code are two different
 # purchases. (Log densities of scaled grey levels may be compared with each other only; {ref}`ch-density` turns such
 # numbers into bits.) Notice also what the objective never asked for. Nothing in {eq}`eq-representation-elbo` mentions
@@ -1079,7 +1100,7 @@ plt.show()
 #
 # Take $n$ images with two views each and number the $2n$ codes $z_1,\dots,z_{2n}$, so that $j(i)$ is the other view of
 # $i$. With the cosine $\mathrm{sim}(u,v)=u^\top v/(\lVert u\rVert\lVert v\rVert)$ and a temperature $\tau>0$, the **NT-Xent**
-# loss {cite:p}`chen2020` is
+# loss of SimCLR {cite:p}`chen2020` is
 #
 # $$
 # L_{\mathrm{NT}}=\frac1{2n}\sum_{i=1}^{2n}-\log\frac{\exp\bigl(\mathrm{sim}(z_i,z_{j(i)})/\tau\bigr)}{\sum_{m\ne i}\exp\bigl(\mathrm{sim}(z_i,z_m)/\tau\bigr)} .
@@ -1132,14 +1153,15 @@ claim("representation-ntxent-self",
 
 
 # %% [markdown]
-# ### Without negatives: collapse
+# ### Similarity alone: collapse
 #
 # :::{admonition} Erratum E1.9 · Similarity alone is not an objective
 # :class: erratum
 # {item}`E1.9` **The notes say** that contrastive learning "maximises the similarity between representations of augmented
 # views", and print a fraction whose denominator runs over "$k\ne i$", without saying over which codes or how many. **What
 # is true:** similarity alone is maximised by the constant encoder, which keeps nothing. The negatives in the denominator
-# are half of the method: they push codes apart and make them spread over the sphere {cite:p}`wang2020`. How many there
+# are half of the method: they push codes apart and make them spread over the sphere {cite:p}`wang2020`. (Other guards do
+# too: BYOL's slowly moving target {cite:p}`grill2020`, Barlow Twins' decorrelated code {cite:p}`zbontar2021`.) How many there
 # are bounds what the loss can measure (claim `representation-infonce-cap`), and since there is neither decoder nor
 # density, the result is no generative model.
 # :::
@@ -1374,10 +1396,13 @@ def train_linear_contrastive(views, *, steps=300):
 
 # %%
 noisy_train, noisy_test = with_nuisance(x_train, gen), with_nuisance(x_test, gen)
-many = with_nuisance(x_train.repeat(4, 1), gen)  # for those who rebuild pixels
+# fresh nuisances, enough for every training step of the autoencoder
+many = with_nuisance(x_train.repeat(48, 1), gen)
 w_right = train_linear_contrastive(right_views)
 w_wrong = train_linear_contrastive(wrong_views)
-w_pca = torch.linalg.eigh(many.T @ many).eigenvectors[:, -16:]
+# PCA of infinitely many such pictures
+noisy_cov = cov + strength**2 * basis @ basis.T
+w_pca = torch.linalg.eigh(noisy_cov).eigenvectors[:, -16:]
 ae_encoder, _ = train_autoencoder(
     many, with_nuisance(x_val, gen), 16, steps=400, generator=gen
 )
@@ -1392,13 +1417,13 @@ def few_labels(per_class, seed):
     return torch.cat([order[y_train[order] == c][:per_class] for c in range(10)])
 
 
-def few_label_accuracy(z_fit, z_new, per_class, repeats=5, y_new=y_test):
+def few_label_accuracy(z_fit, z_new, per_class, seeds=range(5), y_new=y_test):
     """Accuracy of a linear probe from `per_class` labels, mean over draws."""
     scores = []
-    for seed in range(repeats):
+    for seed in seeds:
         i = few_labels(per_class, seed)
         scores.append(linear_probe(z_fit[i], y_train[i], z_new, y_new))
-    return sum(scores) / repeats
+    return sum(scores) / len(scores)
 
 
 codes = {
@@ -1424,15 +1449,15 @@ claim("representation-views-pixels",
       "5 labels per class: contrastive minus all pixels",
       right[0] - score["all 64 pixels"][0], item="X1.7 Q1.6", by="same probe",
       at_least=0.45, stable=False)
-drowned = few_label_accuracy(x_train @ w_wrong, x_test @ w_wrong, 5)
-claim("representation-views-drowned",
-      "clean digits through the code of the wrong views, 5 labels per class",
-      drowned, item="X1.7", by="0.1 if no digit were left in it; other seeds",
-      at_least=0.13, at_most=0.6, stable=False)
 claim("representation-views-wrong",
       "accuracy with the wrong views, 5 and 20 labels per class",
       torch.tensor(score["contrastive, wrong views"]), item="X1.7",
       by="chance is 1/10", at_most=0.14, stable=False)
+claim("representation-views-drowned",
+      "clean digits through the code of the wrong views, 20 labels per class",
+      few_label_accuracy(x_train @ w_wrong, x_test @ w_wrong, 20), item="X1.7",
+      by="far above 1/10: the digits are in the code", at_least=0.22,
+      at_most=0.45, stable=False)
 
 
 # %% [markdown]
@@ -1461,8 +1486,8 @@ claim("representation-share-right",
       stable=False)
 claim("representation-share-wrong",
       "share of the contrastive weights in it, wrong views",
-      nuisance_share(w_wrong), item="X1.7", by="more than without preference",
-      at_least=0.45, stable=False)
+      nuisance_share(w_wrong), item="X1.7", by="more than 1/4, less than all",
+      at_least=0.55, at_most=0.7, stable=False)
 
 # %% mystnb={"figure": {"name": "fig-representation-views", "caption": "Left: six digits and two views of each. Right: what a reader with 5 (light) or 20 (dark) labels per class finds in the codes; the dotted line is chance."}, "image": {"alt": "Left, a row of clean digits above two rows of pictures that look like pure noise. Right, horizontal bars: the contrastive code with right views comes close to the pictures whose nuisance was removed by hand; all pixels do far worse at 5 labels, and the autoencoder, PCA and the wrong views stay near chance."}} tags=["hide-input"]
 fig, (grid, ax) = plt.subplots(1, 2, figsize=(7, 2.9), width_ratios=[1, 0.9])
@@ -1496,9 +1521,10 @@ plt.show()
 
 # %% [markdown]
 # PCA and the autoencoder ({numref}`fig-representation-views`) did what they were asked: keep what costs pixels, and the
-# nuisance costs the most. The contrastive encoder threw the same directions away, where the two views *disagree*;
-# with the views exchanged, it kept them, and the digits drown in the nuisance. (They are not erased: *clean* digits, sent through that code, are read better than by chance.)
-# Nobody gave any of them a label. The choice of views was the
+# nuisance costs the most. The contrastive encoder threw the same directions away because the two views *disagree* there;
+# with the views exchanged it kept them. The digits were then not thrown away but drowned: a good part of the weights still
+# reads them (claim `representation-share-wrong`), and clean digits through the same code are told apart far better than
+# by chance (claim `representation-views-drowned`); under the nuisance nothing is left of that. Nobody gave any of them a label. The choice of views was the
 # supervision: who decides what is left out is **whoever chooses what counts as the same**.
 #
 # ## What a code is for
@@ -1508,7 +1534,10 @@ plt.show()
 # **Looking.** Two numbers per image, drawn as in {numref}`fig-representation-latent`. How much of the data survives in
 # the drawing can be scored: with labels, by how often the 5 nearest training codes name a held-out image's class; without
 # them, by *trustworthiness*, which falls when images become neighbours in the drawing that were none in pixels (1 is
-# perfect). The baseline is the usual first drawing, two principal components.
+# perfect). The baseline is the usual first drawing, two principal components. The autoencoder's drawing is better by both
+# scores, not only prettier. And the clusters that nobody asked for are in the pixels already: the 5 nearest *images* name
+# nearly every held-out digit (claim `representation-look-pixels`), so that a drawing which keeps neighbours keeps classes.
+# Take that away, as the nuisance did above, and the same objective sorts nothing.
 
 # %% tags=["hide-input"]
 def neighbour_accuracy(z_fit, z_new):
@@ -1523,12 +1552,15 @@ bent = (encoder_2(x_train), encoder_2(x_test))
 claim("representation-look-labels",
       "5 neighbours in the plane: autoencoder minus principal components",
       neighbour_accuracy(*bent) - neighbour_accuracy(*flat), item="S1.15",
-      by="held-out digits, same size", at_least=0.12, stable=False)
+      by="held-out digits, same size", at_least=0.08, at_most=0.3, stable=False)
+claim("representation-look-pixels",
+      "5 neighbours among all 64 pixels: accuracy", neighbour_accuracy(x_train, x_test),
+      item="S1.15 S1.1", by="held-out digits", at_least=0.96, at_most=1.0)
 trust = [trustworthiness(x_test.numpy(), z[1].numpy()) for z in (flat, bent)]
 claim("representation-look-trust",
       "trustworthiness: autoencoder minus principal components",
       trust[1] - trust[0], item="S1.15", by="held-out digits, same size",
-      at_least=0.04, at_most=0.12, stable=False)
+      at_least=0.04, at_most=0.13, stable=False)
 
 # %% [markdown]
 # **Grouping.** Let 10-means find clusters in the training codes and ask how far the clusters of held-out images agree
@@ -1537,7 +1569,8 @@ claim("representation-look-trust",
 # distortions is another matter.
 #
 # **Transferring.** A code learned from all 1077 images without labels, a linear classifier from 5 labels per class. Baseline:
-# the same linear classifier on pixels (question 1.6 below tries a stronger one). Here too it depends on the code ({numref}`fig-representation-uses`). (The full story, with
+# the same classifier on the pixels, which is *linear in the pixels* while the code is not; [question 1.6](q1-6) lets a
+# curved classifier compete. Here too it depends on the code ({numref}`fig-representation-uses`). (The full story, with
 # other ways to use the unlabelled images, is told in {ref}`ch-transfer`.)
 
 # %% tags=["hide-input"]
@@ -1563,7 +1596,7 @@ transfer = {
 claim("representation-group-contrastive",
       "10-means, adjusted Rand index: contrastive code minus pixels",
       grouping["contrastive"] - grouping["pixels"], item="S1.15",
-      by="10-means on pixels", at_least=0.1, stable=False)
+      by="10-means on pixels", at_least=0.05, at_most=0.4, stable=False)
 claim("representation-group-autoencoder",
       "10-means, adjusted Rand index: contrastive minus autoencoder",
       grouping["contrastive"] - grouping["autoencoder"], item="S1.15",
@@ -1585,7 +1618,7 @@ claim("representation-view-size",
       torch.tensor(by_size[1:]) - by_size[0], item="S1.15",
       by="ours were chosen so", at_most=-0.01, stable=False)
 
-# %% mystnb={"figure": {"name": "fig-representation-uses", "caption": "Two uses of three descriptions of the same held-out digits. Light: grouping by 10-means (adjusted Rand index). Dark: transfer from 5 labels per class (accuracy)."}, "image": {"alt": "Grouped bars for pixels, the autoencoder with eight numbers and the contrastive code. The contrastive code is clearly highest in grouping and also highest in accuracy; the autoencoder is no better than pixels at transfer."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-representation-uses", "caption": "Two uses of three descriptions of the same held-out digits. Light: grouping by 10-means (adjusted Rand index). Dark: transfer from 5 labels per class (accuracy)."}, "image": {"alt": "Grouped bars for pixels, the autoencoder with eight numbers and the contrastive code. The contrastive code is clearly highest in grouping and also highest in accuracy; the autoencoder gains little or nothing over pixels at transfer."}} tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 2.3))
 names = list(grouping)[::-1]
 for values, offset, alpha in ((grouping, 0.2, 0.45), (transfer, -0.2, 1.0)):
@@ -1602,9 +1635,6 @@ ax.set(xlabel="adjusted Rand index (light), accuracy (dark)", xlim=(0, 1.05))
 plt.show()
 
 # %% [markdown]
-# So the right-hand drawing of {numref}`fig-representation-latent` *is* better than the left one, by both scores of its use. But the loss did not ask for
-# that: among codes of equal error it leaves the choice open, and what decides is the form of the network and, for the contrastive code, the choice of views.
-#
 # ## Questions from the notes
 #
 # {item}`S1.16` The notes close this objective with two questions. (Of the advanced ones, 1.7 is answered in
@@ -1712,16 +1742,17 @@ claim("representation-no-holes",
 # ({numref}`fig-representation-views`) is the clean case: same architecture, same code size, from useless to useful.
 #
 # **Against.** The views are supervision by other means: with the wrong ones the digits disappear. The bound stops at
-# $\log K$, so that seeing much takes large batches. Without negatives, or another device in their place, the code collapses. There is no density and nothing
+# $\log K$, so that seeing much takes large batches. Without negatives or another guard the code collapses. There is no density and nothing
 # can be generated. And invariance may delete what the next task needs: an encoder taught to ignore rotation can't tell a
 # 6 from a 9.
 #
 # **Without a nuisance the advantage is in the views alone.** On *clean* digits, views made by adding pixel noise bring
-# nothing over the pixels themselves; views that imitate handwriting do. Is that merely data augmentation? The fair
-# baseline gets the same knowledge, the same labels, and a reader that may bend as the encoder does: a support vector machine on pixels whose 50
-# labelled images are each distorted 20 times, its penalty chosen on validation images. It needs no unlabelled image, and does as well as the contrastive code
-# with its linear reader, to within three points of accuracy over ten draws of the labels (claim `representation-clean-bent`). Only against a *linear* reader of the distorted
-# pixels does the code gain. What contrastive training bought here is a code that can be read linearly.
+# nothing over the pixels themselves; views that imitate handwriting do. Is that merely data augmentation? Here nearly so.
+# Let the same 50 labelled images, each distorted 20 times, train a classifier on pixels. If it is linear, the contrastive
+# code is ahead; but that code is read through a curved encoder. A curved classifier (SVM with a Gaussian kernel, its $C$
+# chosen on validation images), which sees the distortions but none of the unlabelled images, comes within a few
+# hundredths of it, on average over ten draws of labels (claim `representation-clean-curved`): most of the advantage was
+# the straightness of the baseline.
 
 # %% tags=["hide-input"]
 def noise_view(x, generator):
@@ -1732,39 +1763,30 @@ def noise_view(x, generator):
 noise_only = train_contrastive(with_negatives, noise_view,
                                steps=500, generator=gen)
 noise_codes = [F.normalize(noise_only(x), dim=1) for x in (x_train, x_test)]
-
-
-def bent_accuracy(seed, C, x_new, y_new):
-    """Support vector machine on 20 distorted copies of each labelled image."""
-    i = few_labels(5, seed).repeat(20)
-    reader = SVC(C=C).fit(handwriting_view(x_train[i], gen).numpy(), y_train[i].numpy())
-    return reader.score(x_new.numpy(), y_new.numpy())
-
-
-C = max((0.3, 1.0, 3.0, 10.0, 30.0), key=lambda C: np.mean(
-    [bent_accuracy(seed, C, x_val, d.validation.y) for seed in range(50, 54)]))
-augmented, bent = [], []  # with distorted copies: a linear reader, and one that bends
+augmented = []  # accuracies with distorted copies: linear classifier, SVM
 for seed in range(10):
     i = few_labels(5, seed).repeat(20)
-    distorted = handwriting_view(x_train[i], gen)
-    augmented.append(linear_probe(distorted, y_train[i], x_test, y_test, C=0.1))
-    bent.append(bent_accuracy(seed, C, x_test, y_test))
-contrastive = np.mean([few_label_accuracy(*z, 5, repeats=10) for z in spheres])
+    distorted, names = handwriting_view(x_train[i], gen), y_train[i]
+    straight = linear_probe(distorted, names, x_test, y_test, C=0.1)
+    bent = [SVC(C=c).fit(distorted, names) for c in (0.1, 1.0, 10.0, 100.0)]
+    best = max(bent, key=lambda m: m.score(x_val, d.validation.y))
+    augmented.append([straight, best.score(x_test, y_test)])
+contrastive = sum(
+    torch.tensor([few_label_accuracy(*z, 5, seeds=[s]) for s in range(10)])
+    for z in spheres) / len(spheres)  # (10,) the same draws of labels
+ahead = contrastive[:, None] - torch.tensor(augmented)  # (10, 2)
 
 claim("representation-clean-noise",
       "clean digits, 5 labels: noise views minus pixels (no gain)",
       few_label_accuracy(*noise_codes, 5) - transfer["pixels"], item="Q1.6",
       by="linear probe on pixels", at_most=0.01, stable=False)
 claim("representation-clean-augmented",
-      "clean digits, 5 labels: handwriting views minus augmented pixels, linear reader",
-      contrastive - np.mean(augmented), item="Q1.6",
-      by="linear probe on pixels with the same distortions", at_least=0.03,
-      at_most=0.1, stable=False)
-claim("representation-clean-bent",
-      "the same against a support vector machine on those pixels",
-      contrastive - np.mean(bent), item="Q1.6",
-      by="0 if the gain is that of a reader that bends; other seeds", at_least=-0.03,
-      at_most=0.03, digits=1, stable=False)
+      "clean digits, 5 labels: handwriting views minus augmented pixels, linear",
+      ahead[:, 0].mean(), item="Q1.6", at_least=0.03, at_most=0.09,
+      by="linear probe on pixels with the same distortions", stable=False)
+claim("representation-clean-curved", "the same, minus augmented pixels, SVM",
+      ahead[:, 1].mean(), item="Q1.6", at_least=-0.015, at_most=0.03,
+      by="kernel classifier on pixels with the same distortions", stable=False)
 
 
 # %% [markdown]
