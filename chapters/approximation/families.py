@@ -551,7 +551,7 @@ claim("families-weight", "divergence of one step back, t = 3 of β = 0.1, 0.2, 0
       beta_3**2 / (2 * variance.squeeze() * (1 - beta_3) * (1 - kept_3)) * (drawn - guessed).square().sum(), item="S0.20",
       by="weight times squared error of the noise", rtol=1e-9, unit="nats")
 claim("families-steps", "W1 to the data with the exact score, 4 steps over 64 steps", error[4] / error[64], item="E0.26 S0.20",
-      by="1 if few steps were enough", at_least=100.0, digits=3)
+      by="1 if few steps were enough; no randomness here", at_least=375.0, at_most=385.0, digits=3)
 claim("families-order", "factor of the error from 16 to 32 and from 32 to 64 steps", torch.tensor([error[16] / error[32], error[32] / error[64]]),
       torch.tensor([4.0, 4.0]), item="S0.20", by="Heun's method is of second order: 4, in the limit", rtol=0.15, digits=2)
 excess = []

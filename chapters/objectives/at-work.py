@@ -1528,11 +1528,12 @@ claim(
     "states that the model with depth and position has learned", states[state],
     item="S1.5",
     by="pairs (depth, position) that a valid string can pass, by enumeration",
-    at_most=reachable
+    at_least=24, at_most=reachable
 )
 claim(
     "at-work-dyck-contexts", "contexts of the 8-gram, from the same 80 strings",
-    states[eight], item="S1.5", by="more than four times as many", at_least=4 * reachable
+    states[eight], item="S1.5", by="more than four times as many; other choices of 80", at_least=4 * reachable,
+    at_most=170
 )
 claim(
     "at-work-dyck-eight", "coverage of the 8-gram over that of depth and position",
