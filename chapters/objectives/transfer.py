@@ -396,8 +396,8 @@ for s in range(20):
     fits = {w: semi_supervised_em(*parts, 2, w=w, steps=20) for w in weights}
     for w, theta in fits.items():
         harm[w].append(accuracy(theta, z_test, odd_test))
-    on_validation = [accuracy(fits[w], z_valid, odd_valid) for w in weights]
-    chosen.append(harm[weights[int(np.argmax(on_validation))]][-1])
+    guard = [accuracy(fits[w], z_valid, odd_valid) for w in weights]
+    chosen.append(harm[weights[int(np.argmax(guard))]][-1])
 mean_harm = {w: float(np.mean(v)) for w, v in harm.items()}
 
 # %% tags=["hide-input"]
