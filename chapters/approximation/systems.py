@@ -163,7 +163,7 @@ claim("systems-known", "log-likelihood lost by moving a test digit to an unseen 
 claim("systems-learned-additive", "the same, mean over digits, additive model", lost["additive"].mean(), item="Q0.11",
       by="0 if it had learned what a shift is; other splits", at_least=7.0, at_most=14.0, unit="nats", digits=2)
 claim("systems-learned-table", "the same, table of combinations", lost["table"].mean(), item="Q0.11",
-      by="0 if it had learned what a shift is; other splits", at_least=32.0, at_most=50.0, unit="nats", digits=2)
+      by="0 if it had learned what a shift is; other splits", at_least=36.0, at_most=46.0, unit="nats", digits=2)
 claim("systems-learned-stiff", "the same, table with ridge 100", lost["stiff"].mean(), item="Q0.11", by="other splits",
       at_least=5.0, at_most=9.0, unit="nats", digits=1)
 claim("systems-stiff-costs", "at seen combinations, what ridge 100 costs the table", level["table"] - level["stiff"], item="Q0.11",
@@ -172,7 +172,7 @@ one_covariance = class_gaussians(shift(moved, -s_train), y_train, 0.0)
 fair = knows_shift(shift(x_able, s_seen), y_able, s_seen, one_covariance).mean()
 claim("systems-knows-best", "at seen combinations, one covariance each: model that knows minus the better of the two others",
       fair - max(level["additive"], level["table"]), item="Q0.11",
-      by="80 combinations share ten classes; other splits", at_least=28.0, at_most=40.0, unit="nats", digits=2)
+      by="80 combinations share ten classes; other splits", at_least=30.0, at_most=36.0, unit="nats", digits=2)
 claim("systems-class-covariances", "what a covariance for each class adds to that", level["knows"] - fair, item="Q0.11",
       by="other splits", at_least=7.0, at_most=12.0, unit="nats", digits=2)
 
@@ -313,8 +313,8 @@ def mixed(log_q, w):
 
 
 claim("systems-stacked", "validation log-likelihood of the stack minus that of its best member",
-      mixed(on_validation, w) - on_validation.mean(0).max(), item="Q0.12 S0.37", by="at least 0: a vertex is allowed",
-      at_least=0.1, at_most=0.8, unit="nats", digits=2)
+      mixed(on_validation, w) - on_validation.mean(0).max(), item="Q0.12 S0.37", by="at least 0: a vertex is allowed; other splits",
+      at_least=0.1, at_most=2.5, unit="nats", digits=2)
 slope = (on_validation - torch.logsumexp(on_validation + w.log(), 1)[:, None]).exp().mean(0)
 claim("systems-stacked-optimal", "gradient of the objective at the weights found", slope, torch.ones(3),
       item="Q0.12", by="Karush–Kuhn–Tucker: 1 where the weight is positive", atol=1e-3, digits=3)
@@ -736,11 +736,11 @@ claim("systems-editor", "editor minus grammar, mean of 24 splits: share valid, s
       (values[edit, :3] - values[gram, :3]).round(decimals=3), torch.zeros(3), item="Q0.9 S0.37",
       by="the usual measures cannot tell", atol=0.04, digits=2)
 claim("systems-editor-kl", "mean divergence of the truth to the editor over that to the grammar", values[edit, 3] / values[gram, 3],
-      item="Q0.9", by="1 if the editor were as good", at_least=1.8, at_most=4.0, digits=3)
+      item="Q0.9", by="1 if the editor were as good; other seeds", at_least=2.1, at_most=3.0, digits=3)
 claim("systems-code-mean", "order of the four models by mean code length", values[:, 4].argsort(), values[:, 3].argsort(),
       item="Q0.9", by="their order by mean divergence, which needs the truth")
 claim("systems-code-ranks", "splits, of 24, in which the two orders agree", (reports[:, :, 3].argsort(1) == reports[:, :, 4].argsort(1)).all(1).sum(),
-      item="Q0.9", by="the divergence needs the truth, the code does not; other splits", at_least=20, at_most=24)
+      item="Q0.9", by="the divergence needs the truth, the code does not; other seeds", at_least=22, at_most=24)
 
 
 def brave(seen):
@@ -751,9 +751,9 @@ def brave(seen):
 other = torch.tensor([[measure(f, *s)[3:] for f in (brave, grammar)] for s in splits])  # (24, 2, 2)
 better = other[:, 0] < other[:, 1]  # is the editor's divergence lower, and its code shorter?
 claim("systems-brave-divergence", "splits, of 24, in which the brave editor is nearer to the truth than the grammar",
-      better[:, 0].sum(), item="Q0.9", by="other splits", at_least=17, at_most=24)
-claim("systems-brave-code", "splits, of 24, in which its code is shorter", better[:, 1].sum(), item="Q0.9", by="other splits",
-      at_least=0, at_most=4)
+      better[:, 0].sum(), item="Q0.9", by="other seeds", at_least=22, at_most=24)
+claim("systems-brave-code", "splits, of 24, in which its code is shorter", better[:, 1].sum(), item="Q0.9", by="other seeds",
+      at_least=0, at_most=2)
 claim("systems-uniform", "coverage and bits of the uniform law", values[truth, [2, 4]],
       torch.tensor([1 - (131 / 132) ** 500, math.log2(132)]), item="Q0.9", by="1 - (1 - 1/132)^500 and log2 132", atol=1e-12)
 claim("systems-sum", "total probability of memoriser, editor and grammar over all 4096 strings",
