@@ -51,8 +51,8 @@ MUTANTS = [
     # yes or no: a codec that pushes the pixels in the order in which they will be popped
     (
         "objectives/density",
-        "for symbol, ones in reversed(stream):",
-        "for symbol, ones in stream:",
+        "    for symbol, ones in reversed(in_order(model, x)):",
+        "    for symbol, ones in in_order(model, x):",
         "density-codec-exact",
     ),
     # enumeration: a tail that leaves out the result itself
@@ -101,7 +101,7 @@ MUTANTS = [
         "approximation/optimisation",
         'm_hat = state["m"] / (1 - beta1**t)',
         'm_hat = state["m"]',
-        "optimisation-torch",
+        "optimisation-adam-patient",
     ),
     # array, against scipy: an exact interval off by one
     (
