@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,12 @@ FIELDS = {
 ANCHOR = re.compile(r"\{item\}`([^`]+)`")
 
 
+@cache
 def inventory() -> dict[str, Any]:
     return yaml.safe_load(INVENTORY.read_text(encoding="utf-8"))
 
 
+@cache
 def pages() -> dict[str, str]:
     """Page ('objectives/density') -> its Markdown."""
     found = {}

@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jupytext
 import pytest
+
+from tools import pages
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -125,7 +126,7 @@ except ClaimError as error:
 
 @pytest.mark.parametrize(("page", "right", "wrong", "claim"), MUTANTS, ids=[m[3] for m in MUTANTS])
 def test_a_wrong_formula_stops_its_claim(page, right, wrong, claim):
-    cells = [c.source for c in jupytext.read(ROOT / "chapters" / f"{page}.md").cells if c.cell_type == "code"]
+    cells = [cell.source for cell in pages.code_cells(pages.notebook(page))]
     code = "\n".join(cells)
     assert code.count(right) == 1, f"{page} has {right!r} {code.count(right)} times: the mutant needs mending"
     last = next(k for k, cell in enumerate(cells) if f'"{claim}"' in cell)

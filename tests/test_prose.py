@@ -10,11 +10,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jupytext
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = ROOT / "chapters"
+from tools import pages
+
+ROOT = pages.ROOT
+CHAPTERS = ROOT / pages.CHAPTERS
+
+
+def texts() -> dict[Path, str]:
+    """The Markdown of every page, exercises in their places."""
+    found = {path: path.relative_to(CHAPTERS).with_suffix("") for path in sorted(CHAPTERS.rglob("*.md"))}
+    return {path.relative_to(ROOT): pages.text(name.as_posix()) for path, name in found.items()}
 
 
 # Typed measurements ---------------------------------------------------------------------------------------
@@ -99,9 +106,8 @@ def test_line_numbers_are_kept() -> None:
 
 def test_no_measured_number_is_typed_in_prose() -> None:
     bad = []
-    for path in sorted(CHAPTERS.rglob("*.md")):
-        for line, number in typed_measurements(path.read_text(encoding="utf-8")):
-            bad.append(f"{path.relative_to(ROOT)}:{line}: {number}")
+    for path, text in texts().items():
+        bad += [f"{path}:{line}: {number}" for line, number in typed_measurements(text)]
     assert not bad, "numbers typed in prose (use the value role):\n" + "\n".join(bad)
 
 
@@ -121,11 +127,11 @@ def records() -> dict[str, dict[str, Any]]:
 
 def test_a_quoted_number_is_pinned_from_both_sides() -> None:
     known, bad = records(), []
-    for path in sorted(CHAPTERS.rglob("*.md")):
-        for match in re.finditer(r"\{value\}`([a-z0-9-]+)", path.read_text(encoding="utf-8")):
+    for path, text in texts().items():
+        for match in re.finditer(r"\{value\}`([a-z0-9-]+)", text):
             record = known.get(match[1])
             if record and record["truth"] is None and None in (record["at_least"], record["at_most"]):
-                bad.append(f"{path.relative_to(ROOT)}: {match[1]}")
+                bad.append(f"{path}: {match[1]}")
     assert sorted(set(bad)) == [], "prose quotes numbers that a claim holds from one side only"
 
 
@@ -136,11 +142,7 @@ def test_a_quoted_number_is_pinned_from_both_sides() -> None:
 HOSTS = ["py" + r"pi\.org", "python" + r"hosted\.org", "npm" + r"js\.(?:org|com)", "ana" + r"conda\.org"]
 FORBIDDEN = {
     "an install of the bare name": re.compile(r"pip3? +" + r"install\b[^\n`]*\bgenkit\b(?![-/\w])"),
-    "a package registry's host": re.compile(
-        "|".join(
-            ["py" + r"pi\.org", "python" + r"hosted\.org", "npm" + r"js\.(?:org|com)", "ana" + r"conda\.org"]
-        )
-    ),
+    "a package registry's host": re.compile("|".join(HOSTS)),
 }
 
 
@@ -193,14 +195,8 @@ class Figure(NamedTuple):
 def figures() -> tuple[list[Figure], list[str]]:
     """All figures that cells draw, and what is wrong with their descriptions."""
     found, wrong = [], []
-    for path in sorted(CHAPTERS.rglob("*.md")):
-        text = path.read_text(encoding="utf-8")
-        if "kernelspec:" not in text[:400]:
-            continue
-        page = path.relative_to(CHAPTERS).with_suffix("").as_posix()
-        for cell in jupytext.reads(text, fmt="md:myst").cells:
-            if cell.cell_type != "code":
-                continue
+    for page in pages.pages():
+        for cell in pages.code_cells(pages.notebook(page)):
             options: dict[str, Any] = cell.metadata.get("mystnb", {})
             figure, image = options.get("figure", {}), options.get("image", {})
             if "plt.show()" in cell.source or figure or image:
@@ -262,14 +258,14 @@ def test_every_citation_has_one_entry() -> None:
     keys = bibliography()
     assert [key for key, n in Counter(keys).items() if n > 1] == []
     lost = []
-    for path in sorted(CHAPTERS.rglob("*.md")):
-        for match in re.finditer(r"\{cite:[a-z]+\}`([^`]+)`", path.read_text(encoding="utf-8")):
+    for path, text in texts().items():
+        for match in re.finditer(r"\{cite:[a-z]+\}`([^`]+)`", text):
             lost += [f"{path.name}: {key}" for key in re.split(r"[,\s]+", match[1]) if key not in keys]
     assert lost == []
 
 
 def test_every_entry_is_cited() -> None:
-    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(CHAPTERS.rglob("*.md")))
+    text = "\n".join(texts().values())
     cited = {
         key
         for match in re.finditer(r"\{cite:[a-z]+\}`([^`]+)`", text)

@@ -1,6 +1,6 @@
 """Time the line on a copy of the tree (nothing here is touched) and weigh the pages; targets stand beside.
 
-make bench            build from clean, rebuild unchanged, rebuild after a change of prose and of code
+make bench            first build, build with all executed, unchanged, after a change of prose and of code
 make bench FULL=1     the tests too
 """
 
@@ -16,11 +16,9 @@ import time
 import zlib
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import check_site
-import execute
+from tools import pages, site_check
+from tools.pages import ROOT
 
-ROOT = execute.ROOT
 PAGE = "objectives/density"
 
 
@@ -37,11 +35,11 @@ def copy_tree(to: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=to, check=True)
 
 
-def timed(tree: Path, target: str) -> float:
+def timed(tree: Path, *words: str) -> float:
     start = time.perf_counter()
-    done = subprocess.run(["make", target], cwd=tree, capture_output=True, text=True)
+    done = subprocess.run(["make", *words], cwd=tree, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"make {target} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        sys.exit(f"make {' '.join(words)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return time.perf_counter() - start
 
 
@@ -56,23 +54,26 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         tree = Path(scratch)
         copy_tree(tree)
-        clean = timed(tree, "book")
-        own = {page: execute.seconds(page, tree)["execution_seconds"] for page in execute.pages(tree)}
+        first = timed(tree, "book")
+        shutil.rmtree(tree / "_build")
+        clean = timed(tree, "book", "FRESH=1")
+        own = {page: pages.seconds(page, tree)["wall"] for page in pages.pages(tree)}
         total = sum(own.values())
         limit = 1.25 * total / 2 + 60
         rows.append(("sum of the pages' own times", f"{total:.0f} s", "each page < 60 s"))
         rows.append(
             ("slowest page", f"{max(own.values()):.0f} s ({max(own, key=lambda p: own[p])})", "< 60 s")
         )
-        rows.append(("clean build", f"{clean:.0f} s", f"< {limit:.0f} s = 1.25 × sum / 2 + 60"))
+        rows.append(("first build, outputs as committed", f"{first:.0f} s", "< 150 s"))
+        rows.append(("everything executed", f"{clean:.0f} s", f"< {limit:.0f} s = 1.25 × sum / 2 + 60"))
         rows.append(("clean build / (sum / 2)", f"{clean / (total / 2):.2f}", ""))
-        rows.append(("nothing changed", f"{timed(tree, 'book'):.0f} s", "< 20 s"))
-        source = execute.source(PAGE, tree)
+        rows.append(("nothing changed", f"{timed(tree, 'book'):.0f} s", "< 15 s"))
+        source = pages.source(PAGE, tree)
         edit(source, "\n## ", "\nOne more sentence.\n\n## ")
         rows.append(("one page's prose changed", f"{timed(tree, 'book'):.0f} s", ""))
         code = re.search(r"```\{code-cell\} ipython3\n(?!:|---)", source.read_text(encoding="utf-8"))
         assert code, f"{source} has no plain code cell"
-        edit(source, code[0], code[0] + "# one more comment\n")
+        edit(source, code[0], code[0] + "one_more_name = 1\n")
         rows.append(
             (
                 "one page's code changed",
@@ -80,8 +81,8 @@ def main() -> None:
                 f"< {own[PAGE] + 20:.0f} s = own + 20",
             )
         )
-        site = check_site.Site(tree / "_build" / "html")
-        weights = {site.name(p): sum(check_site.weight(f) for f in site.files(p)) for p in site.pages}
+        site = site_check.Site(tree / "_build" / "html")
+        weights = {site.name(p): sum(site_check.weight(f) for f in site.files(p)) for p in site.pages}
         heaviest = max(weights, key=lambda p: weights[p])
         rows.append(("heaviest page", f"{weights[heaviest] / 1e6:.2f} MB ({heaviest})", "< 1.5 MB"))
         notebooks = [zlib.compress(p.read_bytes()) for p in (tree / "notebooks").rglob("*.ipynb")]

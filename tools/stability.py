@@ -1,8 +1,8 @@
 """Rerun the claims of pages under other splits of the digits and other seeds, and print what does not hold.
 
-    python tools/stability.py                           every page
-    python tools/stability.py objectives/density        that page
-    python tools/stability.py --splits 3 --seeds 0      three other splits, no other seeds
+    python -m tools.stability                         every page
+    python -m tools.stability objectives/density        that page
+    python -m tools.stability --splits 3 --seeds 0      three other splits, no other seeds
 
 A page's cells run one after another in a process without a kernel. Another split draws the stratified parts
 of the digits anew; another seed shifts every seed of the page, whoever draws (torch, NumPy, Python). A claim
@@ -26,10 +26,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import execute
+from tools import pages
+from tools.pages import ROOT
 
-ROOT = execute.ROOT
 WIDE = 3  # bounds this many times wider than what was seen pin nothing
 
 
@@ -47,12 +46,12 @@ def shift_seeds(by: int) -> None:
     plain_torch, plain_numpy, plain_rng = torch.manual_seed, np.random.seed, np.random.default_rng
     plain_python = random.seed
     torch.Generator = Generator  # type: ignore[misc]
-    torch.manual_seed = lambda seed: plain_torch(seed + by)  # type: ignore[assignment]
-    np.random.seed = lambda seed: plain_numpy(seed + by)  # type: ignore[assignment]
+    torch.manual_seed = lambda seed: plain_torch(seed + by)  # type: ignore[assignment, misc]
+    np.random.seed = lambda seed: plain_numpy(seed + by)  # type: ignore[assignment, misc]
     np.random.default_rng = lambda seed=0: plain_rng(  # type: ignore[assignment]
         seed + by if isinstance(seed, (int, np.integer)) else seed
     )
-    random.seed = lambda seed: plain_python(seed + by)  # type: ignore[assignment]
+    random.seed = lambda seed: plain_python(seed + by)  # type: ignore[assignment, misc]
 
 
 def rerun(page: str, split: int, seed: int) -> dict[str, Any]:
@@ -81,10 +80,11 @@ def rerun(page: str, split: int, seed: int) -> dict[str, Any]:
     genkit.checks.claim = claim
     broken: list[str] = []
     space: dict[str, Any] = {"__name__": "__main__"}
-    for cell in execute.notebook(page).cells:
+    nb = pages.notebook(page)
+    for number, cell in enumerate(nb.cells):
         if cell.cell_type != "code":
             continue
-        where = execute.place(page, cell.source)
+        where = pages.place(page, nb, number)
         try:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 exec(compile(cell.source, where, "exec"), space)
@@ -96,7 +96,16 @@ def rerun(page: str, split: int, seed: int) -> dict[str, Any]:
 def start(page: str, split: int, seed: int) -> dict[str, Any]:
     """`rerun` in a process and a scratch folder of its own."""
     with tempfile.TemporaryDirectory(prefix="page-") as scratch:
-        command = [sys.executable, __file__, "--one", page, str(split), str(seed), f"{scratch}/result.json"]
+        command = [
+            sys.executable,
+            "-m",
+            "tools.stability",
+            "--one",
+            page,
+            str(split),
+            str(seed),
+            f"{scratch}/result.json",
+        ]
         done = subprocess.run(command, cwd=scratch, capture_output=True, text=True)
         if done.returncode:
             return {"claims": {}, "broken": [f"{page}: {done.stderr.strip()[-500:]}"]}
@@ -106,7 +115,7 @@ def start(page: str, split: int, seed: int) -> dict[str, Any]:
 def quoted() -> set[str]:
     """Ids of the claims whose number some page's prose quotes."""
     found: set[str] = set()
-    for path in (ROOT / execute.CHAPTERS).rglob("*.md"):
+    for path in (ROOT / pages.CHAPTERS).rglob("*.md"):
         found.update(re.findall(r"\{value\}`([a-z0-9-]+)", path.read_text(encoding="utf-8")))
     return found
 
@@ -114,12 +123,9 @@ def quoted() -> set[str]:
 def records(page: str) -> dict[str, dict[str, Any]]:
     """The claims' records of the page as it was last executed."""
     try:
-        cells = execute.executed(page).cells
+        return pages.claims(pages.executed(page))
     except KeyError:
         return {}
-    outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    found = [r for o in outputs if (r := o.get("metadata", {}).get("genkit_claim"))]
-    return {record["id"]: record for record in found}
 
 
 def looseness(record: dict[str, Any], seen: list[float]) -> str:
@@ -179,7 +185,7 @@ def main() -> int:
     with ThreadPoolExecutor(max(1, args.jobs)) as pool:
         jobs = {
             page: {name: pool.submit(start, page, *way) for name, way in ways.items()}
-            for page in args.pages or execute.pages()
+            for page in args.pages or pages.pages()
         }
         for page, runs in jobs.items():
             unsaid, lines = report(page, {name: job.result() for name, job in runs.items()}, cited)

@@ -705,7 +705,6 @@ needed = [draws_needed(w) for w in rare]
 claim("critics-needed", "draws at once that price a mode of weight 0.5, 0.1, 0.05, 0.01 like half of all modes", torch.tensor(needed),
       torch.tensor([math.ceil(math.log(0.5) / math.log(1 - w) - 1e-9) for w in rare]), item="Q0.4", by="(1 - w)^m = 1/2, rounded up")
 
-
 # %% [markdown]
 # For a mode of one per cent it takes $\lceil\log\tfrac12/\log0.99\rceil=69$: packing helps against the loss of many modes, not of one rare mode. There a
 # likelihood does better, since its price {eq}`eq-divergences-lost` grows with the square of the distance.
@@ -713,202 +712,22 @@ claim("critics-needed", "draws at once that price a mode of weight 0.5, 0.1, 0.0
 # :::
 #
 # ## Exercises
-
-# %% [markdown] ex={"id": "critics-penalty", "role": "statement"}
-# :::{exercise} The whole critic's loss
-# :label: ex-critics-penalty
 #
-# Return what a Wasserstein critic *minimises*, {eq}`eq-critics-penalty`, for one batch: real and generated points, a mixing weight $u\in[0,1]$ for each pair,
-# $\hat x=u\,x_{\text{real}}+(1-u)\,x_{\text{fake}}$. It must be differentiable in the critic's parameters.
-#
-# *Implement · about 25 minutes · 5 points*
+# :::{bank} critics-penalty
 # :::
-
-# %% ex={"id": "critics-penalty", "role": "stub"}
-def critic_loss(critic, real, fake, u, lam):
-    """critic: (n, d) -> (n, 1); real, fake (n, d); u (n,) -> scalar tensor"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "critics-penalty", "role": "check"} tags=["hide-input"]
-def check_critics_penalty():
-    g = torch.Generator().manual_seed(3)
-    real, fake = torch.randn(50, 2, generator=g) + 2, torch.randn(50, 2, generator=g)
-    u = torch.rand(50, generator=g)
-    w = torch.tensor([[0.6], [-1.1]], requires_grad=True)
-
-    def flat(x):
-        return x @ w
-
-    gap = (real.mean(0) - fake.mean(0)) @ w[:, 0]
-    for lam in (0.0, 3.0):
-        truth = -gap + lam * (w.norm() - 1) ** 2  # a linear critic has one slope
-        got = critic_loss(flat, real, fake, u, lam)
-        assert torch.isclose(got, truth), f"linear critic, λ = {lam}: by hand {truth.item():.4f}, got {got.item():.4f}"
-    (mine,) = torch.autograd.grad(critic_loss(flat, real, fake, u, 3.0), w)
-    (theirs,) = torch.autograd.grad(-(real.mean(0) - fake.mean(0)) @ w[:, 0] + 3.0 * (w.norm() - 1) ** 2, w)
-    assert torch.allclose(mine, theirs), "the loss is right but its gradient by the parameters is not: is the penalty differentiable?"
-
-    def bowl(x):
-        return 0.5 * w[0] * (x**2).sum(1, keepdim=True)
-
-    at = u[:, None] * real + (1 - u[:, None]) * fake
-    slopes = (w[0] * at).norm(dim=1)
-    truth = bowl(fake).mean() - bowl(real).mean() + 2.0 * ((slopes - 1) ** 2).mean()
-    got = critic_loss(bowl, real, fake, u, 2.0)
-    assert torch.isclose(got, truth), "a critic whose slope varies: is the slope taken at the mixed points, one by one, and u the share of the real point?"
-
-
-_ = self_check("critics-penalty", check_critics_penalty)
-
-
-# %% [markdown] ex={"id": "critics-power", "role": "statement"}
-# :::{exercise} The norm of a map you only have as a function
-# :label: ex-critics-power
 #
-# Find the largest singular value of a linear map that is given as a function, by power iteration. The transpose is free: $W^\top u$ is the gradient of
-# $u\cdot Wx$ with respect to $x$. Start from the given vector.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} critics-power
 # :::
-
-# %% ex={"id": "critics-power", "role": "stub"}
-def map_norm(linear, x, rounds=300):
-    """linear: tensor like x -> tensor of any shape; x: a start, not zero -> largest singular value, a number"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "critics-power", "role": "check"} tags=["hide-input"]
-def check_critics_power():
-    g = torch.Generator().manual_seed(5)
-    for shape in ((5, 5), (3, 7), (8, 2)):
-        w = torch.randn(shape, generator=g)
-        truth = torch.linalg.matrix_norm(w, 2).item()
-        got = float(map_norm(lambda x, w=w: w @ x, torch.randn(shape[1], generator=g)))
-        assert math.isclose(got, truth, rel_tol=1e-6), f"a {shape[0]}×{shape[1]} matrix: the singular value is {truth:.4f}, got {got:.4f}"
-    skew = torch.tensor([[0.0, 3.0], [-1.0, 0.0]])  # eigenvalues ±i√3: not its norm
-    got = float(map_norm(lambda x: skew @ x, torch.tensor([0.6, 0.8])))
-    assert math.isclose(got, 3.0, rel_tol=1e-6), f"a turning map has norm 3; its eigenvalues are something else; got {got:.4f}"
-    kernel = torch.randn(3, 2, 3, 3, generator=g)
-
-    def convolve(x):
-        return torch.nn.functional.conv2d(torch.nn.functional.pad(x[None], (1, 1, 1, 1), mode="circular"), kernel)[0]
-
-    spectrum = torch.fft.fft2(kernel, s=(6, 6)).permute(2, 3, 0, 1)
-    truth = torch.linalg.matrix_norm(spectrum, 2).max().item()
-    got = float(map_norm(convolve, torch.randn(2, 6, 6, generator=g), 2000))
-    assert math.isclose(got, truth, rel_tol=1e-3), f"a periodic convolution: its spectrum says {truth:.4f}, got {got:.4f}"
-
-
-_ = self_check("critics-power", check_critics_power)
-
-
-# %% [markdown] ex={"id": "critics-packing", "role": "statement"}
-# :::{exercise} Packing an unbalanced model
-# :label: ex-critics-packing
 #
-# {eq}`eq-critics-packing` treats a model that drops modes. Now let it have all of them with the wrong weights: laws $p$ and $q$ on $K$ modes. Return the
-# total variation between $m$ draws of each. It depends on an outcome only through how often each mode occurs, so sum over *counts*, with multinomial
-# coefficients in logarithms: $K^m$ outcomes are far too many for $K=3$, $m=60$.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} critics-packing
 # :::
-
-# %% ex={"id": "critics-packing", "role": "stub"}
-def packed_variation(p, q, m):
-    """p, q (K,) positive, m draws -> total variation, a number"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "critics-packing", "role": "check"} tags=["hide-input"]
-def check_critics_packing():
-    p, q = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([0.2, 0.3, 0.5])
-    for a, b in ((p, q), (torch.tensor([0.6, 0.4]), torch.tensor([0.5, 0.5]))):
-        for m in (1, 2, 5):
-            truth = 0.0
-            for outcome in itertools.product(range(len(a)), repeat=m):
-                truth += abs(math.prod(float(a[i]) for i in outcome) - math.prod(float(b[i]) for i in outcome)) / 2
-            got = float(packed_variation(a.clone(), b.clone(), m))
-            assert math.isclose(got, truth, rel_tol=1e-9), f"{m} draws of {len(a)} modes: all outcomes enumerated give {truth:.5f}, got {got:.5f}"
-    assert abs(float(packed_variation(p, p.clone(), 6))) < 1e-12, "a law and itself: 0"
-    # p and q swap two modes: a set of draws tells them apart by n1 - n3 alone, which is a walk with steps +1, 0, -1
-    walk = torch.ones(1)
-    for _ in range(60):
-        walk = torch.nn.functional.conv1d(walk.view(1, 1, -1), torch.tensor([[[0.5, 0.3, 0.2]]]), padding=2).flatten()
-    truth = (walk - walk.flip(0)).abs().sum().item() / 2
-    many = float(packed_variation(p, q, 60))
-    assert math.isclose(many, truth, rel_tol=1e-9), f"sixty draws: a walk of the difference of two counts gives {truth:.5f}, got {many:.5f}"
-
-
-_ = self_check("critics-packing", check_critics_packing)
-
-
-# %% [markdown] ex={"id": "critics-r1", "role": "statement"}
-# :::{exercise} The logistic discriminator, leashed
-# :label: ex-critics-r1
 #
-# Return what a logistic discriminator *minimises* with the zero-centred penalty:
-#
-# $$
-# \begin{aligned}
-# &-\mathbb E[\log\sigma(\ell(x_{\text{real}}))]-\mathbb E[\log(1-\sigma(\ell(x_{\text{fake}})))]\\
-# &\qquad+\tfrac\gamma2\,\mathbb E\lVert\nabla\ell(x_{\text{real}})\rVert^2,
-# \end{aligned}
-# $$
-#
-# for a network of logits $\ell$, differentiable in its parameters and right for logits of $\pm1000$.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} critics-r1
 # :::
-
-# %% ex={"id": "critics-r1", "role": "stub"}
-def leashed_loss(logits, real, fake, gamma):
-    """logits: (n, d) -> (n, 1); real, fake (n, d) -> scalar tensor"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "critics-r1", "role": "check"} tags=["hide-input"]
-def check_critics_r1():
-    g = torch.Generator().manual_seed(7)
-    real, fake = torch.randn(40, 3, generator=g) + 1, torch.randn(40, 3, generator=g)
-    w = torch.tensor([[0.5], [-0.2], [0.8]], requires_grad=True)
-
-    def bowl(x):
-        return x @ w + 0.1 * (x**2).sum(1, keepdim=True) * w[0]
-
-    def by_hand(gamma):
-        a, b = bowl(real), bowl(fake)
-        slope = w[:, 0] + 0.2 * real * w[0]
-        return (1 + (-a).exp()).log().mean() + (1 + b.exp()).log().mean() + gamma / 2 * (slope**2).sum(1).mean()
-
-    for gamma in (0.0, 2.0):
-        got = leashed_loss(bowl, real, fake, gamma)
-        assert torch.isclose(got, by_hand(gamma)), f"γ = {gamma}: by hand {by_hand(gamma).item():.4f}, got {got.item():.4f}"
-    (mine,) = torch.autograd.grad(leashed_loss(bowl, real, fake, 2.0), w)
-    (theirs,) = torch.autograd.grad(by_hand(2.0), w)
-    assert torch.allclose(mine, theirs), "the loss is right but its gradient by the parameters is not"
-    big = leashed_loss(lambda x: 1000 * x[:, :1], -torch.ones(4, 1), torch.ones(4, 1), 0.0)
-    assert torch.isclose(big, torch.tensor(2000.0)), f"logits of ±1000 on the wrong side: 2000 nats, got {big.item()}"
-
-
-_ = self_check("critics-r1", check_critics_r1)
-
-# %% [markdown] ex={"id": "critics-explain-logs", "role": "statement"}
-# :::{exercise} Four logs, one word
-# :label: ex-critics-explain-logs
 #
-# Four groups train generators of the same data. Each log has a column called "Wasserstein distance": the value $\mathbb E_p[D]-\mathbb E_q[D]$ of a critic
-# that was trained to the end, taken on many fresh samples. Group A clips all weights of its three layers to $[-0.1,0.1]$ and reads 6.0. Groups B and C use a
-# gradient penalty, B with $\lambda=1$, who reads 3.0, and C with $\lambda=10$, who reads 2.2. Group D normalises all layers spectrally, with activations of
-# slope at most one, and reads 1.9. "D's generator is the best, and A's is nearly three times as far from the data as C's", says the summary. In at most
-# twelve sentences: say what each of the four numbers tells about the true distance $W_1$ of that group's generator, with a value or a bound where there is
-# one; say for which pairs of generators it is settled who is nearer; and say how to arrange a fair comparison. For B and C assume that the generator's law is
-# the data's law moved by a vector, as in the theorem about penalised critics; of A and D nothing of the kind is known.
-#
-# *Explain · about 25 minutes · 6 points*
+# :::{bank} critics-explain-logs
 # :::
-
-# %% [markdown]
+#
 # ## What to read next
 #
 # - {cite:t}`gulrajani2017` and {cite:t}`miyato2018` introduced the two leashes; {cite:t}`mescheder2018` shows which games converge.

@@ -1092,7 +1092,6 @@ def check_estimators():
 
 check_estimators()
 
-
 # %% [markdown]
 # All weighted estimators agree with the quadrature. For the same batch, stratifying divides the variance by {value}`curriculum-ratio-stratified:.0f` and a
 # shifted
@@ -1105,248 +1104,25 @@ check_estimators()
 # :::
 #
 # ## Exercises
-
-# %% [markdown] ex={"id": "curriculum-pool", "role": "statement"}
-# :::{exercise} Pool, and shift the noise
-# :label: ex-curriculum-pool
 #
-# (a) `pool` averages blocks of $s\times s$ pixels of images of any shape $(h, w)$ that $s$ divides. (b) A schedule was made for images
-# of side $h$: at some time its $\log(\alpha^2/\sigma^2)$ is $\lambda$. Images of side $s\,h$ will be trained on instead. `shifted` returns the $\lambda$ they
-# need at this time, so that their block means are destroyed as much as the small images were.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} curriculum-pool
 # :::
-
-# %% ex={"id": "curriculum-pool", "role": "stub"}
-def pool(x, s):
-    """Means of s×s blocks: (n, h, w) -> (n, h/s, w/s)."""
-    raise NotImplementedError("your code here")
-
-
-def shifted(lam, s):
-    """λ for images s times larger in side, from that of the small ones."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "curriculum-pool", "role": "check"} tags=["hide-input"]
-def check_curriculum_pool():
-    g = torch.Generator().manual_seed(1)
-    for s, h, w in ((2, 4, 6), (3, 6, 3), (4, 8, 8), (1, 3, 2)):
-        x = torch.randn(5, h, w, generator=g)
-        y = pool(x, s)
-        assert y.shape == (5, h // s, w // s), f"expected shape {(5, h // s, w // s)}, got {tuple(y.shape)}"
-        for i, j in itertools.product(range(h // s), range(w // s)):
-            block = x[:, i * s : (i + 1) * s, j * s : (j + 1) * s]
-            total = sum(block[:, a, b] for a in range(s) for b in range(s))
-            assert torch.allclose(y[:, i, j] * s * s, total), "an entry is not the mean of its own block"
-    for s, lam in ((2, 0.3), (3, -1.0), (4, 2.0)):
-        small = torch.randn(4000, 2, 2, generator=g)
-        large = small.repeat_interleave(s, 1).repeat_interleave(s, 2)
-        noise = math.exp(-shifted(lam, s) / 2) * torch.randn(large.shape, generator=g)
-        blocks = noise.reshape(4000, 2, s, 2, s).mean((2, 4))
-        ratio = small.var() / blocks.var()
-        assert abs(ratio.log() - lam) < 0.1, (
-            f"at s = {s} the block means of the large image are not as noisy as the small image"
-        )
-
-
-_ = self_check("curriculum-pool", check_curriculum_pool)
-
-
-# %% [markdown] ex={"id": "curriculum-weights", "role": "statement"}
-# :::{exercise} A curriculum that changes nothing but the noise
-# :label: ex-curriculum-weights
 #
-# Examples $1,\dots,K$ have probabilities $p$. A teacher draws $n$ of them independently from $q$ instead, with $q_i>0$ wherever $p_i>0$. (a) From the drawn
-# indices and their losses, return an estimate of $\sum_i p_i\ell_i$ whose *mean is exact for every* $n$.
-# (b) Return the $q$ for which the weighted gradient of one draw has the smallest mean square, given the norms of the $K$ gradients. (At least one $p_i$ with a
-# non-zero norm is positive.)
-#
-# *Implement · about 25 minutes · 5 points*
+# :::{bank} curriculum-weights
 # :::
-
-# %% ex={"id": "curriculum-weights", "role": "stub"}
-def weighted_loss(losses, drawn, p, q):
-    """Estimate of the mean loss under p, a scalar; losses (n,) belong to the drawn examples, drawn (n,) are indices."""
-    raise NotImplementedError("your code here")
-
-
-def best_sampler(p, norms):
-    """Probabilities (K,) from which to draw; norms (K,) are those of the examples' gradients."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "curriculum-weights", "role": "check"} tags=["hide-input"]
-def check_curriculum_weights():
-    g = torch.Generator().manual_seed(2)
-    for K, n in ((3, 1), (3, 2), (4, 3)):
-        p, q = (v / v.sum() for v in torch.rand(2, K, generator=g) + 0.05)
-        losses = torch.randn(K, generator=g)
-        mean = 0.0
-        for drawn in itertools.product(range(K), repeat=n):  # all possible samples
-            i = torch.tensor(drawn)
-            mean = mean + q[i].prod() * weighted_loss(losses[i], i, p, q)
-        assert abs(mean - p @ losses) < 1e-10, (
-            f"averaged over all samples of {n} draws, your estimate does not give the loss under p"
-        )
-    for K in (2, 5):
-        p = torch.rand(K, generator=g)
-        p, norms = p / p.sum(), torch.rand(K, generator=g) * 3
-        q = best_sampler(p, norms)
-        assert q.shape == (K,) and abs(q.sum() - 1) < 1e-9, "probabilities must add to one"
-        noise = ((p * norms) ** 2 / q).sum()
-        for _ in range(200):
-            r = (q + 0.02 * torch.randn(K, generator=g)).clamp(min=1e-4)
-            less = ((p * norms) ** 2 / (r / r.sum())).sum()
-            assert noise <= less + 1e-12, "a sampler near yours has less noise"
-
-
-_ = self_check("curriculum-weights", check_curriculum_weights)
-
-# %% [markdown] ex={"id": "curriculum-strata", "role": "statement"}
-# :::{exercise} Stratified noise levels
-# :label: ex-curriculum-strata
 #
-# A model counts its time from $0$ to $T=10$. For each of $R$ batches draw $n$ times in $[0,T)$: in batch $r$ the $i$-th time is uniform in
-# $[\frac in\,T,\frac{i+1}n\,T)$, $i=0,\dots,n-1$, and all are independent. Use the generator that is handed over and nothing else.
-#
-# *Implement · about 15 minutes · 4 points*
+# :::{bank} curriculum-strata
 # :::
-
-# %% ex={"id": "curriculum-strata", "role": "numbers"}
-LENGTH = 10
-
-
-# %% ex={"id": "curriculum-strata", "role": "stub"}
-def stratified_times(R, n, generator):
-    """Times (R, n) in [0, LENGTH), one independent draw in each of the n cells."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "curriculum-strata", "role": "check"} tags=["hide-input"]
-def check_curriculum_strata():
-    for n in (1, 2, 5):
-        R = 20_000
-        t = stratified_times(R, n, torch.Generator().manual_seed(3))
-        assert t.shape == (R, n), f"expected shape {(R, n)}, got {tuple(t.shape)}"
-        assert bool(((t >= 0) & (t < LENGTH)).all()), f"times must lie in [0, {LENGTH})"
-        cell = (t / LENGTH * n).floor()
-        assert torch.equal(cell, torch.arange(float(n)).expand(R, n)), "time i must lie in cell i, in every batch"
-        inside = t / LENGTH * n - cell
-        assert abs(inside.mean(0) - 0.5).max() < 0.012, "inside a cell the mean must be the middle"
-        assert abs(inside.var(0) - 1 / 12).max() < 0.004, "inside a cell times must be uniform, not fixed"
-        if n > 1:
-            correlation = torch.corrcoef(inside.T) - torch.eye(n)
-            assert abs(correlation).max() < 0.04, "times in different cells must be independent"
-        again = stratified_times(R, n, torch.Generator().manual_seed(3))
-        assert torch.equal(t, again), "the same generator must give the same times"
-
-
-_ = self_check("curriculum-strata", check_curriculum_strata)
-
-
-# %% [markdown] ex={"id": "curriculum-match", "role": "statement"}
-# :::{exercise} What the discriminator may see
-# :label: ex-curriculum-match
 #
-# A GAN is at the stage of resolution $r$, a divisor of the side; its generator makes images of the full side, and the discriminator expects that side. Return
-# what it is shown of real and of generated images: the means of $r\times r$ blocks in all, each written back to all pixels of its block. Two correct networks
-# could still learn nothing from a wrong pair, so check yours: whose gradient must pass?
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} curriculum-match
 # :::
-
-# %% ex={"id": "curriculum-match", "role": "stub"}
-def discriminator_views(real, fake, r):
-    """What D sees of real and of fake, both (n, side, side), at resolution r: a pair of the same shape."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "curriculum-match", "role": "check"} tags=["hide-input"]
-def check_curriculum_match():
-    g = torch.Generator().manual_seed(4)
-    for side, r in ((8, 2), (8, 4), (8, 8), (6, 3), (4, 1)):
-        real, fake = torch.rand(2, 50, side, side, generator=g)
-        fake.requires_grad_()
-        views = discriminator_views(real, fake, r)
-        s = side // r
-        for name, x, view in zip(("real", "fake"), (real, fake), views, strict=True):
-            assert view.shape == x.shape, f"{name}: expected shape {tuple(x.shape)}, got {tuple(view.shape)}"
-            corner = view[:, :s, :s]
-            assert torch.allclose(corner, corner[:, :1, :1].expand_as(corner)), (
-                f"{name} images must be constant on blocks of {s}×{s} pixels"
-            )
-            for i, j in itertools.product(range(r), range(r)):
-                rows, columns = slice(i * s, (i + 1) * s), slice(j * s, (j + 1) * s)
-                assert torch.allclose(view[:, rows, columns].sum((1, 2)), x[:, rows, columns].sum((1, 2))), (
-                    f"{name}: a block must keep its mean"
-                )
-        assert views[1].requires_grad, "no gradient reaches the generator"
-        (gradient,) = torch.autograd.grad(views[1].sum(), fake, allow_unused=True)
-        assert gradient is not None and torch.allclose(gradient, torch.ones_like(fake)), (
-            "the generator must feel every pixel through the pooling"
-        )
-
-
-_ = self_check("curriculum-match", check_curriculum_match)
-
-
-# %% [markdown] ex={"id": "curriculum-pace", "role": "statement"}
-# :::{exercise} What a curriculum has shown by the end
-# :label: ex-curriculum-pace
 #
-# Noise levels $u\in[0,1]$ are drawn uniformly from the window $[1-k,1]$. During the first fraction $b$ of the run, $0<b\le1$, $k$ grows linearly from $a$ to
-# $1$, $0<a<1$; afterwards $k=1$. Find, in closed form, the density of all levels shown in the whole run,
-# $\bar q(u)=\int_0^1 q_\tau(u)\,\mathrm d\tau$ with $\tau$ the fraction of the run that has passed. Then look: how often was the hardest level, $u=0$, shown,
-# compared with uniform sampling? For which runs could one divide by $\bar q$ to undo the curriculum, and is an average over the run what a learner with a
-# finite memory feels?
-#
-# *Investigate · about 30 minutes · 5 points*
+# :::{bank} curriculum-pace
 # :::
-
-# %% ex={"id": "curriculum-pace", "role": "stub"}
-def average_density(u, a, b):
-    """Density (n,) of the levels u (n,) over the whole run."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "curriculum-pace", "role": "check"} tags=["hide-input"]
-def check_curriculum_pace():
-    g = torch.Generator().manual_seed(5)
-    u = torch.linspace(0, 1, 100_001)
-    for a, b in ((0.25, 0.5), (0.1, 1.0), (0.6, 0.3)):
-        q = average_density(u, a, b)
-        assert q.shape == u.shape, f"expected shape {tuple(u.shape)}, got {tuple(q.shape)}"
-        assert abs(torch.trapezoid(q, u) - 1) < 1e-4, f"for a = {a}, b = {b} your density does not integrate to one"
-        n = 400_000  # a run, simulated
-        tau = torch.rand(n, generator=g)
-        k = (a + (1 - a) * tau / b).clamp(max=1)
-        shown = 1 - k + k * torch.rand(n, generator=g)
-        for left in torch.arange(0, 1, 0.125):
-            cell = (u >= left) & (u <= left + 0.125)
-            mine = torch.trapezoid(q[cell], u[cell])
-            share = ((shown >= left) & (shown < left + 0.125)).double().mean()
-            assert abs(mine - share) < 5 * math.sqrt(0.25 / n), (
-                f"a simulated run shows the levels from {float(left)} on at another rate"
-            )
-
-
-_ = self_check("curriculum-pace", check_curriculum_pace)
-
-# %% [markdown] ex={"id": "curriculum-explain-loss", "role": "statement"}
-# :::{exercise} Thirty per cent lower
-# :label: ex-curriculum-explain-loss
 #
-# A team trains a diffusion model to predict noise, and lets the noise levels grow from easy to hard: early on only the strongest noise is drawn, later a wider
-# window, and in the last five per cent of the run all levels uniformly. They report two things. "Half-way through, our training loss is thirty per cent below that
-# of uniform sampling, so the curriculum learns faster. And since the run ends with uniform sampling, the target is the same and nothing can have been lost." In at
-# most ten sentences: explain why the first number is no evidence, say what the second argument is worth and what it needs, and describe a comparison that
-# could decide.
-#
-# *Explain · about 20 minutes · 6 points*
+# :::{bank} curriculum-explain-loss
 # :::
-
-# %% [markdown]
+#
 # ## What to read next
 #
 # {cite:t}`bengio2009` named the idea and tried it on shapes and words. {cite:t}`wu2021` ask *when* curricula work, over thousands of runs, and find little at

@@ -763,195 +763,28 @@ claim("divergences-rates", "rates in 5, 10 and 50 dimensions times the dimension
 claim("divergences-rate-eightfold", "what eight times the data take off the distance in 50 dimensions", 1 - 8 ** rates[3],
       item="Q0.2 E0.9", by="65 % on the line", at_least=0.04, at_most=0.12, digits=2)
 
-
 # %% [markdown]
 # In 50 dimensions eight times the data take {value}`divergences-rate-eightfold:.0%` off the distance: two samples of one law are nearly as far apart as before.
 # :::{solution-end}
 # :::
 #
 # ## Exercises
-
-# %% [markdown] ex={"id": "divergences-sampled", "role": "statement"}
-# :::{exercise} The reverse divergence from the wrong samples
-# :label: ex-divergences-sampled
 #
-# You have samples of $p$ and both log densities, and want $\mathrm{KL}(q\,\Vert\,p)$, which is an expectation under $q$. Weight the samples: with $r=q/p$ it is
-# $\mathbb E_p[r\log r]$. Subtract $r-1$, which has mean zero. It keeps every term non-negative and, for $q$ near $p$, lowers the variance:
-#
-# $$
-# \mathrm{KL}(q\,\Vert\,p)=\mathbb E_p\bigl[r\log r-(r-1)\bigr].
-# $$
-#
-# Return the estimate and its standard error, estimated from the same terms. In many dimensions both log densities may lie thousands of nats below zero.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} divergences-sampled
 # :::
-
-# %% ex={"id": "divergences-sampled", "role": "stub"}
-def reverse_kl(log_p, log_q):
-    """Log densities (n,) of p and q at samples of p -> (estimate, standard error), two numbers"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "divergences-sampled", "role": "check"} tags=["hide-input"]
-def check_divergences_sampled():
-    g = torch.Generator().manual_seed(2)
-    for t, s in ((0.5, 1.0), (0.3, 0.8), (-0.4, 0.9)):
-        x = torch.randn(200_000, generator=g)
-        log_p = -0.5 * x**2
-        log_q = -0.5 * ((x - t) / s) ** 2 - math.log(s)
-        value, se = reverse_kl(log_p, log_q)
-        truth = 0.5 * (s**2 + t**2 - 1) - math.log(s)
-        wrong_way = 0.5 * ((1 + t**2) / s**2 - 1) + math.log(s)
-        assert abs(value - wrong_way) > 5 * se or abs(truth - wrong_way) < 5 * se, "this is the forward divergence, of p to q"
-        assert abs(value - truth) < 5 * se + 1e-3, f"q = N({t}, {s}²): the closed form is {truth - value:+.4f} away"
-        repeats = torch.tensor([reverse_kl(a, b)[0] for a, b in zip(log_p.view(200, -1), log_q.view(200, -1), strict=True)])
-        assert 0.7 < se * math.sqrt(200) / repeats.std().item() < 1.4, "the standard error does not fit the spread of repeated estimates"
-        few = [reverse_kl(a, b)[0] for a, b in zip(log_p[:2000].view(1000, 2), log_q[:2000].view(1000, 2), strict=True)]
-        assert min(few) >= 0, "every term is at least zero, so every estimate is; some are not"
-        low = reverse_kl(log_p - 3000, log_q - 3000)
-        assert math.isclose(low[0], value, rel_tol=1e-6), "with both log densities 3000 nats lower the ratios are the same, the estimate is not"
-
-
-_ = self_check("divergences-sampled", check_divergences_sampled)
-
-
-# %% [markdown] ex={"id": "divergences-js", "role": "statement"}
-# :::{exercise} Several laws at once
-# :label: ex-divergences-js
 #
-# The Jensen–Shannon divergence of $K$ discrete laws with weights $w$ is $\sum_kw_k\,\mathrm{KL}(p_k\,\Vert\,M)$ with $M=\sum_kw_kp_k$: the information of a
-# draw on which law it came from. Compute it in nats from **log** probabilities. They may be $-\infty$, and they may be as low as $-10^4$ where the probability
-# is not zero, so form $\log M$ without leaving logarithms.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} divergences-js
 # :::
-
-# %% ex={"id": "divergences-js", "role": "stub"}
-def js_many(log_p, w):
-    """Log probabilities (K, states), weights (K,) > 0 that sum to one -> nats, a number"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "divergences-js", "role": "check"} tags=["hide-input"]
-def check_divergences_js():
-    g = torch.Generator().manual_seed(4)
-    for k, states in ((2, 3), (3, 5), (4, 2)):
-        p = torch.rand(k, states, generator=g)
-        p = p / p.sum(1, keepdim=True)
-        w = torch.rand(k, generator=g) + 0.1
-        w = w / w.sum()
-        joint = w[:, None] * p  # information between the law's number and the draw
-        truth = (joint * (joint / (w[:, None] * joint.sum(0))).log()).sum().item()
-        got = float(js_many(p.log(), w))
-        assert math.isclose(got, truth, rel_tol=1e-9), f"{k} laws: the mutual information is {truth / got:.4g} times that"
-    apart = torch.tensor([[0.0, -math.inf, -math.inf], [-math.inf, 0.0, -math.inf]])  # no law has the last state
-    got = float(js_many(apart, torch.tensor([0.25, 0.75])))
-    entropy = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
-    assert math.isclose(got, entropy, rel_tol=1e-9), f"laws that exclude each other: the entropy of the weights, not {got}"
-    tiny = torch.log_softmax(torch.tensor([[0.0, -9000.0, -8000.0], [-9000.0, 0.0, -9500.0]]), 1)
-    assert math.isclose(float(js_many(tiny, torch.tensor([0.5, 0.5]))), math.log(2), rel_tol=1e-9), "probabilities of e^-9000 give nan or inf"
-
-
-_ = self_check("divergences-js", check_divergences_js)
-
-
-# %% [markdown] ex={"id": "divergences-w1", "role": "statement"}
-# :::{exercise} Unequal samples on the line
-# :label: ex-divergences-w1
 #
-# Return $W_1$ between two samples of *different* sizes $n$ and $m$ on the line, exactly, as $\int|F-G|\,dx$: both distribution functions are steps that
-# change at the points of either sample only.
-#
-# *Implement · about 25 minutes · 4 points*
+# :::{bank} divergences-w1
 # :::
-
-# %% ex={"id": "divergences-w1", "role": "stub"}
-def w1_unequal(x, y):
-    """x (n,), y (m,) -> number"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "divergences-w1", "role": "check"} tags=["hide-input"]
-def check_divergences_w1():
-    g = torch.Generator().manual_seed(6)
-    for n, m in ((3, 5), (4, 4), (1, 7), (6, 2)):
-        x, y = torch.randn(n, generator=g), torch.randn(m, generator=g) * 2 + 1
-        # the same by splitting every point into equal parts and assigning them
-        cost = (x.repeat_interleave(m)[:, None] - y.repeat_interleave(n)).abs()
-        rows, columns = optimize.linear_sum_assignment(cost.numpy())
-        truth = cost[rows, columns].mean().item()
-        got = float(w1_unequal(x.clone(), y.clone()))
-        assert math.isclose(got, truth, rel_tol=1e-9), f"{n} and {m} points: assignment of equal parts says {truth / max(got, 1e-12):.4g} times that"
-    same = torch.tensor([1.0, 1.0, 2.0])
-    assert abs(float(w1_unequal(same, torch.tensor([1.0, 2.0, 1.0])))) < 1e-12, "the same points in another order are at distance 0"
-    assert math.isclose(float(w1_unequal(torch.zeros(2), torch.tensor([0.0, 0.0, 3.0]))), 1.0), "a third of the mass at distance 3"
-
-
-_ = self_check("divergences-w1", check_divergences_w1)
-
-
-# %% [markdown] ex={"id": "divergences-sinkhorn", "role": "statement"}
-# :::{exercise} Transport between unequal heaps
-# :label: ex-divergences-sinkhorn
 #
-# Extend Sinkhorn's algorithm to marginals $a\in\mathbb R^n$ and $b\in\mathbb R^m$ of positive weights that sum to one. Return the plan that minimises
-# $\langle P,C\rangle-\varepsilon H(P)$ with those marginals, where $H(P)=-\sum P_{ij}\log P_{ij}$. Work in logarithms: $\varepsilon$ may be a thousandth of
-# the costs.
-#
-# *Implement · about 30 minutes · 5 points*
+# :::{bank} divergences-sinkhorn
 # :::
-
-# %% ex={"id": "divergences-sinkhorn", "role": "stub"}
-def transport(cost, a, b, eps, rounds=3000):
-    """cost (n, m), a (n,), b (m,) -> plan (n, m)"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "divergences-sinkhorn", "role": "check"} tags=["hide-input"]
-def check_divergences_sinkhorn():
-    g = torch.Generator().manual_seed(8)
-    n, m = 4, 6
-    cost = torch.cdist(torch.randn(n, 2, generator=g), torch.randn(m, 2, generator=g))
-    a, b = torch.rand(n, generator=g) + 0.2, torch.rand(m, generator=g) + 0.2
-    a, b = a / a.sum(), b / b.sum()
-    for eps in (1.0, 0.2):
-        plan = transport(cost.clone(), a.clone(), b.clone(), eps)
-        assert plan.shape == (n, m), f"the plan has the shape of the costs, got {tuple(plan.shape)}"
-        off = max((plan.sum(1) - a).abs().max().item(), (plan.sum(0) - b).abs().max().item())
-        assert off < 1e-6, f"ε = {eps}: the marginals are off by {off:.2g}"
-        # optimal: eps log P + C is a sum of a row term and a column term
-        kernel = eps * plan.log() + cost
-        mixed = kernel[:-1, :-1] - kernel[1:, :-1] - kernel[:-1, 1:] + kernel[1:, 1:]
-        assert mixed.abs().max() < 1e-8, f"ε = {eps}: the plan has the right marginals but is not the optimal one"
-    plan = transport(1000 * cost, a, b, 1.0)
-    assert torch.isfinite(plan).all(), "with ε much smaller than the costs the plan is not finite: stay in logarithms"
-    rows = [torch.eye(n)[i].repeat_interleave(m) for i in range(n)] + [torch.eye(m)[j].repeat(n) for j in range(m)]
-    exact = optimize.linprog(1000 * cost.flatten().numpy(), A_eq=torch.stack(rows).numpy(), b_eq=torch.cat([a, b]).numpy()).fun
-    got = (plan * 1000 * cost).sum().item()
-    assert exact - 1e-3 <= got + 1e-2 and got < exact + math.log(n * m), f"small ε: cost {got:.1f}, the linear programme says {exact:.1f}"
-
-
-_ = self_check("divergences-sinkhorn", check_divergences_sinkhorn)
-
-# %% [markdown] ex={"id": "divergences-explain-buses", "role": "statement"}
-# :::{exercise} Two fits of the same buses
-# :label: ex-divergences-explain-buses
 #
-# Half of a city's bus trips take the tunnel and last $20\pm5$ minutes, half take the bridge and last $50\pm5$, both Gaussian; call the density $p$. Ann fits one
-# Gaussian $q$ to a million recorded trips by maximum likelihood and gets $35\pm15.8$; her $\mathrm{KL}(p\,\Vert\,q)$ is $0.46$ nats. Ben, who knows the
-# density $p$, minimises $\mathrm{KL}(q\,\Vert\,p)$ and gets about $20\pm5$; his divergence is $0.69$ nats. A referee writes three remarks:
-#
-# 1. "Maximum likelihood avoids giving the data a low probability, so it settles on one mode. Ann's fit sits where there are no trips: her optimiser has failed."
-# 2. "Ann's divergence is smaller than Ben's, so her Gaussian is the closer one to $p$ by $0.23$ nats."
-# 3. "With more recorded trips both would arrive at the same Gaussian."
-#
-# Say of each remark what is wrong with it and why, in at most four sentences each.
-#
-# *Explain · about 20 minutes · 6 points*
+# :::{bank} divergences-explain-buses
 # :::
-
-# %% [markdown]
+#
 # ## What to read next
 #
 # - {cite:t}`peyre2019` is the textbook of computational transport; {cite:t}`cuturi2013` brought Sinkhorn's algorithm to machine learning.

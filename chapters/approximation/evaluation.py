@@ -1150,7 +1150,6 @@ claim("evaluation-table-balance-recall", "wrong balance: how often precision and
       max(hit("wrong balance", c) for c in ("precision", "recall")), item="S0.13",
       by="every digit still has its neighbours", at_least=0.0, at_most=0.35, stable=False)
 
-
 # %% [markdown]
 # Read {numref}`fig-evaluation-verdict` by columns, then by rows.
 #
@@ -1171,207 +1170,25 @@ claim("evaluation-table-balance-recall", "wrong balance: how often precision and
 # with its $p$-value and its $n$; a copy test; and for each score the value of a second real sample.
 #
 # ## Exercises
-
-# %% [markdown] ex={"id": "evaluation-cells", "role": "statement"}
-# :::{exercise} Exact bits from a distribution function
-# :label: ex-evaluation-cells
 #
-# A continuous law on the line gives the grey level $l\in\{0,\dots,L-1\}$ the probability of its cell, $F(l+\frac12)-F(l-\frac12)$, where the first and the
-# last cell reach to $-\infty$ and to $+\infty$. Here every pixel has the logistic distribution function $F(t)=1/(1+e^{-(t-m)/s})$ with its own $m$ and $s$.
-# Return the *exact* bits per dimension of images of integer levels: no dequantisation, no bound.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} evaluation-cells
 # :::
-
-# %% ex={"id": "evaluation-cells", "role": "stub"}
-def logistic_bpd(x, m, s, levels):
-    """Mean bits per dimension, a scalar, of integer images x (n, d) with values 0..levels-1; m and s (d,)."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "evaluation-cells", "role": "check"} tags=["hide-input"]
-def check_evaluation_cells():
-    for m, s, levels in (([2.0], [1.5], 5), ([-1.0, 6.0], [0.7, 3.0], 4), ([0.5, 0.5], [4.0, 4.0], 2)):
-        m, s = torch.tensor(m), torch.tensor(s)
-        grid = torch.tensor(list(itertools.product(range(levels), repeat=len(m))), dtype=torch.float64)
-        bits = torch.stack([logistic_bpd(x[None], m, s, levels) for x in grid]) * len(m)
-        assert abs((2.0**-bits).sum() - 1) < 1e-9, "the probabilities of all images, two to the power of minus the bits, must add up to one"
-        assert abs(logistic_bpd(grid, m, s, levels) * len(m) - bits.mean()) < 1e-9, "several images: take the mean"
-    flat = logistic_bpd(torch.tensor([[0.0], [1.0]]), torch.tensor([0.5]), torch.tensor([4.0]), 2)
-    assert abs(flat - 1) < 1e-9, "two levels that are equally likely need one bit"
-    inner = torch.arange(1.0, 4.0)[:, None]
-    seen = 2 ** -torch.stack([logistic_bpd(x[None], torch.tensor([1.2]), torch.tensor([0.8]), 5) for x in inner])
-    u = torch.linspace(-0.5, 0.5, 20_001)
-    z = (inner + u - 1.2) / 0.8
-    density = torch.sigmoid(z) * torch.sigmoid(-z) / 0.8
-    assert torch.allclose(seen, torch.trapezoid(density, u), atol=1e-6), "integrate the density over a cell and compare"
-
-
-_ = self_check("evaluation-cells", check_evaluation_cells)
-
-
-# %% [markdown] ex={"id": "evaluation-inception", "role": "statement"}
-# :::{exercise} An Inception score that survives its classifier
-# :label: ex-evaluation-inception
 #
-# Compute {eq}`eq-evaluation-is` from *logits* $(n,K)$, finite also when the classifier is so sure that probabilities underflow to zero.
-#
-# *Implement · about 15 minutes · 3 points*
+# :::{bank} evaluation-inception
 # :::
-
-# %% ex={"id": "evaluation-inception", "role": "stub"}
-def inception_from_logits(logits):
-    """Inception score, a scalar, of logits (n, K)."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "evaluation-inception", "role": "check"} tags=["hide-input"]
-def check_evaluation_inception():
-    g = torch.Generator().manual_seed(3)
-    for n, K in ((6, 3), (40, 10)):
-        x = 3 * torch.randn(n, K, generator=g)
-        score = inception_from_logits(x)
-        p = torch.softmax(x, 1)
-        H = torch.distributions.Categorical(p.mean(0)).entropy() - torch.distributions.Categorical(p).entropy().mean()
-        assert abs(math.log(score) - H) < 1e-9, "its logarithm is the mutual information H(y) - H(y|x) of the generated samples"
-        assert abs(inception_from_logits(x.repeat(3, 1)) - score) < 1e-9, "a sample repeated three times has the same score"
-        assert abs(inception_from_logits(x + 7 * torch.rand(n, 1, generator=g)) - score) < 1e-9, "logits are defined up to a constant per image"
-    assert abs(inception_from_logits(torch.randn(1, 5, generator=g)) - 1) < 1e-9, "one image has the score 1"
-    sure = inception_from_logits(5000 * torch.eye(8))
-    assert abs(sure - 8) < 1e-9, "eight certain classes: the score is 8, not nan"
-
-
-_ = self_check("evaluation-inception", check_evaluation_inception)
-
-
-# %% [markdown] ex={"id": "evaluation-plural", "role": "statement"}
-# :::{exercise} Neighbours within a condition
-# :label: ex-evaluation-plural
 #
-# A conditional generator answers each of $C$ inputs with $M$ outputs. Return $D_{\text{plural}}$ for each input, without a loop over pairs. Then try inputs
-# whose answers all have a twin: which of your other diversity scores should stand beside it?
-#
-# *Implement · about 15 minutes · 3 points*
+# :::{bank} evaluation-plural
 # :::
-
-# %% ex={"id": "evaluation-plural", "role": "stub"}
-def plural_by_condition(x):
-    """Mean distance to the nearest other output of the same input, (C,); x (C, M, d) with M >= 2."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "evaluation-plural", "role": "check"} tags=["hide-input"]
-def check_evaluation_plural():
-    g = torch.Generator().manual_seed(5)
-    for C, M, d in ((1, 2, 1), (4, 7, 3)):
-        x = torch.randn(C, M, d, generator=g)
-        answer = plural_by_condition(x)
-        assert answer.shape == (C,), f"one number per input: expected shape ({C},), got {tuple(answer.shape)}"
-        for c in range(C):
-            slow = sum(min(math.dist(x[c, i], x[c, j]) for j in range(M) if j != i) for i in range(M)) / M
-            assert abs(answer[c] - slow) < 1e-9, "a slow loop over all pairs of one input disagrees"
-    x = torch.randn(3, 5, 2, generator=g)
-    assert torch.allclose(plural_by_condition(-2 * x), 2 * plural_by_condition(x)), "twice as large is twice as far"
-    assert plural_by_condition(x.repeat(1, 2, 1)).abs().max() < 1e-9, "with a twin for every output the score is zero"
-
-
-_ = self_check("evaluation-plural", check_evaluation_plural)
-
-
-# %% [markdown] ex={"id": "evaluation-repeat", "role": "statement"}
-# :::{exercise} A repetition among n draws, exactly
-# :label: ex-evaluation-repeat
 #
-# Return the probability that $n$ independent draws from $p=(p_1,\dots,p_K)$ contain *some* outcome twice. Without a repetition the draws are an ordered
-# choice of $n$ different outcomes: the sum over all of them is $n!\,e_n(p)$, with the $n$-th elementary symmetric polynomial, the coefficient of $t^n$ in
-# $\prod_i(1+p_it)$. Multiply one factor at a time; 1000 outcomes must be no trouble.
-#
-# *Implement · about 30 minutes · 5 points*
+# :::{bank} evaluation-repeat
 # :::
-
-# %% ex={"id": "evaluation-repeat", "role": "stub"}
-def prob_repeat(p, n):
-    """Probability of at least one repetition among n >= 1 draws from p (K,); a float."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "evaluation-repeat", "role": "check"} tags=["hide-input"]
-def check_evaluation_repeat():
-    for p, n in (([0.5, 0.3, 0.2], 2), ([0.5, 0.3, 0.2], 3), ([0.4, 0.3, 0.2, 0.1], 3), ([0.7, 0.1, 0.1, 0.1], 5)):
-        truth = sum(math.prod(p[i] for i in draws) for draws in itertools.product(range(len(p)), repeat=n) if len(set(draws)) < n)
-        assert abs(prob_repeat(torch.tensor(p), n) - truth) < 1e-9, f"n = {n}: the sum over all sequences disagrees"
-    assert abs(prob_repeat(torch.tensor([0.2, 0.8]), 1)) < 1e-12, "one draw can't repeat anything"
-    same = torch.full((1000,), 1e-3)
-    for n in (23, 60):
-        truth = 1 - math.prod(1 - i / 1000 for i in range(n))
-        assert abs(prob_repeat(same, n) - truth) < 1e-9, "equal outcomes: compare with the product for birthdays"
-
-
-_ = self_check("evaluation-repeat", check_evaluation_repeat)
-
-
-# %% [markdown] ex={"id": "evaluation-permutation", "role": "statement"}
-# :::{exercise} A p-value that keeps its promise
-# :label: ex-evaluation-permutation
 #
-# Write a permutation test for any statistic `stat(x, y)` that is large when the samples differ: relabel the pooled sample `permutations` times, and return
-# the $p$-value. It must satisfy $\Pr(p\le\alpha)\le\alpha$ under the null *exactly*, also with ties. Then find out how often a test raises a false alarm that
-# returns the share of relabellings alone, without the observed labelling.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} evaluation-permutation
 # :::
-
-# %% ex={"id": "evaluation-permutation", "role": "stub"}
-def permutation_p(stat, x, y, permutations, generator):
-    """p-value, a float, of the samples x (n, d) and y (m, d)."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "evaluation-permutation", "role": "check"} tags=["hide-input"]
-def check_evaluation_permutation():
-    def gap(x, y):
-        return float((x.mean(0) - y.mean(0)).abs().sum())
-
-    g = torch.Generator().manual_seed(11)
-    constant = permutation_p(gap, torch.ones(4, 1), torch.ones(3, 1), 9, g)
-    assert constant == 1, "all observations equal: every relabelling ties, and nothing was found"
-    far = permutation_p(gap, torch.randn(30, 2, generator=g), 50 + torch.randn(20, 2, generator=g), 19, g)
-    assert abs(far - 1 / 20) < 1e-9, "two distant clouds, 19 relabellings: the observed labelling is the most extreme of 20, and p can't be smaller"
-    calls = []
-
-    def spy(x, y):
-        calls.append((x, y))
-        return 0.0
-
-    mine, theirs = torch.randn(6, 1, generator=g), torch.randn(2, 1, generator=g)
-    permutation_p(spy, mine, theirs, 30, g)
-    assert {(len(x), len(y)) for x, y in calls} == {(6, 2)}, "a relabelling keeps the two sizes"
-    pool = torch.cat([mine, theirs]).sort(0).values
-    assert all(torch.equal(torch.cat(c).sort(0).values, pool) for c in calls), "a relabelling uses every observation once"
-    second = {tuple(sorted(y.flatten().tolist())) for _, y in calls}
-    assert len(second) > 10, f"thirty relabellings of 6 and 2 should give more than {len(second)} different second samples"
-    alarms = [permutation_p(gap, torch.randn(5, 1, generator=g), torch.randn(5, 1, generator=g), 4, g) <= 0.2 for _ in range(1500)]
-    rate = sum(alarms) / len(alarms)
-    assert abs(rate - 0.2) < 0.045, f"with 4 relabellings a level of 1/5 must be kept exactly; yours gives {rate:.2f}"
-
-
-_ = self_check("evaluation-permutation", check_evaluation_permutation)
-
-# %% [markdown] ex={"id": "evaluation-explain-surpassed", "role": "statement"}
-# :::{exercise} Better than real
-# :label: ex-evaluation-explain-surpassed
 #
-# A generator of small animal photographs was trained on 50 000 images of ten species. Its authors report, for 10 000 generated images and for 10 000 fresh
-# photographs that were never trained on: a higher Inception score than the photographs (the classifier had been trained on the same 50 000 images); a smaller
-# Fréchet distance to the training images than the photographs have; a precision of 100 % against the training images, where the photographs reach 93 %; and an MMD
-# permutation test against the training images that finds no difference. "By every score our generator has surpassed real data", they write. In at most twelve
-# sentences: say which single flaw would produce all four results, and why for each of two of them; say what value of a score a perfect generator should have;
-# and describe a measurement on the same three sets of images that would settle the matter, with the result you expect if the flaw is there and if it is not.
-#
-# *Explain · about 20 minutes · 6 points*
+# :::{bank} evaluation-explain-surpassed
 # :::
-
-# %% [markdown]
+#
 # ## What to read next
 #
 # - {cite:t}`theis2016` on why likelihood, samples and usefulness are different goals: short, and still the best start.

@@ -781,7 +781,6 @@ claim("families-pf", "largest error of log p by the probability flow, T = 14", w
 claim("families-pf-rate", "error at T = 10 over T = 6, and at 14 over 10", torch.stack([worst[10.0] / worst[6.0], worst[14.0] / worst[10.0]]),
       torch.full((2,), math.exp(-4)), item="Q0.6", by="e^(−ΔT)", rtol=0.15, digits=2)
 
-
 # %% [markdown]
 # :::{solution-end}
 # :::
@@ -820,172 +819,22 @@ claim("families-pf-rate", "error at T = 10 over T = 6, and at 14 over 10", torch
 # Autoregressive models ({ref}`ch-density`) are the fifth: forward, exact, and one pass *per pixel* to sample.
 #
 # ## Exercises
-
-# %% [markdown] ex={"id": "families-flow", "role": "statement"}
-# :::{exercise} A flow with heavy tails
-# :label: ex-families-flow
 #
-# Let $z\sim\mathcal N(0,1)$ and $x=f(z)=\mu+s\,\sinh(az+b)$ with $s,a>0$. Return $\log p_X(x)$ in nats by {eq}`eq-families-flow`; the inverse is in closed form.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} families-flow
 # :::
-
-# %% ex={"id": "families-flow", "role": "stub"}
-def sinh_log_density(x, mu, s, a, b):
-    """x (n,), four numbers -> log density (n,)"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "families-flow", "role": "check"} tags=["hide-input"]
-def check_families_flow():
-    g = torch.Generator().manual_seed(1)
-    for mu, s, a, b in ((0.0, 1.0, 1.0, 0.0), (1.0, 0.5, 0.7, 0.4), (-2.0, 2.0, 1.3, -0.5)):
-        t = torch.linspace(-14, 14, 60_001)
-        x = mu + s * torch.sinh(t)  # a grid that reaches into the tails
-        density = sinh_log_density(x, mu, s, a, b).exp()
-        mass = torch.trapezoid(density, x).item()
-        assert abs(mass - 1) < 1e-3, f"μ, s, a, b = {mu, s, a, b}: the density integrates to {mass:.3g}"
-        draws = mu + s * torch.sinh(a * torch.randn(200_000, generator=g) + b)
-        for cut in (mu - s, mu, mu + s):
-            below = torch.trapezoid(density[x <= cut], x[x <= cut]).item()
-            seen = (draws <= cut).double().mean().item()
-            assert abs(below - seen) < 6e-3, f"P(x < {cut:.1f}) is {below:.3f} by your density and {seen:.3f} among draws"
-
-
-_ = self_check("families-flow", check_families_flow)
-
-
-# %% [markdown] ex={"id": "families-schedule", "role": "statement"}
-# :::{exercise} One step back, given the start
-# :label: ex-families-schedule
 #
-# For the chain of {eq}`eq-families-diffusion`, in one dimension, $q(x_{t-1}\mid x_t,x_0)$ is Gaussian with mean $c_t\,x_0+d_t\,x_t$ and variance
-# $\tilde\beta_t$. Return, for given $\beta_1,\dots,\beta_T$, the three sequences for $t=1,\dots,T$. (For $t=1$ the variance must be zero.)
-#
-# *Implement · about 25 minutes · 4 points*
+# :::{bank} families-schedule
 # :::
-
-# %% ex={"id": "families-schedule", "role": "stub"}
-def one_step_back(betas):
-    """betas (T,) in (0, 1) -> weights of x_0 (T,), of x_t (T,), variances (T,)"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "families-schedule", "role": "check"} tags=["hide-input"]
-def check_families_schedule():
-    for betas in (torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.linspace(0.01, 0.9, 7)):
-        c, d, v = one_step_back(betas.clone())
-        n = len(betas)
-        assert c.shape == d.shape == v.shape == (n,), f"three sequences of length {n}, got {tuple(c.shape)}, {tuple(d.shape)}, {tuple(v.shape)}"
-        assert torch.allclose(torch.stack([c[0], d[0], v[0]]), torch.tensor([1.0, 0.0, 0.0])), "t = 1: x_0 is given, so nothing is open"
-        # joint covariance of (x_1..x_T) given x_0, built step by step; then condition
-        cov, mean = torch.zeros(n + 1, n + 1), torch.zeros(n + 1)
-        mean[0] = 1.0  # coefficient of x_0
-        for t in range(1, n + 1):
-            a = (1 - betas[t - 1]).sqrt()
-            mean[t] = a * mean[t - 1]
-            cov[t, :t] = cov[:t, t] = a * cov[t - 1, :t]
-            cov[t, t] = a**2 * cov[t - 1, t - 1] + betas[t - 1]
-        for t in range(2, n + 1):
-            gain = cov[t - 1, t] / cov[t, t]
-            assert torch.isclose(d[t - 1], gain), f"t = {t}: conditioning the joint Gaussian gives x_t another weight"
-            assert torch.isclose(c[t - 1], mean[t - 1] - gain * mean[t]), f"t = {t}: conditioning gives x_0 another weight"
-            assert torch.isclose(v[t - 1], cov[t - 1, t - 1] - gain * cov[t, t - 1]), f"t = {t}: conditioning gives another variance"
-
-
-_ = self_check("families-schedule", check_families_schedule)
-
-
-# %% [markdown] ex={"id": "families-elbo", "role": "statement"}
-# :::{exercise} The bound, point by point
-# :label: ex-families-elbo
 #
-# Let $p(z)=\mathcal N(0,1)$, $p(x\mid z)=\mathcal N(az+b,\sigma^2)$ and $q(z\mid x)=\mathcal N(m,v)$ for a given $x$. Return $\mathcal L(x)$ of
-# {eq}`eq-families-elbo` in closed form.
-#
-# *Implement · about 25 minutes · 4 points*
+# :::{bank} families-elbo
 # :::
-
-# %% ex={"id": "families-elbo", "role": "stub"}
-def elbo(x, m, v, a, b, sigma):
-    """x (n,), encoder's means m (n,), variances v (n,) -> bound (n,) in nats"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "families-elbo", "role": "check"} tags=["hide-input"]
-def check_families_elbo():
-    g = torch.Generator().manual_seed(5)
-    for a, b, sigma in ((1.0, 0.0, 1.0), (2.0, -1.0, 0.5), (0.3, 0.5, 1.5)):
-        x = torch.randn(6, generator=g) * 2
-        total = a**2 + sigma**2
-        best_m, best_v = a * (x - b) / total, torch.full((6,), sigma**2 / total)
-        evidence = -0.5 * (x - b) ** 2 / total - 0.5 * math.log(2 * math.pi * total)
-        assert torch.allclose(elbo(x, best_m, best_v, a, b, sigma), evidence), "with the exact posterior the bound is the log-likelihood"
-        m, v = torch.randn(6, generator=g), torch.rand(6, generator=g) + 0.2
-        gap = 0.5 * ((m - best_m) ** 2 / best_v + v / best_v - 1 - (v / best_v).log())
-        got = elbo(x, m, v, a, b, sigma)
-        assert (got <= evidence + 1e-9).all(), "a bound never exceeds the log-likelihood"
-        assert torch.allclose(got, evidence - gap), "with another encoder it is less by the divergence to the posterior; yours is not"
-
-
-_ = self_check("families-elbo", check_families_elbo)
-
-
-# %% [markdown] ex={"id": "families-referee", "role": "statement"}
-# :::{exercise} A referee who sees more data than fakes
-# :label: ex-families-referee
 #
-# In a batch a share $\pi$ of the examples is real. The discriminator maximises $\pi\,\mathbb E_p[\log D]+(1-\pi)\,\mathbb E_q[\log(1-D)]$. From log densities
-# on a grid return the best discriminator's **logit** at every point, and the value it reaches in nats, by the trapezoidal rule. Stay in logarithms: densities
-# may be $e^{-2000}$.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} families-referee
 # :::
-
-# %% ex={"id": "families-referee", "role": "stub"}
-def best_referee(log_p, log_q, share, grid):
-    """log densities (n,) on the grid (n,), share in (0, 1) -> logit (n,), value"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "families-referee", "role": "check"} tags=["hide-input"]
-def check_families_referee():
-    grid = torch.linspace(-30, 30, 12_001)
-    normal = torch.distributions.Normal
-    log_p = normal(0.0, 1.0).log_prob(grid)
-    for t, share in ((2.0, 0.5), (1.0, 0.8), (0.0, 0.3)):
-        log_q = normal(t, 1.0).log_prob(grid)
-        logit, value = best_referee(log_p, log_q, share, grid)
-        # generalised Jensen-Shannon minus the entropy of the shares
-        log_m = torch.logaddexp(math.log(share) + log_p, math.log(1 - share) + log_q)
-        kl = [torch.trapezoid(a.exp() * (a - log_m), grid) for a in (log_p, log_q)]
-        truth = share * kl[0] + (1 - share) * kl[1] + share * math.log(share) + (1 - share) * math.log(1 - share)
-        assert torch.isclose(torch.as_tensor(value), truth, atol=1e-6), f"share {share}: the value is off by {float(value - truth):+.4f}"
-        posterior = torch.exp(math.log(share) + log_p - log_m)
-        assert torch.allclose(torch.sigmoid(logit), posterior, atol=1e-9), f"share {share}: the logit is not that of P(real | x)"
-        bend = torch.as_tensor(logit).diff().diff().abs().max()
-        assert bend < 1e-9, f"share {share}: for two bells of one width the logit is a straight line, however far out; yours bends"
-    far = best_referee(normal(0.0, 0.3).log_prob(grid), normal(20.0, 0.3).log_prob(grid), 0.5, grid)
-    assert torch.isfinite(far[0]).all() and abs(float(far[1])) < 1e-6, "laws that exclude each other: a perfect referee reaches 0, without nan or inf"
-
-
-_ = self_check("families-referee", check_families_referee)
-
-# %% [markdown] ex={"id": "families-explain-gap", "role": "statement"}
-# :::{exercise} One fills the gap, the other loses a half
-# :label: ex-families-explain-gap
 #
-# A set of pictures holds two kinds, equally often and very different. Two models are trained on it, each too small to fit both kinds. A variational autoencoder
-# (its pixel noise included in the samples) makes many pictures that look like neither kind but like something in between. An adversarial network with the usual,
-# non-saturating loss makes flawless pictures of the first kind and none of the second. A colleague reports: "Just as theory says. The autoencoder minimises the
-# reverse divergence, so it blurs; the adversarial network minimises the forward one, so it is sharp. Our judges accept all of its pictures, so it has the
-# better model of the data, and the second kind will come if we train longer." In at most twelve sentences: put the two divergences right, and explain from the averages that define
-# them why each model fails as it does. Then judge the last sentence: what do the judges not measure, what would, and is the hope for longer training founded?
-#
-# *Explain · about 20 minutes · 6 points*
+# :::{bank} families-explain-gap
 # :::
-
-# %% [markdown]
+#
 # ## What to read next
 #
 # - {cite:t}`kingma2014`, {cite:t}`goodfellow2014`, {cite:t}`rezende2015` and {cite:t}`ho2020` are sources of the four families in the form used here.

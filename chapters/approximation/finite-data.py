@@ -877,176 +877,28 @@ claim("finite-data-relative-spread", "relative spread of squared distances, unif
       square.std() / square.mean(), math.sqrt(7 / (5 * 784)), item="Q0.3", by="√(7/5d)",
       se=math.sqrt(7 / (5 * 784)) / math.sqrt(2 * 8000), z=3)
 
-
 # %% [markdown]
 # What rescues learning in high dimension is therefore not more data alone but assumptions that are true: {ref}`sec-finite-data-structure`.
 # :::{solution-end}
 # :::
 #
 # ## Exercises
-
-# %% [markdown] ex={"id": "finite-data-shell", "role": "statement"}
-# :::{exercise} How thick is the skin?
-# :label: ex-finite-data-shell
 #
-# Turn {eq}`eq-finite-data-shell` round: return the thickness $\varepsilon$ of the outer shell of the unit ball in $\mathbb R^d$ that holds a given
-# share $s\in(0,1)$ of the volume. It must be right to nine digits also for $s=10^{-12}$ and in a million dimensions.
-#
-# *Implement · about 10 minutes · 3 points*
+# :::{bank} finite-data-shell
 # :::
-
-# %% ex={"id": "finite-data-shell", "role": "stub"}
-def shell_thickness(share, d):
-    """Thickness of the outer shell of the unit d-ball that holds this share of its volume."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "finite-data-shell", "role": "check"} tags=["hide-input"]
-def check_finite_data_shell():
-    for d, share in ((1, 0.3), (2, 0.5), (10, 0.9), (784, 0.999)):
-        eps = shell_thickness(share, d)
-        assert 0 < eps < 1, "the shell is thinner than the ball's radius and thicker than nothing"
-        assert math.isclose(1 - (1 - eps) ** d, share, rel_tol=1e-9), f"d = {d}: that shell does not hold the share {share}"
-    for d in (3, 10**6):
-        eps = shell_thickness(1e-12, d)
-        assert math.isclose(d * eps, 1e-12, rel_tol=1e-9), "a tiny share: digits are lost in 1 - (1 - something tiny)"
-
-
-_ = self_check("finite-data-shell", check_finite_data_shell)
-
-# %% [markdown] ex={"id": "finite-data-unseen", "role": "statement"}
-# :::{exercise} How much is new tomorrow?
-# :label: ex-finite-data-unseen
 #
-# Good and Turing once more, for the next 2 examples together. Given how often each outcome occurred among $n$ draws, estimate without bias the
-# probability $\sum_x p(x)^{2}(1-p(x))^{n-2}$: that 2 fresh draws all agree, on an outcome that $n-2$ draws before them
-# did not contain. It is a multiple of the number of outcomes that occur exactly 2 times among the $n$; find the factor as in the proof of
-# {prf:ref}`thm-finite-data-good-turing`.
-#
-# *Implement · about 15 minutes · 4 points*
+# :::{bank} finite-data-unseen
 # :::
-
-# %% ex={"id": "finite-data-unseen", "role": "numbers"}
-DRAWS = 2
-
-
-# %% ex={"id": "finite-data-unseen", "role": "stub"}
-def unseen_agreement(counts):
-    """counts (K,) of all outcomes, zeros included, sum n >= DRAWS -> unbiased estimate, a number"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "finite-data-unseen", "role": "check"} tags=["hide-input"]
-def check_finite_data_unseen():
-    for p, n in (([0.5, 0.3, 0.2], DRAWS + 2), ([0.7, 0.1, 0.1, 0.1], DRAWS + 3), ([0.5, 0.5], DRAWS)):
-        mean = 0.0
-        for draws in itertools.product(range(len(p)), repeat=n):  # every sample there is, with its probability
-            counts = torch.bincount(torch.tensor(draws), minlength=len(p))
-            mean += math.prod(p[x] for x in draws) * unseen_agreement(counts)
-        truth = sum(q**DRAWS * (1 - q) ** (n - DRAWS) for q in p)
-        assert math.isclose(mean, truth, rel_tol=1e-9), f"n = {n}: the mean over all samples is off by a factor {mean / truth:.3g}"
-
-
-_ = self_check("finite-data-unseen", check_finite_data_unseen)
-
-
-# %% [markdown] ex={"id": "finite-data-slerp", "role": "statement"}
-# :::{exercise} Blending several codes
-# :label: ex-finite-data-slerp
 #
-# A face generator blends the codes of $k$ people with weights $w_1,\dots,w_k\ge0$, not all zero. The codes are independent draws of $\mathcal N(0,I_d)$.
-# Return a blend that is proportional to $\sum_iw_iz_i$ and is itself a draw of $\mathcal N(0,I_d)$, for every choice of weights, exactly. The rows of a batch are
-# separate blends: none depends on another.
-#
-# *Implement · about 15 minutes · 3 points*
+# :::{bank} finite-data-slerp
 # :::
-
-# %% ex={"id": "finite-data-slerp", "role": "stub"}
-def blend(codes, weights):
-    """codes (n, k, d), weights (k,) -> (n, d)"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "finite-data-slerp", "role": "check"} tags=["hide-input"]
-def check_finite_data_slerp():
-    g = torch.Generator().manual_seed(3)
-    for w in ([1.0], [0.5, 0.5], [1.0, 2.0, 2.0], [3.0, 0.0, 0.0, 0.0], [0.7, 0.2, 0.1]):
-        weights = torch.tensor(w)
-        z = torch.randn(4000, len(w), 16, generator=g)
-        x = blend(z, weights)
-        assert x.shape == (4000, 16), f"the blend of (4000, {len(w)}, 16) codes has shape {tuple(x.shape)}"
-        cosine = torch.cosine_similarity(x, (weights[:, None] * z).sum(1), dim=1)
-        assert (cosine > 1 - 1e-9).all(), "the blend does not point along the weighted sum"
-        variance = x.var().item()
-        assert abs(variance - 1) < 0.04, f"weights {w}: a coordinate has variance {variance:.2f}, not 1"
-        assert x.norm(dim=1).std() > 0.5, "lengths of draws vary; these were forced to one value"
-        assert torch.allclose(blend(z[:3], weights), x[:3]), "a row's blend changes with the other rows of its batch"
-
-
-_ = self_check("finite-data-slerp", check_finite_data_slerp)
-
-
-# %% [markdown] ex={"id": "finite-data-price", "role": "statement"}
-# :::{exercise} The price, in logits
-# :label: ex-finite-data-price
 #
-# Networks output logits, and logits may be large. Let the bits be independent, bit $j$ one with probability $\sigma(a_j)$ under the truth and
-# $\sigma(b_j)$ under the model, with $\sigma(a)=1/(1+e^{-a})$. Return $\mathrm{KL}$ of the truth to the model in nats, for a batch, right to six digits
-# for logits as large as $\pm1000$, also for bits that are hardly ever one: no `nan`, no `inf`, no clipping.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} finite-data-price
 # :::
-
-# %% ex={"id": "finite-data-price", "role": "stub"}
-def bits_kl(a, b):
-    """Logits a, b (..., d) -> divergence (...,) in nats"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "finite-data-price", "role": "check"} tags=["hide-input"]
-def check_finite_data_price():
-    a, b = torch.tensor([0.0, 1.5, -2.0]), torch.tensor([0.5, -1.0, -2.0])
-    states = torch.tensor(list(itertools.product((0.0, 1.0), repeat=3)))  # enumerate all eight images
-    log_p = (states * a - torch.log1p(a.exp())).sum(1)
-    log_q = (states * b - torch.log1p(b.exp())).sum(1)
-    truth = (log_p.exp() * (log_p - log_q)).sum()
-    got = bits_kl(a, b)
-    assert got.shape == (), f"one pair of logit vectors gives one number, got shape {tuple(got.shape)}"
-    swapped = (log_q.exp() * (log_q - log_p)).sum()
-    assert not torch.isclose(got, swapped), "this is the divergence of the model to the truth"
-    assert torch.isclose(got, truth, rtol=1e-10), f"the enumeration of all images gives {truth / got:.3g} times that"
-    assert bits_kl(a.expand(5, 4, 3), b.expand(5, 4, 3)).shape == (5, 4), "leading axes are a batch"
-    big = bits_kl(torch.tensor([1000.0, -1000.0]), torch.tensor([-1000.0, 1000.0]))
-    assert torch.isclose(big, torch.tensor(2000.0)), f"two surprises of 1000 nats each: got {big.item()}"
-    assert bits_kl(torch.tensor([1000.0, -800.0]), torch.tensor([900.0, -1000.0])).abs() < 1e-9, "sure of the same bits: 0"
-    near, far = torch.tensor([-30.0]), torch.tensor([-20.0])  # p = 9e-14: log((1 - p)/(1 - q)) is about q - p
-    small = (-20 * torch.ones(())).exp() - 11 * (-30 * torch.ones(())).exp()
-    assert torch.isclose(bits_kl(near, far), small, rtol=1e-6), "a bit that is almost never one: digits are lost in 1 - p"
-
-
-_ = self_check("finite-data-price", check_finite_data_price)
-
-# %% [markdown] ex={"id": "finite-data-explain-purchase", "role": "statement"}
-# :::{exercise} Ten million images, please
-# :label: ex-finite-data-explain-purchase
 #
-# Black-and-white images of 784 pixels come from a simulator whose law $p$ is known, so that $\mathrm{KL}(p\,\Vert\,p_{\hat\theta})$ can be computed. Two
-# models were fitted by maximum likelihood, each to its optimum. Model A has independent pixels; model B predicts each pixel from a few pixels before it. Mean
-# divergences, in nats per image:
-#
-# | model | 10 000 images | 100 000 images |
-# |---|---|---|
-# | A | $60.039$ | $60.004$ |
-# | B | $5.20$ | $5.02$ |
-#
-# A colleague concludes: "There are $2^{784}$ possible images and we have seen next to none of them. No model can know a law from that. Buy ten million
-# images and both models will get better and better." In at most twelve sentences: say what is wrong with the argument about the $2^{784}$ images, estimate the
-# divergences of A and of B with ten million images and say how, and recommend how to spend the money.
-#
-# *Explain · about 20 minutes · 6 points*
+# :::{bank} finite-data-explain-purchase
 # :::
-
-# %% [markdown]
+#
 # ## What to read next
 #
 # - {cite:t}`good1953` is the paper behind the estimate of unseen mass; the idea, as it says, is Turing's.

@@ -550,174 +550,28 @@ claim("human-sets-copies", "the same for copies of all 1077 digits, 2000 sets", 
 claim("human-sets-real", "different pictures among the 360 test and the 1077 training digits", [len(x.unique(dim=0)) for x in (data.test.x, train)], [360, 1077],
       item="S0.34", by="no two are equal")
 
-
 # %% [markdown]
 # The same holds for the other flaws of a law that single examples do not carry: a missing class, a wrong balance, too little variety. A study of single pictures
 # or pairs measures the *precision* of a model. It says nothing on its recall, so it is never the only evaluation. And its result belongs to the people, the
 # pictures, the size and the time limit of that study: {cite:t}`zhou2019` vary the time for which a picture is seen, and describe how such a study is set up.
 #
 # ## Exercises
-
-# %% [markdown] ex={"id": "human-wilson", "role": "statement"}
-# :::{exercise} An interval that is short as well
-# :label: ex-human-wilson
 #
-# The exact interval is safe but long. {cite:t}`wilson1927` keeps all $p$ whose *normal* test does not reject, $|\hat p-p|\le z\sqrt{p(1-p)/n}$, with the
-# variance at $p$ and not at $\hat p$. Solve that quadratic inequality and return both ends.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} human-wilson
 # :::
-
-# %% ex={"id": "human-wilson", "role": "stub"}
-def wilson_interval(k, n, z=1.959963984540054):
-    """k right answers of n -> (low, high)"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "human-wilson", "role": "check"} tags=["hide-input"]
-def check_human_wilson():
-    for k, n, z in ((7, 12, 1.959963984540054), (0, 10, 1.959963984540054), (30, 30, 1.959963984540054), (40, 50, 2.5758)):
-        ends = wilson_interval(k, n, z)
-        assert len(ends) == 2 and ends[0] < ends[1], "return the lower end first, then the upper"
-        for p in ends:  # at both ends the test is just on the edge
-            edge = (k / n - p) ** 2 - z**2 * p * (1 - p) / n
-            assert abs(edge) < 1e-12, f"k = {k}, n = {n}: the end {p:.4f} is not on the edge of the test"
-        assert ends[0] > -1e-12 and ends[1] < 1 + 1e-12, "the interval leaves [0, 1]"
-    for k in (0, 3):
-        (low, high), (other_low, other_high) = wilson_interval(k, 10), wilson_interval(10 - k, 10)
-        mirrored = abs(low + other_high - 1) < 1e-9 and abs(high + other_low - 1) < 1e-9
-        assert mirrored, "right and wrong answers play the same part"
-
-
-_ = self_check("human-wilson", check_human_wilson)
-
-
-# %% [markdown] ex={"id": "human-lapses", "role": "statement"}
-# :::{exercise} When attention lapses
-# :label: ex-human-lapses
 #
-# An observer of sensitivity $d'$ answers pairs ("which is real?"). With probability $\lambda$ they were not looking and guess. Return the sensitivity that
-# explains an observed share of right answers, given $\lambda$: the inverse of $\text{share}=\tfrac\lambda2+(1-\lambda)\Phi(d'/\sqrt2)$. A share that no
-# finite $d'$ can explain raises a `ValueError`.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} human-lapses
 # :::
-
-# %% ex={"id": "human-lapses", "role": "stub"}
-def sensitivity_from_pairs(share, lapse):
-    """share of right answers on pairs, lapse rate in [0, 1) -> d', a number"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "human-lapses", "role": "check"} tags=["hide-input"]
-def check_human_lapses():
-    g = torch.Generator().manual_seed(6)
-    for d, lapse in ((1.0, 0.0), (0.5, 0.2), (2.0, 0.1), (-1.0, 0.3)):
-        n = 400_000
-        real, made = torch.randn(n, generator=g) + d, torch.randn(n, generator=g)
-        looked = torch.rand(n, generator=g) >= lapse
-        right = torch.where(looked, real > made, torch.rand(n, generator=g) < 0.5)
-        got = float(sensitivity_from_pairs(right.double().mean().item(), lapse))
-        assert abs(got - d) < 0.03, f"observers with d' = {d} and lapses {lapse} give back d' = {got:.3f}"
-    assert abs(float(sensitivity_from_pairs(0.5, 0.4))) < 1e-12, "half right means nothing was seen"
-    for share, lapse in ((0.97, 0.1), (0.02, 0.1), (1.0, 0.0), (0.0, 0.0)):
-        try:
-            got = sensitivity_from_pairs(share, lapse)
-        except ValueError:
-            continue
-        raise AssertionError(f"with lapses of {lapse} nobody reaches a share of {share}, but got {got}")
-
-
-_ = self_check("human-lapses", check_human_lapses)
-
-
-# %% [markdown] ex={"id": "human-auc", "role": "statement"}
-# :::{exercise} All pairs at once
-# :label: ex-human-auc
 #
-# Judges rate single pictures on a scale from 1 to 7. Estimate from the ratings what {prf:ref}`thm-human-forced-choice` calls the best share on pairs:
-# $P(a>b)+\tfrac12P(a=b)$ for a real rating $a$ and a made one $b$, over all pairs. Ties are the rule here. It must take three hundred thousand ratings of
-# each kind without a table of all pairs.
-#
-# *Implement · about 25 minutes · 4 points*
+# :::{bank} human-auc
 # :::
-
-# %% ex={"id": "human-auc", "role": "stub"}
-def pairs_share(real, made):
-    """ratings real (n,), made (m,) -> share, a number"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "human-auc", "role": "check"} tags=["hide-input"]
-def check_human_auc():
-    g = torch.Generator().manual_seed(8)
-    for n, m, top in ((7, 5, 3), (40, 61, 7), (30, 30, 1000)):
-        real = torch.randint(1, top + 1, (n,), generator=g).double()
-        made = torch.randint(1, top, (m,), generator=g).double()
-        points = [1.0 if a > b else 0.5 if a == b else 0.0 for a, b in itertools.product(real.tolist(), made.tolist())]
-        truth = sum(points) / len(points)
-        got = float(pairs_share(real.clone(), made.clone()))
-        assert math.isclose(got, truth, rel_tol=1e-9), f"{n} real and {m} made ratings: the table of all pairs says {truth - got:+.3f}"
-    big = torch.randint(1, 8, (300_000,), generator=g).double()
-    assert math.isclose(float(pairs_share(big, big.clone())), 0.5, abs_tol=1e-9), "ratings against themselves share evenly"
-
-
-_ = self_check("human-auc", check_human_auc)
-
-
-# %% [markdown] ex={"id": "human-kappa", "role": "statement"}
-# :::{exercise} Agreement beyond chance
-# :label: ex-human-kappa
 #
-# Two judges sort the same $n$ pictures into $K$ kinds. They agree on a share $o$ of them, but judges who assign kinds at random with their own frequencies
-# would agree on $e=\sum_cf_1(c)f_2(c)$. Return Cohen's $\kappa=(o-e)/(1-e)$. If both judges use one and the same kind for all pictures, agreement by chance
-# is certain and $\kappa$ is not defined: raise a `ValueError`.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} human-kappa
 # :::
-
-# %% ex={"id": "human-kappa", "role": "stub"}
-def kappa(first, second, kinds):
-    """first, second (n,) whole numbers from 0 to kinds - 1 -> a number"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "human-kappa", "role": "check"} tags=["hide-input"]
-def check_human_kappa():
-    g = torch.Generator().manual_seed(9)
-    a = torch.multinomial(torch.tensor([0.7, 0.2, 0.1]), 60_000, replacement=True, generator=g)
-    b = torch.multinomial(torch.tensor([0.1, 0.3, 0.6]), 60_000, replacement=True, generator=g)
-    assert abs(float(kappa(a, b, 3))) < 0.02, "judges who do not look at the pictures agree by chance only: 0"
-    assert math.isclose(float(kappa(a, a.clone(), 3)), 1.0), "a judge agrees with themselves: 1"
-    x, y = torch.tensor([0, 0, 1, 1, 1, 0, 1, 0, 1, 1]), torch.tensor([0, 1, 1, 1, 0, 0, 1, 0, 1, 1])
-    # 8 of 10 agree; frequencies 4/10, 6/10 for both: chance 0.52
-    assert math.isclose(float(kappa(x, y, 2)) * 12, 7.0), "a table of ten by hand disagrees"
-    assert math.isclose(float(kappa(x, y, 5)) * 12, 7.0), "kinds that nobody uses change nothing"
-    opposite = float(kappa(torch.tensor([0, 1, 0, 1]), torch.tensor([1, 0, 1, 0]), 2))
-    assert math.isclose(opposite, -1.0), f"judges who always contradict each other: -1, got {opposite:.3f}"
-    try:
-        got = kappa(torch.zeros(5, dtype=torch.long), torch.zeros(5, dtype=torch.long), 2)
-    except ValueError:
-        return
-    raise AssertionError(f"one kind only: kappa is not defined, but got {got}")
-
-
-_ = self_check("human-kappa", check_human_kappa)
-
-# %% [markdown] ex={"id": "human-explain-release", "role": "statement"}
-# :::{exercise} Indistinguishable, says the press release
-# :label: ex-human-explain-release
 #
-# "Fifteen people saw twenty pictures each, one at a time, half of them made by our generator, and answered *real or made?* Of the 300 answers 165 were right.
-# An exact test against guessing gives $p=0.09$: our pictures are **indistinguishable** from real ones. A rival, who showed pairs and asked *which of the two is
-# real?*, reports 56 % right answers, we have 55 %: ours are **harder to detect**. People cannot tell our pictures from the data, so the generator has **learnt
-# the distribution** of the data." Take the three conclusions in bold apart. Say for each why it does not follow, with a number where the text allows one and a
-# counterexample where it does not, and what one would have to do instead.
-#
-# *Explain · about 20 minutes · 6 points*
+# :::{bank} human-explain-release
 # :::
-
-# %% [markdown]
+#
 # ## What to read next
 #
 # - {cite:t}`green1966` is the source of signal detection theory; everything on criteria and forced choice is there.

@@ -757,7 +757,6 @@ for seed in range(3):
 claim("optimisation-layers", "a ReLU network of four layers, before training: largest over smallest root-mean-square gradient of its eight arrays, least of three seeds",
       min(ranges), item="E0.16", by="1 if all parameters had one scale", at_least=10, stable=False)
 
-
 # %% [markdown]
 # Two lessons, one of them against folklore. On this well-scaled problem Adam has no edge: with its rate tuned as finely, momentum comes within $10^{-8}$ of the optimum in about as many
 # steps, and turning the pixels changes Adam's count little (of other splits of the digits one had a turn that kept it from arriving within three hundred steps). What Adam is good for is the third panel: coordinates of very
@@ -765,191 +764,22 @@ claim("optimisation-layers", "a ReLU network of four layers, before training: la
 # gradients differ tenfold and more. How much of Adam's success with large networks that explains is not settled {cite:p}`kunstner2023`.
 #
 # ## Exercises
-
-# %% [markdown] ex={"id": "optimisation-nesterov", "role": "statement"}
-# :::{exercise} Look before you roll
-# :label: ex-optimisation-nesterov
 #
-# Nesterov's momentum takes the gradient where the ball is *about to be*: with $\tilde\theta_t=\theta_{t-1}-\gamma v_{t-1}$,
-#
-# $$
-# v_t=\gamma v_{t-1}+\eta\nabla L(\tilde\theta_t),\qquad \theta_t=\theta_{t-1}-v_t .
-# $$
-#
-# Return all points $\theta_0,\dots,\theta_T$ for a given gradient function, with $v_0=0$.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} optimisation-nesterov
 # :::
-
-# %% ex={"id": "optimisation-nesterov", "role": "stub"}
-def nesterov(grad, theta, eta, gamma, steps):
-    """grad: (d,) -> (d,); theta (d,) -> points (steps + 1, d)"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "optimisation-nesterov", "role": "check"} tags=["hide-input"]
-def check_optimisation_nesterov():
-    start, steps, eta, gamma = torch.tensor([1.0, -2.0]), 40, 0.02, 0.8
-    curvature = torch.tensor([1.0, 30.0])
-    mine = nesterov(lambda x: curvature * x, start.clone(), eta, gamma, steps)
-    assert mine.shape == (steps + 1, 2), f"{steps} steps give {steps + 1} points in the plane, got shape {tuple(mine.shape)}"
-    assert torch.equal(mine[0], start), "the first point is the start"
-    # with x for the point ahead, PyTorch's form: velocity from the gradient at x, then a step with both
-    ahead = start.clone().requires_grad_()
-    sgd = torch.optim.SGD([ahead], lr=eta, momentum=gamma, nesterov=True)
-    seen = [start.clone()]
-    while len(seen) <= steps:
-        sgd.zero_grad()
-        (0.5 * (curvature * ahead**2).sum()).backward()
-        sgd.step()
-        seen.append(ahead.detach().clone())
-    velocity = mine[:-1] - mine[1:]
-    looks = torch.cat([start[None], mine[1:] - gamma * velocity])
-    far = (looks - torch.stack(seen)).abs().max()
-    assert far < 1e-10, f"the points at which the gradient is taken are off by {far:.2g}"
-    quartic = nesterov(lambda x: x**3, torch.tensor([1.0]), 0.1, 0.5, 2)
-    v1 = 0.1
-    v2 = 0.05 + 0.1 * (0.9 - 0.05) ** 3
-    assert torch.isclose(quartic[2, 0], torch.tensor(1 - v1 - v2)), "two steps by hand on a quartic disagree"
-
-
-_ = self_check("optimisation-nesterov", check_optimisation_nesterov)
-
-# %% [markdown] ex={"id": "optimisation-adamw", "role": "statement"}
-# :::{exercise} Decay that does not adapt
-# :label: ex-optimisation-adamw
 #
-# Adding $\tfrac\lambda2\lVert\theta\rVert^2$ to the loss sends $\lambda\theta$ through Adam's division, so that parameters with large gradients are decayed
-# least. AdamW {cite:p}`loshchilov2019` decays them all alike: it first replaces $\theta$ by
-# $(1-\eta\lambda)\theta$ and then takes Adam's step {eq}`eq-optimisation-adam` with the gradient of the *loss alone*, evaluated before the decay. Return the
-# point after all given gradients, which are fixed in advance, with $\beta_1=0.9$, $\beta_2=0.999$, $\epsilon=10^{-8}$.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} optimisation-adamw
 # :::
-
-# %% ex={"id": "optimisation-adamw", "role": "numbers"}
-BETA1 = 0.9
-BETA2 = 0.999
-
-
-# %% ex={"id": "optimisation-adamw", "role": "stub"}
-def adamw(theta, gradients, eta, decay):
-    """theta (d,), gradients (T, d) -> theta (d,) after T steps"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "optimisation-adamw", "role": "check"} tags=["hide-input"]
-def check_optimisation_adamw():
-    g = torch.Generator().manual_seed(2)
-    gradients = torch.randn(25, 3, generator=g) * torch.tensor([1e-3, 1.0, 50.0])
-    start = torch.tensor([1.0, -2.0, 3.0])
-    for decay in (0.0, 0.3):
-        theirs = start.clone().requires_grad_()
-        reference = torch.optim.AdamW([theirs], lr=0.02, betas=(BETA1, BETA2), weight_decay=decay)
-        for row in gradients:
-            theirs.grad = row.clone()
-            reference.step()
-        got = adamw(start.clone(), gradients.clone(), 0.02, decay)
-        assert got.shape == (3,), f"expected the final parameters, shape (3,), got {tuple(got.shape)}"
-        far = (got - theirs.detach()).abs().max()
-        what = "without decay this should be Adam" if decay == 0 else "without decay all is well, with it"
-        assert far < 1e-9, f"{what}: off by {far:.2g}"
-    still = adamw(torch.tensor([4.0]), torch.zeros(10, 1), 0.1, 0.5)
-    assert torch.isclose(still, torch.tensor([4 * 0.95**10])).all(), "with zero gradients only the decay acts, by 1 - ηλ each step"
-
-
-_ = self_check("optimisation-adamw", check_optimisation_adamw)
-
-
-# %% [markdown] ex={"id": "optimisation-lyapunov", "role": "statement"}
-# :::{exercise} Does momentum cool?
-# :label: ex-optimisation-lyapunov
 #
-# Near a minimum of curvature $a$, let the gradient be $a\theta+\xi$ with independent noise of variance $\sigma^2$, and run momentum:
-# $v_t=\gamma v_{t-1}+\eta(a\theta_{t-1}+\xi_t)$, $\theta_t=\theta_{t-1}-v_t$. Return the stationary variance of $\theta$. (Write the update of
-# $(\theta,v)$ as a matrix $M$ plus noise; the stationary covariance solves $\Sigma=M\Sigma M^\top+Q$, which is a linear system.) Then compare with
-# {eq}`eq-optimisation-stationary` for the rate $\eta/(1-\gamma)$: what does momentum do to the noise at equal speed, for a small rate and for a large one?
-#
-# *Investigate · about 30 minutes · 5 points*
+# :::{bank} optimisation-lyapunov
 # :::
-
-# %% ex={"id": "optimisation-lyapunov", "role": "stub"}
-def momentum_variance(a, sigma, eta, gamma):
-    """Stationary variance of theta, a number."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "optimisation-lyapunov", "role": "check"} tags=["hide-input"]
-def check_optimisation_lyapunov():
-    plain = momentum_variance(2.0, 3.0, 0.1, 0.0)
-    # V = (1 - ηa)² V + η²σ²: put the answer back into the recursion
-    assert math.isclose(plain, (1 - 0.2) ** 2 * plain + 0.09, rel_tol=1e-9), "without momentum it does not solve V = (1 - ηa)²V + η²σ²"
-    g = torch.Generator().manual_seed(1)
-    for a, sigma, eta, gamma in ((1.0, 1.0, 0.1, 0.5), (2.0, 0.5, 0.2, 0.8), (1.0, 2.0, 0.5, 0.2)):
-        theta, v = torch.zeros(40_000), torch.zeros(40_000)
-        for _ in range(150):
-            v = gamma * v + eta * (a * theta + sigma * torch.randn(40_000, generator=g))
-            theta = theta - v
-        seen = theta.var().item()
-        got = float(momentum_variance(a, sigma, eta, gamma))
-        assert abs(got / seen - 1) < 0.04, f"a = {a}, γ = {gamma}: a simulation says {seen / got:.3g} times that"
-
-
-_ = self_check("optimisation-lyapunov", check_optimisation_lyapunov)
-
-
-# %% [markdown] ex={"id": "optimisation-curvature", "role": "statement"}
-# :::{exercise} The largest stable rate
-# :label: ex-optimisation-curvature
 #
-# Near a point where the largest curvature of the loss is $M$, gradient descent is stable for $\eta<2/M$. Find $M$ without the Hessian $H$: its product with a
-# vector $u$ is the gradient of $\nabla L(\theta)\cdot u$,
-# which costs two backward passes. Iterate $u\leftarrow Hu/\lVert Hu\rVert$ from a random start and return $2/M$. All curvatures are non-negative here.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} optimisation-curvature
 # :::
-
-# %% ex={"id": "optimisation-curvature", "role": "stub"}
-def largest_rate(loss, theta, iterations=200):
-    """loss: (d,) -> scalar, twice differentiable; theta (d,) -> largest stable learning rate, a number"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "optimisation-curvature", "role": "check"} tags=["hide-input"]
-def check_optimisation_curvature():
-    g = torch.Generator().manual_seed(4)
-    b = torch.randn(30, 8, generator=g)
-    targets = (torch.rand(30, generator=g) > 0.5).double()
-
-    def loss(w):  # a logistic loss: its curvature depends on where one stands
-        return torch.nn.functional.binary_cross_entropy_with_logits(b @ w, targets)
-
-    for theta in (torch.zeros(8), torch.full((8,), 0.7)):
-        hessian = torch.autograd.functional.hessian(loss, theta)
-        truth = 2 / torch.linalg.eigvalsh(hessian)[-1].item()
-        got = float(largest_rate(loss, theta))
-        assert math.isclose(got, truth, rel_tol=1e-3), f"the whole Hessian gives {truth / got:.4g} times that rate"
-    along = float(largest_rate(lambda w: 50 * w[0] ** 2 + w[1] ** 2, torch.tensor([0.0, 1.0])))
-    assert math.isclose(along, 0.02, rel_tol=1e-6), "the gradient here does not see the steep direction, the Hessian does"
-
-
-_ = self_check("optimisation-curvature", check_optimisation_curvature)
-
-# %% [markdown] ex={"id": "optimisation-explain-plateau", "role": "statement"}
-# :::{exercise} Stuck, or only shaking?
-# :label: ex-optimisation-explain-plateau
 #
-# A convex loss with a known optimum is minimised by plain stochastic gradient descent, with the rate 0.01 and batches of 32. The loss falls fast and then
-# stays 0.004 nats above the optimum on average, for as long as one cares to wait. The same run with the rate 0.005 stays at 0.002. Four people propose one change
-# each to the first run. (a) "It is caught in a local minimum: add momentum 0.9 at the same rate, and it will roll out." (b) "Batches of 128." (c) "Adam at a constant
-# rate: it adapts its rates, so it will converge." (d) "From now on, let the rate fall like $1/t$." In at most twelve sentences: say what holds the loss up and
-# how the text above rules out (a)'s diagnosis; predict for each proposal what the loss will do, with a number for (a) and (b); and say what (b) and a rate
-# ten times smaller would cost. You may take the loss for a parabola near its optimum, and all rates for small.
-#
-# *Explain · about 20 minutes · 6 points*
+# :::{bank} optimisation-explain-plateau
 # :::
-
-# %% [markdown]
+#
 # ## What to read next
 #
 # - {cite:t}`polyak1964` introduced the heavy ball and its rate; {cite:t}`goh2017` makes one see it.

@@ -817,7 +817,6 @@ m, se = monte_carlo(away)
 claim("systems-peaks-null", "total variation of the number of peaks, memoriser, mean of 24 splits", m,
       null * 0.99 / (0.99 + 132 * FLOOR), item="Q0.9", by="80 of 132 true strings: hypergeometric counts", se=se)
 
-
 # %% [markdown]
 # :::{solution-end}
 # :::
@@ -842,185 +841,22 @@ claim("systems-peaks-null", "total variation of the number of peaks, memoriser, 
 # :::
 #
 # ## Exercises
-
-# %% [markdown] ex={"id": "systems-stacking", "role": "statement"}
-# :::{exercise} An expert for every region
-# :label: ex-systems-stacking
 #
-# Stack with weights that depend on a region: example $i$ lies in region $r_i\in\{0,\dots,R-1\}$, and the model there is $\sum_kw_{r,k}\,q_k$. Return the
-# weights $(R,K)$ that maximise the mean log density, by EM, started from equal weights. A region without an example keeps equal weights.
-#
-# *Implement · about 25 minutes · 4 points*
+# :::{bank} systems-stacking
 # :::
-
-# %% ex={"id": "systems-stacking", "role": "stub"}
-def stack_by_region(log_q, region, regions, steps=500):
-    """log densities (n, K), region (n,) whole numbers -> weights (regions, K), rows sum to one"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "systems-stacking", "role": "check"} tags=["hide-input"]
-def check_systems_stacking():
-    g = torch.Generator().manual_seed(3)
-    region = torch.randint(3, (3000,), generator=g)
-    truth = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.05, 0.05, 0.9]])
-    centres = torch.tensor([-4.0, 0.0, 4.0])
-    which = torch.multinomial(truth[region], 1, generator=g)[:, 0]
-    x = centres[which] + torch.randn(3000, generator=g)
-    log_q = -0.5 * (x[:, None] - centres) ** 2 - 900.0  # far below what exp can represent, as real log densities are
-    w = stack_by_region(log_q.clone(), region, 4)
-    assert w.shape == (4, 3), f"four regions and three models give weights (4, 3), got {tuple(w.shape)}"
-    assert torch.isfinite(w).all(), "some weights are not finite"
-    assert torch.allclose(w.sum(1), torch.ones(4)), "the weights of a region sum to one"
-    assert torch.allclose(w[3], torch.full((3,), 1 / 3)), "a region without an example keeps equal weights"
-    far = (w[:3] - truth).abs().max()
-    assert far < 0.06, f"data mixed with known weights per region give back weights off by {far:.2f}"
-    for r in range(3):  # optimal: the gradient is one wherever a weight is positive
-        rows = log_q[region == r]
-        slope = torch.exp(rows - torch.logsumexp(rows + w[r].log(), 1, keepdim=True)).mean(0)
-        assert (slope - 1).abs().max() < 1e-3, f"region {r}: the objective still rises, by up to {(slope - 1).abs().max():.2g}"
-
-
-_ = self_check("systems-stacking", check_systems_stacking)
-
-
-# %% [markdown] ex={"id": "systems-forgetting", "role": "statement"}
-# :::{exercise} What a stream has cost and given
-# :label: ex-systems-forgetting
 #
-# Let $R_{t,s}$ be the test score of task $s$ after learning task $t$, higher being better, and $b_s$ the score of an untrained model. Return two means in the
-# usual definitions: **backward transfer**, over $s<T-1$, of the final score minus the score right after learning, $R_{T-1,s}-R_{s,s}$; and **forward
-# transfer**, over $s\ge1$, of the score just *before* a task is
-# learned minus $b_s$, $R_{s-1,s}-b_s$. (Tasks count from 0.)
-#
-# *Implement · about 15 minutes · 3 points*
+# :::{bank} systems-forgetting
 # :::
-
-# %% ex={"id": "systems-forgetting", "role": "stub"}
-def transfer(scores, untrained):
-    """scores (T, T), untrained (T,), T >= 2 -> (backward, forward), two numbers"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "systems-forgetting", "role": "check"} tags=["hide-input"]
-def check_systems_forgetting():
-    g = torch.Generator().manual_seed(5)
-    for t in (2, 3, 6):
-        scores, untrained = torch.randn(t, t, generator=g), torch.randn(t, generator=g)
-        back, forth = transfer(scores.clone(), untrained.clone())
-        b = sum(float(scores[t - 1, s] - scores[s, s]) for s in range(t - 1)) / (t - 1)
-        f = sum(float(scores[s - 1, s] - untrained[s]) for s in range(1, t)) / (t - 1)
-        assert math.isclose(back, b, rel_tol=1e-9), f"{t} tasks: backward transfer summed task by task is {b - back:+.3f} away"
-        assert math.isclose(forth, f, rel_tol=1e-9), f"{t} tasks: forward transfer summed task by task is {f - forth:+.3f} away"
-
-
-_ = self_check("systems-forgetting", check_systems_forgetting)
-
-
-# %% [markdown] ex={"id": "systems-reservoir", "role": "statement"}
-# :::{exercise} A buffer that is fair to the past
-# :label: ex-systems-reservoir
 #
-# A stream of unknown length must be rehearsed from a buffer of $m$ examples, and at every moment each example so far must be in the buffer with the same
-# probability. **Reservoir sampling** does it: the first $m$ examples go in; after that the $i$-th example of the
-# stream, counted from 1, replaces a random place of the buffer with probability $m/i$, and is dropped otherwise. Return the buffer, as the list of the kept
-# examples, after reading the stream once. Never hold more examples than the buffer does, apart from the one just read, and use the given random generator.
-#
-# *Implement · about 25 minutes · 5 points*
+# :::{bank} systems-reservoir
 # :::
-
-# %% ex={"id": "systems-reservoir", "role": "stub"}
-def reservoir(stream, m, generator):
-    """stream: an iterator; m >= 1 -> list of at most m examples"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "systems-reservoir", "role": "check"} tags=["hide-input"]
-def check_systems_reservoir():
-    g = torch.Generator().manual_seed(7)
-    assert sorted(reservoir(iter(range(3)), 5, g)) == [0, 1, 2], "a stream shorter than the buffer is kept whole"
-
-    class Example:
-        alive = most = 0
-
-        def __init__(self):
-            Example.alive += 1
-            Example.most = max(Example.most, Example.alive)
-
-        def __del__(self):
-            Example.alive -= 1
-
-    reservoir((Example() for _ in range(200)), 5, g)
-    assert Example.most <= 15, f"{Example.most} examples were held at once: a long stream would fill the memory"
-    n, m, runs = 12, 4, 10_000
-    seen, together = Counter(), Counter()
-    for _ in range(runs):
-        kept = reservoir(iter(range(n)), m, g)
-        assert len(kept) == m and len(set(kept)) == m, f"a buffer of {m} holds {m} different examples, got {kept}"
-        seen.update(kept)
-        together.update(itertools.combinations(sorted(kept), 2))
-    share = [seen[i] / runs for i in range(n)]
-    off = max(abs(s - m / n) for s in share)
-    assert off < 0.025, f"examples are kept with shares from {min(share):.2f} to {max(share):.2f}, not all {m / n:.2f}"
-    pair = m * (m - 1) / n / (n - 1)
-    worst = max(abs(together[p] / runs - pair) for p in itertools.combinations(range(n), 2))
-    assert worst < 0.02, "single examples are kept fairly, but some pairs are together too often"
-
-
-_ = self_check("systems-reservoir", check_systems_reservoir)
-
-# %% [markdown] ex={"id": "systems-prequential", "role": "statement"}
-# :::{exercise} The price of not knowing
-# :label: ex-systems-prequential
 #
-# Code a sequence of symbols from $\{0,\dots,K-1\}$ prequentially with the estimate $p(x_{i+1}=k\mid x_1,\dots,x_i)=\dfrac{n_k+0.5}{i+0.5\,K}$, where
-# $n_k$ counts symbol $k$ among the first $i$. Return the whole length in bits.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} systems-prequential
 # :::
-
-# %% ex={"id": "systems-prequential", "role": "numbers"}
-ADDED = 0.5
-
-
-# %% ex={"id": "systems-prequential", "role": "stub"}
-def code_length(symbols, kinds):
-    """symbols (n,) whole numbers from 0 to kinds - 1 -> bits, a number"""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "systems-prequential", "role": "check"} tags=["hide-input"]
-def check_systems_prequential():
-    for kinds in (2, 3):  # the lengths of all sequences belong to a code: probabilities that sum to one
-        total = sum(2 ** -float(code_length(torch.tensor(s), kinds)) for s in itertools.product(range(kinds), repeat=5))
-        assert math.isclose(total, 1.0, rel_tol=1e-9), f"the probabilities of all sequences of {kinds} symbols sum to {total:.4f}"
-    a, b = torch.tensor([0, 0, 1, 2, 0, 1]), torch.tensor([2, 0, 1, 0, 0, 1])
-    same = float(code_length(a, 3)), float(code_length(b, 3))
-    assert math.isclose(*same, rel_tol=1e-9), "only the counts matter, not their order: two orders of the same symbols differ"
-    # in closed form by gamma functions
-    closed = math.lgamma(6 + 3 * ADDED) - math.lgamma(3 * ADDED)
-    closed -= sum(math.lgamma(n + ADDED) - math.lgamma(ADDED) for n in (3, 2, 1))
-    assert math.isclose(same[0], closed / math.log(2), rel_tol=1e-9), (
-        f"the closed form by gamma functions disagrees: is it in bits, with {ADDED} for every symbol?"
-    )
-    assert float(code_length(torch.zeros(0, dtype=torch.long), 4)) == 0, "nothing to say takes no bits"
-
-
-_ = self_check("systems-prequential", check_systems_prequential)
-
-# %% [markdown] ex={"id": "systems-explain-collapse", "role": "statement"}
-# :::{exercise} Unbiased, and gone
-# :label: ex-systems-explain-collapse
 #
-# A service refits its model every night to $n=101$ draws from last night's model; no real data are kept. The model is a Gaussian. A colleague has read that
-# maximum likelihood shrinks the variance by $1-\frac1n$ in each round, and proposes to divide by $n-1$ instead of $n$. "Then $\mathbb E[\sigma_g^2]=\sigma_0^2$
-# for every $g$. Nothing is lost, and the nightly test confirms it: each model fits fresh draws from its predecessor well." In at most ten sentences:
-# explain what becomes of the service's model over several hundred nights although the equation is right, why the nightly test cannot see it, and what would help.
-#
-# *Explain · about 25 minutes · 6 points*
+# :::{bank} systems-explain-collapse
 # :::
-
-# %% [markdown]
+#
 # ## What to read next
 #
 # - {cite:t}`smyth1999` stacks density estimators; {cite:t}`tolstikhin2017` boosts generators.

@@ -1560,7 +1560,6 @@ claim(
     se=se
 )
 
-
 # %% [markdown]
 # Even the true law repeats itself: of 132 draws only {value}`at-work-dyck-unique:.0%` are different strings, so a
 # uniqueness below one is no fault by itself. Real chemistry has no list of the unknown. What remains is what this toy
@@ -1581,276 +1580,25 @@ claim(
 # Every row needs at least two numbers: one that falls if the model invents junk, and one that falls if it misses part of the world.
 #
 # ## Exercises
-
-# %% [markdown] ex={"id": "at-work-gram", "role": "statement"}
-# :::{exercise} A Fréchet distance that never builds a covariance
-# :label: ex-at-work-gram
 #
-# Inception has 2048 features, but you may have only a few hundred images. Let $X_c$ $(n,d)$ and $Y_c$ $(m,d)$ be the feature
-# matrices with their means subtracted. Show that
-#
-# $$
-# \operatorname{Tr}\big(\hat\Sigma_r^{1/2}\hat\Sigma_g\hat\Sigma_r^{1/2}\big)^{1/2}
-# = \frac{\big\|X_cY_c^\top\big\|_*}{\sqrt{(n-1)(m-1)}},
-# $$
-#
-# where $\|\cdot\|_*$ is the sum of the singular values, and use it to compute the squared Fréchet distance of two samples
-# without a $d\times d$ matrix.
-#
-# *Implement · about 25 minutes · 4 points*
+# :::{bank} at-work-gram
 # :::
-
-# %% ex={"id": "at-work-gram", "role": "stub"}
-def frechet_gram(real, generated):
-    """Squared Fréchet distance of features (n, d) and (m, d); a scalar."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "at-work-gram", "role": "check"} tags=["hide-input"]
-def check_at_work_gram():
-    g = torch.Generator().manual_seed(3)
-    def draw(n, d):
-        return torch.randn(n, d, generator=g, dtype=torch.float64)
-
-    for n, m, d in ((40, 25, 7), (12, 30, 60)):
-        a, b = (
-            draw(n, d) * torch.linspace(0.2, 3, d, dtype=torch.float64),
-            draw(m, d) + 0.5,
-        )
-        assert torch.allclose(
-            frechet_gram(a, b), frechet_distance(a, b), rtol=1e-6, atol=1e-6
-        ), "compare with covariances"
-        assert torch.allclose(frechet_gram(a, b), frechet_gram(b, a)), (
-            "the distance must be symmetric"
-        )
-        assert abs(float(frechet_gram(a, a))) < 1e-8, (
-            "a sample is at distance zero from itself"
-        )
-        shift = torch.arange(d, dtype=torch.float64)
-        gap = frechet_gram(a, a + shift) - shift.square().sum()
-        assert abs(float(gap)) < 1e-6, (
-            "moving a sample by t must cost exactly the squared length of t"
-        )
-        assert torch.allclose(frechet_gram(3 * a, 3 * b), 9 * frechet_gram(a, b)), (
-            "the units are squared"
-        )
-    wide = frechet_gram(draw(20, 20000), draw(20, 20000))
-    assert bool(torch.isfinite(wide)), "20 000 features must be no problem"
-
-
-_ = self_check("at-work-gram", check_at_work_gram)
-
-
-# %% [markdown] ex={"id": "at-work-extrapolate", "role": "statement"}
-# :::{exercise} Read the score at an infinite sample
-# :label: ex-at-work-extrapolate
 #
-# To first order a Fréchet distance from $n$ samples has the mean $d_\infty+b/n$, where $b$ depends on the model. Given scores at
-# several sizes $n$, fit $d_\infty$ and $b$ by least squares and return $d_\infty$. Then think: which of two models with equal
-# scores at $n=1000$ is better?
-#
-# *Implement · about 15 minutes · 3 points*
+# :::{bank} at-work-extrapolate
 # :::
-
-# %% ex={"id": "at-work-extrapolate", "role": "stub"}
-def score_at_infinity(sizes, scores):
-    """Least-squares estimate of the limit of scores (k,) measured with sizes (k,)
-    samples; a float."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "at-work-extrapolate", "role": "check"} tags=["hide-input"]
-def check_at_work_extrapolate():
-    rng = np.random.default_rng(5)
-    sizes = np.array([100, 200, 350, 900])
-    for limit, b in ((0.0, 12.0), (3.5, 40.0), (1.25, 0.0), (-0.5, 9.0)):
-        assert abs(score_at_infinity(sizes, limit + b / sizes) - limit) < 1e-9, (
-            "noiseless scores must give the limit back"
-        )
-    noise = rng.normal(size=4)
-    mine, base = (
-        score_at_infinity(sizes, 2 + noise),
-        score_at_infinity(sizes, noise),
-    )
-    assert abs(mine - base - 2) < 1e-9, (
-        "adding 2 to every score must add 2 to the limit"
-    )
-    a, b = np.linalg.lstsq(np.stack([np.ones(4), 1 / sizes], 1), noise, rcond=None)[
-        0
-    ]
-    assert abs(base - a) < 1e-9, (
-        "with noise the fit must be the least-squares line in 1/n"
-    )
-    assert abs(score_at_infinity(list(sizes), list(7 * noise)) - 7 * base) < 1e-9, (
-        "the estimate is linear in the scores"
-    )
-
-
-_ = self_check("at-work-extrapolate", check_at_work_extrapolate)
-
-# %% [markdown] ex={"id": "at-work-perplexity", "role": "statement"}
-# :::{exercise} One perplexity for many texts
-# :label: ex-at-work-perplexity
 #
-# A test set holds texts of different lengths. `log_probs` is a list of tensors, one per text, with the log-probability of
-# every symbol. A toolkit wrote them down, and toolkits differ: this one takes logarithms to the base 10. Return the perplexity of the whole set: the size of the fair die that needs as many bits for *all* symbols
-# together.
-#
-# *Implement · about 15 minutes · 3 points*
+# :::{bank} at-work-perplexity
 # :::
-
-# %% ex={"id": "at-work-perplexity", "role": "numbers"}
-BASE = 10
-
-
-# %% ex={"id": "at-work-perplexity", "role": "stub"}
-def corpus_perplexity(log_probs):
-    """Perplexity of a list of log-probabilities (T_i,) to base BASE; a float."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "at-work-perplexity", "role": "check"} tags=["hide-input"]
-def check_at_work_perplexity():
-    def flat(k, t):
-        return torch.full((t,), -math.log(k, BASE), dtype=torch.float64)
-
-    assert abs(corpus_perplexity([flat(27, 3), flat(27, 500)]) - 27) < 1e-9, (
-        "a fair die of K sides has perplexity K"
-    )
-    mine = corpus_perplexity([flat(2, 900), flat(50, 100)])
-    assert abs(math.log(mine) - 0.9 * math.log(2) - 0.1 * math.log(50)) < 1e-9, (
-        "a long text must count more than a short one"
-    )
-    g = torch.Generator().manual_seed(1)
-    p = torch.rand(40, generator=g, dtype=torch.float64).log() / math.log(BASE)
-    whole = corpus_perplexity([p])
-    for cut in (1, 7, 33):
-        assert abs(corpus_perplexity([p[:cut], p[cut:]]) - whole) < 1e-9, (
-            "cutting a text in two must not change anything"
-        )
-    assert whole >= 1, "a perplexity is at least 1"
-
-
-_ = self_check("at-work-perplexity", check_at_work_perplexity)
-
-
-# %% [markdown] ex={"id": "at-work-dyck", "role": "statement"}
-# :::{exercise} The perfect bracket generator
-# :label: ex-at-work-dyck
 #
-# Draw valid bracket strings *uniformly*, one symbol at a time and from left to right. If $h$ brackets are open and $r$ symbols remain, let
-# $W(h,r)$ be the number of ways to finish. Find a recursion for $W$ and return the probability of opening a bracket next.
-# (This is the law that the counter model of the page tries to learn.)
-#
-# *Implement · about 25 minutes · 4 points*
+# :::{bank} at-work-dyck
 # :::
-
-# %% ex={"id": "at-work-dyck", "role": "stub"}
-def prob_open(h, r):
-    """P(next opens | h open, r remain), uniform over valid strings; a float."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "at-work-dyck", "role": "check"} tags=["hide-input"]
-def check_at_work_dyck():
-    for length in (2, 6, 8):
-        total, probabilities = 0.0, []
-        for s in itertools.product((0, 1), repeat=length):
-            depths = list(itertools.accumulate(2 * c - 1 for c in s))
-            if min(depths) < 0 or depths[-1]:
-                continue
-            q, h = 1.0, 0
-            for t, c in enumerate(s):
-                p = prob_open(h, length - t)
-                assert -1e-12 <= p <= 1 + 1e-12, (
-                    "a probability lies between 0 and 1"
-                )
-                q, h = q * (p if c else 1 - p), h + 2 * c - 1
-            total += q
-            probabilities.append(q)
-        assert abs(total - 1) < 1e-9, "all mass must lie on the valid strings"
-        assert max(probabilities) - min(probabilities) < 1e-9, (
-            "every valid string must be equally likely"
-        )
-    assert prob_open(3, 3) == 0 and prob_open(0, 6) == 1, (
-        "sometimes there is no choice"
-    )
-
-
-_ = self_check("at-work-dyck", check_at_work_dyck)
-
-
-# %% [markdown] ex={"id": "at-work-validity", "role": "statement"}
-# :::{exercise} How fast does validity decay?
-# :label: ex-at-work-validity
 #
-# A Markov chain with start law `start` $(K,)$ and transitions `P` $(K,K)$ writes sequences of $T$ symbols; `allowed` $(K,K)$ says which
-# steps obey the rules. Return the exact probability that *every* step of a sequence is allowed. Then investigate: plot its logarithm
-# against $T$ for the order-1 model of the page. Why does it become a straight line, and what is the slope?
-#
-# *Investigate · about 25 minutes · 4 points*
+# :::{bank} at-work-validity
 # :::
-
-# %% ex={"id": "at-work-validity", "role": "stub"}
-def prob_valid(start, P, allowed, T):
-    """P(all T - 1 steps are allowed); allowed (K, K) holds 0 and 1; a float."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "at-work-validity", "role": "check"} tags=["hide-input"]
-def check_at_work_validity():
-    g = torch.Generator().manual_seed(2)
-    P = torch.rand(3, 3, generator=g, dtype=torch.float64)
-    P, start = (
-        P / P.sum(1, keepdim=True),
-        torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64),
-    )
-    allowed = torch.tensor([[0, 1, 1], [1, 0, 0], [1, 1, 1]], dtype=torch.float64)
-    for T in (1, 2, 5):
-        slow = 0.0
-        for s in itertools.product(range(3), repeat=T):
-            steps = list(itertools.pairwise(s))
-            if all(allowed[a, b] for a, b in steps):
-                slow += float(start[s[0]]) * math.prod(
-                    float(P[a, b]) for a, b in steps
-                )
-        assert abs(prob_valid(start, P, allowed, T) - slow) < 1e-9, (
-            f"enumeration disagrees for T = {T}"
-        )
-    assert (
-        abs(prob_valid(start, P, torch.ones(3, 3, dtype=torch.float64), 40) - 1)
-        < 1e-9
-    ), "without rules all is valid"
-    ratio = prob_valid(start, P, allowed, 81) / prob_valid(start, P, allowed, 80)
-    top = float(torch.linalg.eigvals(P * allowed).abs().max())
-    assert abs(ratio - top) < 1e-6, (
-        "in the long run each step must cost the same factor"
-    )
-
-
-_ = self_check("at-work-validity", check_at_work_validity)
-
-# %% [markdown] ex={"id": "at-work-explain-same-n", "role": "statement"}
-# :::{exercise} The same number of samples, so it is fair
-# :label: ex-at-work-explain-same-n
 #
-# Two image generators are scored by their Fréchet distance to one fixed, very large set of held-out images, in the same features, with the same number $n$ of generated images.
-# Averages over many repetitions, error bars negligible:
-#
-# | $n$ | generator A | generator B |
-# |---|---|---|
-# | $1000$ | $12.0$ | $10.0$ |
-# | $2000$ | $7.0$ | $8.0$ |
-# | $4000$ | $4.5$ | $7.0$ |
-#
-# "I compare at $n=1000$, as everybody in our field does", says an author of B; "both get the same $n$, so the bias is the same and cancels." Which generator
-# is nearer to the data in this distance, and by how much? Why does the bias not cancel, and what do the numbers suggest about how varied the outputs of A and B are?
-# A second author concludes that the generator which wins makes the better images. Name two different ways in which that can still be false and, for each, a measurement that would show it.
-#
-# *Explain · about 20 minutes · 6 points*
+# :::{bank} at-work-explain-same-n
 # :::
-
-# %% [markdown]
+#
 # ## What to read next
 #
 # - {cite:t}`heusel2017` introduce FID; {cite:t}`chong2020` remove most of its bias; {cite:t}`stein2023` test it, and what else one could

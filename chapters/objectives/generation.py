@@ -2256,7 +2256,6 @@ for ax, (title, (a, color)) in zip(axes, panels.items(), strict=True):
 axes[0].set_ylabel("$x_2$")
 plt.show()
 
-
 # %% [markdown]
 # The threads between the GAN's clumps in {numref}`fig-generation-ring` are the bridges of {prf:ref}`thm-generation-bridge`. **Ways to have both**: train a flow with an adversarial
 # *and* a likelihood term {cite:p}`grover2018`; share a decoder between VAE and GAN {cite:p}`larsen2016`; keep the autoencoder for perception
@@ -2269,295 +2268,28 @@ plt.show()
 # measures of quality themselves (Fréchet distance for images, perplexity for text) and the applications: images, text, music and molecules.
 #
 # ## Exercises
-
-# %% [markdown] ex={"id": "generation-mixture-log", "role": "statement"}
-# :::{exercise} A mixture of densities in the log domain
-# :label: ex-generation-mixture-log
 #
-# Given the log densities of $K$ components at $n$ points, return $\log \sum_k w_k\, p_k(x_i)$ for each point. Log
-# densities of images reach minus thousands, so the exponentials themselves must never be formed. A weight may be zero.
-#
-# *Implement · about 10 minutes · 2 points*
+# :::{bank} generation-mixture-log
 # :::
-
-# %% ex={"id": "generation-mixture-log", "role": "stub"}
-def mixture_log_prob(log_components, weights):
-    """Log density of a mixture, nats: (n, K), (K,) -> (n,)."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "generation-mixture-log", "role": "check"} tags=["hide-input"]
-def check_mixture_log():
-    g = torch.Generator().manual_seed(1)
-    tables = torch.rand(3, 7, generator=g, dtype=torch.float64)
-    tables = tables / tables.sum(1, keepdim=True)  # three distributions on seven states
-    weights = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
-    answer = mixture_log_prob(tables.log().T, weights)
-    assert answer.shape == (7,), f"one number per point: expected shape (7,), got {tuple(answer.shape)}"
-    assert abs(answer.exp().sum() - 1) < 1e-12, "a mixture of distributions must sum to one over all states"
-    assert torch.allclose(answer.exp(), weights @ tables), "the probabilities must be the weighted average"
-    deep = torch.tensor([[-5000.0, -5001.0]], dtype=torch.float64)
-    low = mixture_log_prob(deep, torch.tensor([0.01, 0.99], dtype=torch.float64))
-    assert torch.isfinite(low).all(), "log densities of -5000 must not underflow"
-    assert low[0] >= -5000 + math.log(0.01) - 1e-9, "a mixture is at least each weighted component"
-    shifted = mixture_log_prob(tables.log().T - 4000, weights)
-    assert torch.allclose(shifted, answer - 4000), "dividing all densities by e^4000 must lower the answer by 4000"
-    high = torch.tensor([[-10.0, -5001.0]], dtype=torch.float64)
-    alone = mixture_log_prob(high, torch.tensor([0.0, 1.0], dtype=torch.float64))
-    assert torch.allclose(alone, high[:, 1]), "a component of weight zero must not count, however high its density"
-
-
-_ = self_check("generation-mixture-log", check_mixture_log)
-
-
-# %% [markdown] ex={"id": "generation-ppca-fill", "role": "statement"}
-# :::{exercise} Fill in missing pixels with pPCA
-# :label: ex-generation-ppca-fill
 #
-# Some pixels of each image are missing, the same for all images. Return the images with every missing pixel replaced by its
-# expectation given the visible ones under pPCA, and with the visible pixels unchanged. Work in the latent space: the only system
-# of equations to solve is $k \times k$.
-#
-# *Implement · about 20 minutes · 4 points*
+# :::{bank} generation-ppca-fill
 # :::
-
-# %% ex={"id": "generation-ppca-fill", "role": "stub"}
-def fill_in(x, seen, mu, W, sigma2):
-    """Expected images: x (n, d), unseen entries arbitrary; seen (d,) bool; mu (d,), W (d, k) -> (n, d)."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "generation-ppca-fill", "role": "check"} tags=["hide-input"]
-def check_ppca_fill():
-    double = {"generator": torch.Generator().manual_seed(2), "dtype": torch.float64}
-    d, k, n = 7, 3, 5
-    W, mu, x = torch.randn(d, k, **double), torch.randn(d, **double), torch.randn(n, d, **double)
-    sigma2 = torch.tensor(0.3, dtype=torch.float64)
-    seen = torch.tensor([True, False, True, True, False, True, False])
-    answer = fill_in(x, seen, mu, W, sigma2)
-    assert answer.shape == (n, d), f"expected images of shape {(n, d)}, got {tuple(answer.shape)}"
-    assert torch.allclose(answer[:, seen], x[:, seen]), "visible pixels must stay as they are"
-    # the slow route: the most probable completion minimises the quadratic form of the d x d precision matrix
-    P = torch.linalg.inv(W @ W.T + sigma2 * torch.eye(d, dtype=torch.float64))
-    stationary = (answer - mu) @ P
-    assert stationary[:, ~seen].abs().max() < 1e-8, "the completion is not the conditional expectation under N(mu, C)"
-    garbage = torch.where(seen, x, torch.full_like(x, 1e6))
-    assert torch.allclose(fill_in(garbage, seen, mu, W, sigma2), answer), "unseen entries of x must not be used"
-    nothing = fill_in(x, torch.zeros(d, dtype=torch.bool), mu, W, sigma2)
-    assert torch.allclose(nothing, mu.expand(n, d)), "with no pixel visible the answer is the mean"
-    assert torch.allclose(fill_in(x, torch.ones(d, dtype=torch.bool), mu, W, sigma2), x), "with all visible, nothing changes"
-
-
-_ = self_check("generation-ppca-fill", check_ppca_fill)
-
-
-# %% [markdown] ex={"id": "generation-ppca-em", "role": "statement"}
-# :::{exercise} pPCA by expectation and maximisation
-# :label: ex-generation-ppca-em
 #
-# The closed form needs the eigenvectors of a $d \times d$ matrix. The EM algorithm needs only $k \times k$ systems. With
-# $M = W^\top W + \sigma^2 I$, the expectations under the current parameters are
-# $\langle z_i\rangle = M^{-1}W^\top(x_i - \mu)$ and $\langle z_i z_i^\top\rangle = \sigma^2 M^{-1} + \langle z_i\rangle\langle z_i\rangle^\top$.
-# Derive and implement one full step: the new $W$ and $\sigma^2$ maximise the expected complete log-likelihood
-#
-# $$\sum_i \Big\langle \log \mathcal N(x_i;\, W z_i + \mu,\, \sigma^2 I) \Big\rangle .$$
-#
-# Keep $\mu$ at the mean of the data.
-#
-# *Implement · about 40 minutes · 6 points*
+# :::{bank} generation-ppca-em
 # :::
-
-# %% ex={"id": "generation-ppca-em", "role": "stub"}
-def em_step(x, W, sigma2):
-    """One step of EM: x (n, d), W (d, k), sigma2 scalar tensor -> new W (d, k), new sigma2."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "generation-ppca-em", "role": "check"} tags=["hide-input"]
-def check_ppca_em():
-    double = {"generator": torch.Generator().manual_seed(3), "dtype": torch.float64}
-    n, d, k = 60, 6, 2
-    x = torch.randn(n, d, **double) @ torch.randn(d, d, **double) + 3.0
-    r = x - x.mean(0)
-
-    def log_likelihood(W, sigma2):
-        law = torch.distributions.MultivariateNormal(x.mean(0), W @ W.T + sigma2 * torch.eye(d, dtype=torch.float64))
-        return law.log_prob(x).mean().item()
-
-    W, sigma2 = torch.randn(d, k, **double), torch.tensor(0.6, dtype=torch.float64)
-    W_new, sigma2_new = em_step(x, W, sigma2)
-    assert W_new.shape == W.shape, f"the new W must have shape {tuple(W.shape)}, got {tuple(W_new.shape)}"
-    # the step must maximise the expected complete log-likelihood: its gradient vanishes there
-    cov = torch.linalg.inv(torch.eye(k, dtype=torch.float64) + W.T @ W / sigma2)
-    z = r @ W @ cov / sigma2
-    a, b = W_new.clone().requires_grad_(), torch.as_tensor(sigma2_new, dtype=torch.float64).clone().requires_grad_()
-    expected = ((r - z @ a.T) ** 2).sum() + n * (a @ cov @ a.T).trace()
-    q = -0.5 * n * d * b.log() - 0.5 * expected / b
-    for name, gradient in zip(("W", "sigma2"), torch.autograd.grad(q, (a, b)), strict=True):
-        assert gradient.abs().max() < 1e-6 * n, f"{name} does not maximise the expected complete log-likelihood"
-    before = log_likelihood(W, sigma2)
-    for _ in range(600):
-        W, sigma2 = em_step(x, W, sigma2)
-        after = log_likelihood(W, sigma2)
-        assert after >= before - 1e-10, "a step of EM must never lower the likelihood"
-        before = after
-    spectrum = torch.linalg.eigvalsh(r.T @ r / n)
-    assert abs(sigma2 - spectrum[: d - k].mean()) < 1e-3 * spectrum[0], "at convergence sigma2 is the mean left-out eigenvalue"
-
-
-_ = self_check("generation-ppca-em", check_ppca_em)
-
-
-# %% [markdown] ex={"id": "generation-tweedie", "role": "statement"}
-# :::{exercise} The expected clean image, without a score
-# :label: ex-generation-tweedie
 #
-# A clean $x_0$ follows a mixture $\sum_c \pi_c\,\mathcal N(\mu_c, \Sigma_c)$; you see $x = x_0 + s\,\varepsilon$ with standard normal
-# $\varepsilon$. Compute $\mathbb E[x_0 \mid x]$ from Gaussian conditioning alone: what does each class expect, and how much is each
-# class to be believed? (The check compares your answer with $x + s^2\nabla\log p_s(x)$, taken by automatic
-# differentiation: Tweedie's formula.)
-#
-# *Implement · about 30 minutes · 5 points*
+# :::{bank} generation-tweedie
 # :::
-
-# %% ex={"id": "generation-tweedie", "role": "stub"}
-def expected_clean(x, s, weight, mean, cov):
-    """E[x_0 | x]: x (n, d), noise level s > 0, weight (K,), mean (K, d), cov (K, d, d) -> (n, d)."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "generation-tweedie", "role": "check"} tags=["hide-input"]
-def check_tweedie():
-    double = {"generator": torch.Generator().manual_seed(4), "dtype": torch.float64}
-    n, K, d, s = 6, 3, 4, 0.8
-    weight = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64)
-    mean = 1.5 * torch.randn(K, d, **double)
-    root = torch.randn(K, d, d, **double)
-    cov = root @ root.mT / d + 0.1 * torch.eye(d, dtype=torch.float64)
-    x = 2 * torch.randn(n, d, **double)
-    answer = expected_clean(x, s, weight, mean, cov)
-    assert answer.shape == (n, d), f"expected shape {(n, d)}, got {tuple(answer.shape)}"
-    a = x.clone().requires_grad_()
-    parts = [
-        w.log() + torch.distributions.MultivariateNormal(m, C + s**2 * torch.eye(d, dtype=torch.float64)).log_prob(a)
-        for w, m, C in zip(weight, mean, cov, strict=True)
-    ]
-    score = torch.autograd.grad(torch.stack(parts).logsumexp(0).sum(), a)[0]
-    assert torch.allclose(answer, x + s**2 * score, atol=1e-8), "does not agree with Tweedie's formula"
-    blind = expected_clean(x, 1e6, weight, mean, cov)
-    assert torch.allclose(blind, (weight @ mean).expand(n, d), atol=1e-3), "under overwhelming noise only the mean is left"
-    assert torch.allclose(expected_clean(x, 1e-6, weight, mean, cov), x, atol=1e-6), "without noise the image is its own answer"
-
-
-_ = self_check("generation-tweedie", check_tweedie)
-
-
-# %% [markdown] ex={"id": "generation-copy-test", "role": "statement"}
-# :::{exercise} A copy test with its error bar
-# :label: ex-generation-copy-test
 #
-# Extend the copy statistic to a test. Return the probability that a generated point lies nearer to the training set than a fresh one (ties
-# count half), and how many standard errors it lies above one half. Under exchangeability, with $n$ generated and $m$ fresh points, the
-# standard error is that of the Mann–Whitney statistic, $\sqrt{(n + m + 1)/(12nm)}$. Then run it on the generators of this page with
-# samples of several sizes: how many draws does it take to notice that one draw in ten is a copy?
-#
-# *Investigate · about 25 minutes · 4 points*
+# :::{bank} generation-copy-test
 # :::
-
-# %% ex={"id": "generation-copy-test", "role": "stub"}
-def copy_test(generated, fresh, train):
-    """Statistic and z-score: (n, d), (m, d), (N, d) -> two floats."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "generation-copy-test", "role": "check"} tags=["hide-input"]
-def check_copy_test():
-    double = {"generator": torch.Generator().manual_seed(5), "dtype": torch.float64}
-
-    def draw(n):
-        return torch.randn(n, 3, **double)
-
-    train, fresh = draw(50), draw(40)
-    statistic, z = copy_test(train[:30], fresh, train)
-    assert abs(statistic - 1) < 1e-12, "copies of training points are always nearer than fresh points"
-    assert z > 5, "a memoriser must be many standard errors away"
-    assert abs(copy_test(fresh, fresh, train)[0] - 0.5) < 1e-12, "a sample against itself gives one half: ties count half"
-    a, b = draw(25), draw(40)
-    there, back = copy_test(a, b, train), copy_test(b, a, train)
-    assert abs(there[0] + back[0] - 1) < 1e-12, "exchanging the samples must give 1 minus the statistic"
-    assert abs(there[1] + back[1]) < 1e-9, "exchanging the samples must only turn the sign of the z-score"
-    grain = (draw(20) * 2).round(), (draw(30) * 2).round(), (draw(15) * 2).round()
-    wins = [
-        (1.0 if near < far else 0.5 if near == far else 0.0)
-        for near in [min(math.dist(p, t) for t in grain[2].tolist()) for p in grain[0].tolist()]
-        for far in [min(math.dist(p, t) for t in grain[2].tolist()) for p in grain[1].tolist()]
-    ]
-    assert abs(copy_test(*grain)[0] - sum(wins) / len(wins)) < 1e-9, "does not agree with counting the pairs one by one"
-    # exchangeable: each choice of 3 of 8 points as "generated" is equally probable, so all 56 are tried
-    pool, zs = draw(8), []
-    for chosen in combinations(range(8), 3):
-        generated = torch.zeros(8, dtype=torch.bool)
-        generated[list(chosen)] = True
-        zs.append(copy_test(pool[generated], pool[~generated], train)[1])
-    zs = torch.tensor(zs, dtype=torch.float64)
-    assert abs(zs.mean()) < 1e-9, "over all ways to split a sample in two, the z-score must be zero on average"
-    assert abs(zs.square().mean() - 1) < 1e-9, "over all ways to split a sample in two, its mean square must be one"
-
-
-_ = self_check("generation-copy-test", check_copy_test)
-
-
-# %% [markdown] ex={"id": "generation-bridge-budget", "role": "statement"}
-# :::{exercise} How steep must a generator be?
-# :label: ex-generation-bridge-budget
 #
-# Two sets lie at distance $\Delta$, and the data visit each with probability one half. A generator with normal $z$ shall put equal
-# probability on both and at most $\beta$ on the bridge between them. Use the bridge law to find the smallest Lipschitz constant that makes this
-# possible. Tabulate it for $\beta = 0.1, 0.01, 0.001$ and say what a bound on the Lipschitz constant (as spectral normalisation
-# imposes) costs.
-#
-# *Investigate · about 20 minutes · 3 points*
+# :::{bank} generation-bridge-budget
 # :::
-
-# %% ex={"id": "generation-bridge-budget", "role": "stub"}
-def smallest_lipschitz(distance, bridge):
-    """Smallest Lipschitz constant with at most `bridge` probability between equal modes; tensors of one shape."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "generation-bridge-budget", "role": "check"} tags=["hide-input"]
-def check_bridge_budget():
-    distance, bridge = torch.tensor([[2.0, 2.0, 5.0], [0.3, 0.02, 0.1]], dtype=torch.float64)
-    L = smallest_lipschitz(distance, bridge)
-    assert L.shape == (3,), f"expected one constant per pair, got shape {tuple(L.shape)}"
-    assert (L > 0).all(), "a Lipschitz constant is positive"
-    # the ramp of that slope attains the bound: count how much of its mass lies strictly between the modes
-    u = (torch.arange(400_000, dtype=torch.float64) + 0.5) / 400_000
-    z = math.sqrt(2) * torch.erfinv(2 * u - 1)
-    for D, beta, slope in zip(distance, bridge, L, strict=True):
-        ramp = (slope * z).clamp(-D / 2, D / 2)
-        between = (ramp.abs() < D / 2).double().mean()
-        assert abs(between - beta) < 1e-4, "the ramp with your slope puts another probability on the bridge"
-        left, right = (ramp <= -D / 2).double().mean(), (ramp >= D / 2).double().mean()
-        assert abs(left - right) < 1e-4, "the ramp should serve both modes equally"
-    assert torch.allclose(smallest_lipschitz(3 * distance, bridge), 3 * L), "three times the distance needs three times the slope"
-    assert (smallest_lipschitz(distance, bridge / 2) > L).all(), "a smaller bridge needs a steeper generator"
-
-
-_ = self_check("generation-bridge-budget", check_bridge_budget)
-
-# %% [markdown] ex={"id": "generation-explain-three", "role": "statement"}
-# :::{exercise} One number for three jobs
-# :label: ex-generation-explain-three
 #
-# A colleague wants a single score with which to rank generative models for three uses: drawing new images, telling unusual images from usual ones,
-# and providing features for a classifier with few labels. Give, for two *different* pairs of these uses, a model that is excellent at
-# one and useless at the other, and say why no monotone function of the test log-likelihood can be that single score.
-#
-# *Explain · about 20 minutes · 6 points*
+# :::{bank} generation-explain-three
 # :::
-
-# %% [markdown]
+#
 # ## What to read next
 #
 # * {cite:t}`tipping1999` for pPCA, its posterior and its mixtures; {cite:t}`bishop2006`, chapter 12, for a slower path.

@@ -33,6 +33,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from sklearn.decomposition import FactorAnalysis
 from sklearn.linear_model import LogisticRegression
 
 from genkit.checks import claim, monte_carlo, self_check
@@ -135,8 +136,10 @@ plt.show()
 # with a weight $w$ that says how far we trust the unlabelled part; $w=1$ is honest likelihood, $w=0$ is the supervised generative
 # classifier. With 50 labels in 20 dimensions the covariances need a prior:
 # $\log p(\theta)=\sum_k\big[\log\pi_k-\tfrac\nu2\log|S_k|-\tfrac\nu2\operatorname{Tr}(S_k^{-1}\Psi)\big]$, which acts like $\nu$ extra examples per class with
-# covariance $\Psi$. We set $\nu=20$ and $\Psi$ to 0.3 times the covariance of all features, labelled or not. Half or twice of each changes the
-# validation accuracy by at most {value}`transfer-em-prior:.1%` with five labels per class, and by {value}`transfer-em-prior-one:.1%` with one.
+# covariance $\Psi$. We set $\nu=20$ and $\Psi=0.3\,\bar v I$, where $\bar v$ is the mean variance of the features. The choice matters more to the
+# classifier *without* unlabelled images, so that it would be unfair to tune it for the other one alone: with five labels per class, ten such priors
+# (half and twice each number; the full covariance in the place of $\bar vI$) move the validation accuracy of $w=0$ by {value}`transfer-em-prior-only:.2f`
+# and that of $w=1$ by {value}`transfer-em-prior:.2f`, and this one is at most {value}`transfer-em-prior-best:.3f` below the best for either.
 #
 # :::{prf:algorithm} Semi-supervised EM
 # :label: alg-transfer-em
@@ -172,13 +175,18 @@ def log_joint(z, theta):
 
 
 # %%
+def spherical(z, shrink=0.3):
+    """The prior's matrix Psi (d, d) for features z (n, d)."""
+    return shrink * z.var(0).mean() * torch.eye(z.shape[1])
+
+
 def semi_supervised_em(
-    z_l, y_l, z_u, K, *, w=1.0, nu=20.0, shrink=0.3, steps=30, watch=None
+    z_l, y_l, z_u, K, *, w=1.0, nu=20.0, Psi=None, steps=30, watch=None
 ):
     """Fit K Gaussian classes to labelled z_l, y_l, unlabelled z_u: (m, S, pi)."""
     z = torch.cat([z_l, z_u])                                    # (n, d)
     weight = torch.cat([torch.ones(len(z_l)), torch.full((len(z_u),), w)])[:, None]
-    Psi = shrink * z.T.cov()
+    Psi = spherical(z) if Psi is None else Psi                   # (d, d)
     r_l, r_u = F.one_hot(y_l, K).to(z), torch.zeros(len(z_u), K)
     for _ in range(steps + 1):
         r = weight * torch.cat([r_l, r_u])                       # M-step, (n, K)
@@ -194,10 +202,10 @@ def semi_supervised_em(
 
 
 # %%
-def objective(theta, z_l, y_l, z_u, *, w=1.0, nu=20.0, shrink=0.3):
+def objective(theta, z_l, y_l, z_u, *, w=1.0, nu=20.0):
     """J of the equation above, in nats."""
     _, S, pi = theta
-    Psi = shrink * torch.cat([z_l, z_u]).T.cov()
+    Psi = spherical(torch.cat([z_l, z_u]))
     trace = (torch.linalg.inv(S) * Psi).sum((1, 2))  # Tr(S^-1 Psi), (K,)
     prior = pi.log().sum() - 0.5 * nu * (torch.logdet(S) + trace).sum()
     labelled = log_joint(z_l, theta).gather(1, y_l[:, None]).sum()
@@ -249,31 +257,37 @@ claim(
 )
 
 
-def on_validation(nu, shrink, per_class):
-    """Accuracy on the validation digits, ten draws of the labels."""
+def on_validation(nu, shrink, shape):
+    """Validation accuracy with w = 0 and with w = 1, five draws of the labels."""
+    Psi = shrink * {"sphere": spherical(z_train, 1.0), "full": z_train.T.cov()}[shape]
     scores = []
-    for s in range(100, 110):  # draws that are used nowhere else
-        i, u = pick(y_train, per_class, s)
+    for s in range(100, 105):  # draws that are used nowhere else
+        i, u = pick(y_train, 5, s)
         parts = z_train[i], y_train[i], z_train[u]
-        fitted = semi_supervised_em(*parts, 10, nu=nu, shrink=shrink)
-        scores.append(accuracy(fitted, z_valid, y_valid))
-    return np.mean(scores)
+        both = [
+            semi_supervised_em(*parts, 10, w=w, nu=nu, Psi=Psi, steps=n)
+            for w, n in ((0.0, 0), (1.0, 30))
+        ]
+        scores.append([accuracy(fitted, z_valid, y_valid) for fitted in both])
+    return np.mean(scores, 0)
 
 
-def prior_matters(per_class):
-    """Largest change of the accuracy with half or twice nu or Psi."""
-    others = [(10, 0.3), (40, 0.3), (20, 0.15), (20, 0.6)]
-    base = on_validation(20, 0.3, per_class)
-    return max(abs(on_validation(*pair, per_class) - base) for pair in others)
-
-
-for name, per_class, most in (("", 5, 0.012), ("-one", 1, 0.05)):
-    claim(
-        f"transfer-em-prior{name}",
-        f"half or twice the prior, labels per class {per_class}: largest change",
-        prior_matters(per_class), item="Q1.9", by="other splits",
-        at_least=0.003, at_most=most, digits=1
-    )
+ways = [(20, 0.3), (10, 0.3), (40, 0.3), (20, 0.15), (20, 0.6)]
+tried = np.array([on_validation(*way, shape) for shape in ("sphere", "full") for way in ways])
+spread_only, spread_semi = np.ptp(tried, axis=0)
+claim(
+    "transfer-em-prior-only", "five labels per class, w = 0: range over ten priors",
+    spread_only, item="Q1.9", by="other splits", at_least=0.03, at_most=0.08, digits=1
+)
+claim(
+    "transfer-em-prior", "the same with w = 1",
+    spread_semi, item="Q1.9", by="other splits", at_least=0.003, at_most=0.04, digits=1
+)
+claim(
+    "transfer-em-prior-best", "best of the ten minus the page's, the worse of w = 0 and 1",
+    (tried.max(0) - tried[0]).max(), item="Q1.9", by="other splits", at_least=0.0,
+    at_most=0.01, digits=1
+)
 
 full = semi_supervised_em(z_train, y_train, z_train[:0], 10, steps=0)
 
@@ -281,7 +295,7 @@ claim(
     "transfer-generative-classifier",
     "test accuracy with all labels, generative classifier (way d)",
     accuracy(full, z_test, y_test), item="Q1.9", by="other splits",
-    at_least=0.96, at_most=0.995, digits=3
+    at_least=0.96, at_most=0.999, digits=3
 )
 claim(
     "transfer-generative-vs-logistic",
@@ -296,7 +310,7 @@ claim(
 #
 # Now the experiment: 1, 2, 5, 10 and 20 labels per class, ten draws of the labels each, three classifiers. Logistic regression and the
 # generative classifier with $w=0$ learn from the labelled images, semi-supervised EM from the crowd too. All three work on the same features,
-# and the two generative ones with the same $\Psi$, which come from all images. The test digits decide nothing but the score.
+# which come from all images, and the two generative ones with the same $\nu$ and $\Psi$. The test digits decide nothing but the score.
 
 # %%
 budgets, seeds = (1, 2, 5, 10, 20), range(10)
@@ -312,11 +326,6 @@ for b, per_class in enumerate(budgets):
         semi[b, s] = accuracy(theta, z_test, y_test)
 gain = [monte_carlo(semi[b] - lr[b]) for b in range(len(budgets))]
 
-own = []  # Psi from the 50 labelled images, too
-for s in seeds:
-    i, _ = pick(y_train, 5, s)
-    own.append(accuracy(semi_supervised_em(z_train[i], y_train[i], z_train[:0], 10), z_test, y_test))
-
 # %% tags=["hide-input"]
 claim(
     "transfer-gain",
@@ -327,16 +336,16 @@ claim(
 )
 claim(
     "transfer-gain-same-model",
-    "gain over the same model without the crowd, at 1 ... 10 labels per class",
-    (semi - only).mean(1)[:4], item="Q1.9",
-    by="what the unlabelled images contribute; other splits", at_least=0.04, at_most=0.35,
+    "gain over the same model without the crowd, at 1 ... 20 labels per class",
+    (semi - only).mean(1), item="Q1.9",
+    by="what the unlabelled images contribute; other splits", at_least=0.005, at_most=0.2,
     digits=2
 )
 claim(
-    "transfer-gain-own-prior",
-    "the same at 5 labels per class, with Psi from the labelled images alone",
-    semi[2].mean() - np.mean(own), item="Q1.9", by="other splits", at_least=0.13,
-    at_most=0.19, digits=2
+    "transfer-only-vs-logistic",
+    "Gaussian classes minus logistic regression, labels only, largest of the budgets",
+    np.abs(only.mean(1) - lr.mean(1)).max(), item="Q1.9", by="other splits",
+    at_least=0.0, at_most=0.05, digits=1
 )
 claim(
     "transfer-gain-significant",
@@ -351,7 +360,7 @@ claim(
     at_least=0.005, digits=1
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-curve", "caption": "Test accuracy against the number of labels per class, mean and spread (one standard deviation) over ten draws of the labels. The distance between the solid curve and the dotted one is the work of the unlabelled images."}, "image": {"alt": "Three rising curves. The semi-supervised one is highest everywhere, at about four fifths for a single label; logistic regression lies below it; the same Gaussian model without unlabelled data starts lowest."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-curve", "caption": "Test accuracy against the number of labels per class, mean and spread (one standard deviation) over ten draws of the labels. The distance between the solid curve and the dotted one is the work of the unlabelled images."}, "image": {"alt": "Three rising curves. The semi-supervised one is highest everywhere, at about three quarters for a single label; the two without unlabelled data lie below it, close to one another, and come near it where labels are many."}}
 fig, ax = plt.subplots(figsize=(7, 3.4))
 curves = {
     "logistic regression": (lr, "--s", colors.bad),
@@ -373,9 +382,8 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# The gap between the curves of {numref}`fig-transfer-curve` is wide. With 1, 2, 5 and 10 labels per class the crowd adds
-# {value}`transfer-gain-same-model:.2f` to the accuracy of the same model; at 5, where $\Psi$ can come from the labelled images too, the
-# crowd is worth {value}`transfer-gain-own-prior:.2f` with that. A single seven says little; a single seven inside a cloud of a hundred
+# With 1, 2, 5, 10 and 20 labels per class the crowd of {numref}`fig-transfer-curve` adds {value}`transfer-gain-same-model:.2f` to the accuracy of
+# the same model: much where labels are few, little where they are many. A single seven says little; a single seven inside a cloud of a hundred
 # unlabelled ones says which cloud is called seven, and the cloud says the rest.
 #
 # ### When unlabelled data hurt
@@ -438,7 +446,8 @@ plt.show()
 # In {numref}`fig-transfer-harm` the loss, averaged over twenty draws of the labels, reaches {value}`transfer-harm:.2f` in accuracy, from *adding data*.
 # {cite:t}`cozman2003` explain it: under a wrong model, supervised and unsupervised maximum likelihood converge to
 # different parameters, and unlabelled data pull towards the second. {cite:t}`nigam2000` met the effect in text and
-# answered it with the weight $w$ and with several components per class. The rule that follows: keep the supervised
+# answered it with the weight $w$ and with several components per class. The guard here had the labels of all
+# 360 validation images, more than the 200 of training: with few it cannot tell the weights apart. The rule that follows: keep the supervised
 # baseline in the table, choose $w$ on validation data, and suspect the model before the data.
 #
 # ### Teaching by samples
@@ -537,7 +546,8 @@ claim(
 #   where the second is an upper bound on the code length of the levels under the model's own cell probabilities.
 # - **Samples:** accuracy of a classifier two-sample test on the 360 test digits and 360 generated images, half of them held out, averaged over
 #   three generated sets; one half is perfect, and chance alone moves a single test by about $1/(2\sqrt{360})=0.026$.
-# - **Representation:** accuracy of a linear probe with 5 labels per class on the features that the model offers, ten draws of the labels.
+# - **Representation:** accuracy of a linear probe with 5 labels per class on the features that the model offers, ten draws of the labels. Smooth models
+#   are shown the middle of each level's cell, so that no noise is in their features.
 #
 # Number of components and when to stop are chosen on the validation digits; the networks' sizes are fixed. The two VAE rows are importance-weighted
 # bounds (defined with the VAE below): in expectation the true figure is lower still. The last row, the design of {ref}`sec-transfer-design`, has also
@@ -548,6 +558,7 @@ x_train, x_valid, x_test = data.train.x, data.validation.x, data.test.x
 q_train, q_valid, q_test = [                         # in [0, 1)
     dequantise(x, generator=gen) for x in (x_train, x_valid, x_test)
 ]
+mid_train, mid_test = [(x + 0.5) / 17 for x in (x_train, x_test)]    # middle of each cell
 board = {}
 
 
@@ -655,14 +666,14 @@ claim(
 # %%
 z, eps = torch.randn(1080, k, generator=gen), torch.randn(1080, 64, generator=gen)
 samples = levels(q_mean + z @ W.T + s2.sqrt() * eps)
-codes = [ppca_codes(q, W, s2) for q in (q_train, q_test)]
+codes = [ppca_codes(q, W, s2) for q in (mid_train, mid_test)]
 enter("pPCA", ppca_log_p(q_test, W, s2), True, samples, codes)
 
 # %% [markdown]
-# The likelihood did not notice the random rotation, nor would it notice a change of scale in $z$: it cannot, by itself, choose a
-# representation. The probe notices. The validation digits prefer {value}`transfer-ppca-size:.0f` components. Their codes have unit variance each, so
-# that a direction of almost no variance in the image counts as much as the first, and the probe reads {value}`transfer-ppca-probe:.2f`; times
-# $\lVert w_j\rVert$, their scale in the image, the *same* codes of the *same* density give {value}`transfer-ppca-scaled:.2f`.
+# The likelihood did not notice the random rotation, nor would it notice another scale of $z$ that $W$ undoes: it cannot, by itself, choose a
+# representation. The probe notices. The validation digits prefer {value}`transfer-ppca-size:.0f` components. The probe standardises their codes, so
+# that a direction of almost no variance in the image counts as much as the first, and reads {value}`transfer-ppca-probe:.2f`; times
+# $\lVert w_j\rVert$, their scale in the image, and not standardised, the *same* codes of the *same* density give {value}`transfer-ppca-scaled:.2f`.
 
 # %% tags=["hide-input"]
 claim(
@@ -690,13 +701,15 @@ claim(
 
 # %% [markdown]
 # **A mixture of Gaussians** uses the EM code above without any label: $K$ random images play the part of the labelled examples and only start the
-# components off. Its features are the log-probabilities of the components; validation chooses two components here, so that the feature is one number.
+# components off. Its features are the log-probabilities of the components, of which validation chooses {value}`transfer-mixture-size:.0f` here, together
+# with the scale of $\Psi$.
 
 # %%
-def fit_mixture(q, K):
+def fit_mixture(q, K, shrink):
     """Unsupervised mixture of K Gaussians, started from K random examples."""
     order = torch.randperm(len(q), generator=gen)
-    return semi_supervised_em(q[order[:K]], torch.arange(K), q[order[K:]], K)
+    start, others = q[order[:K]], q[order[K:]]
+    return semi_supervised_em(start, torch.arange(K), others, K, Psi=spherical(q, shrink))
 
 
 def mixture_log_p(q, theta):
@@ -711,13 +724,21 @@ def draw_mixture(theta, n):
     return theta[0][k] + torch.einsum("nij,nj->ni", L[k], eps)
 
 
-mixtures = [fit_mixture(q_train, K) for K in (2, 5, 10, 20)]
+mixtures = [
+    fit_mixture(q_train, K, shrink) for K in (2, 5, 10, 20) for shrink in (0.03, 0.1, 0.3)
+]
 mixture = min(mixtures, key=lambda theta: bits(mixture_log_p(q_valid, theta), True))
 samples = levels(draw_mixture(mixture, 1080))
 each = [
-    log_joint(q, mixture).log_softmax(1).clamp(min=-30) for q in (q_train, q_test)
+    log_joint(q, mixture).log_softmax(1).clamp(min=-30) for q in (mid_train, mid_test)
 ]
 enter("mixture of Gaussians", mixture_log_p(q_test, mixture), True, samples, each)
+
+# %% tags=["hide-input"]
+claim(
+    "transfer-mixture-size", "components of the mixture that validation chooses, of 2 to 20",
+    len(mixture[0]), item="X1.9", by="other splits", at_least=2, at_most=10
+)
 
 
 # %% [markdown]
@@ -876,7 +897,7 @@ claim(
 
 # %%
 with torch.no_grad():
-    features = [flow(q.float())[0] for q in (q_train, q_test)]
+    features = [flow(q.float())[0] for q in (mid_train, mid_test)]
     samples = levels(flow.sample(1080))
     enter("flow", flow.log_prob(q_test.float()), True, samples, features)
 
@@ -1026,7 +1047,8 @@ claim(
 #
 # - *Sampling* improves because the prior now goes where the decoder works; and each component has a label, so that digits can be ordered by class.
 # - *Density* improves for the same reason: for fixed encoder and decoder the ELBO depends on the prior only through
-#   $-\mathrm{KL}(q(z)\,\|\,p(z))$, and a better fit lowers the KL.
+#   $-\mathrm{KL}(q(z)\,\|\,p(z))$, and a better fit lowers the KL. One fitted Gaussian would do half of it; ten components add
+#   {value}`transfer-design-components:.1f` nats.
 # - *Representation* is untouched, being the encoder's; but the labels can now be read off with the same EM on the posterior *means*.
 #
 # The difficulties are conflicts; the first three have claims on this page. Likelihood is blind to rotation and scale of $z$ and
@@ -1063,6 +1085,8 @@ def log_mixture(theta):
 with torch.no_grad():
     drawn = decode(draw_mixture(prior, 1080).float())
     designed = iw_test(log_mixture(prior))
+    gaussian = torch.distributions.MultivariateNormal(codes.mean(0), codes.T.cov())
+    single = iw_test(lambda z: gaussian.log_prob(z.double()).float())
     enter("VAE, mixture prior", designed, False, drawn, means)
     misused = iw_test(log_mixture(reader))
 
@@ -1071,7 +1095,12 @@ claim(
     "transfer-design-density",
     "gain of the mixture prior over N(0, I) in the test bound",
     (designed - bound).mean().item(), item="Q1.8 X1.9", by="KL(q(z) || p(z)) falls",
-    at_least=0.7, stable=False, unit="nats"
+    at_least=1.0, stable=False, unit="nats"
+)
+claim(
+    "transfer-design-components", "of that, what one fitted Gaussian would not give",
+    (designed - single).mean().item(), item="Q1.8", by="other splits and seeds",
+    at_least=0.4, at_most=1.5, stable=False, unit="nats", digits=1
 )
 claim(
     "transfer-design-samples",
@@ -1083,14 +1112,14 @@ claim(
     "transfer-design-conflict",
     "loss in the test bound if the reader is used as the prior",
     (designed - misused).mean().item(), item="Q1.8",
-    by="clean means are narrower than the codes", at_least=20.0, stable=False,
+    by="clean means are narrower than the codes", at_least=2.0, stable=False,
     unit="nats"
 )
 claim(
     "transfer-design-misread",
     "loss of accuracy if the prior is used as the reader, 5 labels per class",
     accuracy(reader, mu_test, y_test) - accuracy(prior, mu_test, y_test), item="Q1.8",
-    by="the prior's classes are widened by the noise of the codes", at_least=0.03,
+    by="the prior's classes are widened by the noise of the codes", at_least=0.01,
     stable=False
 )
 
@@ -1184,9 +1213,9 @@ claim(
 )
 claim(
     "transfer-board-flow",
-    "linear probe: the better of flow and mixture minus raw pixels",
-    max(probe["flow"], probe["mixture of Gaussians"]) - probe["independent pixels"], item="X1.9",
-    by="an exact density need not give useful features", at_most=-0.25, stable=False
+    "linear probe: the best of pPCA, mixture and flow minus raw pixels",
+    max(probe[name] for name in ("pPCA", "mixture of Gaussians", "flow")) - probe["independent pixels"],
+    item="X1.9", by="an exact density need not give useful features", at_most=-0.05, stable=False
 )
 claim(
     "transfer-board-pixels", "linear probe: best model minus raw pixels",
@@ -1240,6 +1269,18 @@ claim(
     told - fooled["independent pixels"], item="X1.9", by="other splits and seeds",
     at_least=0.03, at_most=0.12, digits=2
 )
+factors = FactorAnalysis(10).fit(q_train.double().numpy())       # one noise variance a pixel
+normal = torch.distributions.MultivariateNormal(
+    torch.as_tensor(factors.mean_), torch.as_tensor(factors.get_covariance())
+)
+white = torch.randn(1080, 64, generator=gen, dtype=torch.float64)
+drawn = levels(normal.loc + white @ normal.scale_tril.T).split(360)
+claim(
+    "transfer-board-factors", "the same of factor analysis with 10 factors",
+    np.mean([c2st(x_test / 16, fake / 16, generator=gen) for fake in drawn])
+    - fooled["independent pixels"], item="X1.9", by="other splits and seeds",
+    at_least=-0.12, at_most=0.0, digits=1
+)
 claim(
     "transfer-board-orders",
     ("three pairs of models, each ordered one way by one column and the other way "
@@ -1255,15 +1296,15 @@ claim(
     item="X1.9 S1.17", by="no objective implies another", at_least=0.03, stable=False
 )
 
-
 # %% [markdown]
 # Read {numref}`fig-transfer-board` by columns. **Density:** the four models that know that grey levels lie on a grid
 # lead; even the humble histogram, {value}`transfer-board-histogram:.2f`, beats a Gaussian with all correlations (and ten histograms, one a class, need
 # {value}`transfer-board-ten:.2f` once all labels are known). Blank pixels are not the reason: without the {value}`transfer-board-zeros:.0f` that
 # are 0 in nearly every digit the gap is {value}`transfer-board-blank:.2f`. It is the shape of *every* pixel's distribution, with its atoms at
-# 0 and 16: {ref}`ch-conventions` takes it away, and the gap goes. **Samples:** the histogram falls back and the design leads. Correlation
-# counts if all of it is there: with ten components pPCA would be easier to tell from real digits than the histogram, by
-# {value}`transfer-board-few:.2f` in accuracy. **Representation:** raw pixels are hard to beat on clean digits; pPCA's, the flow's and the
+# 0 and 16: {ref}`ch-conventions` takes it away, and the gap goes. **Samples:** the histogram falls back and the design leads. Correlations
+# help only with the noise of each pixel right: pPCA with ten components, whose one noise variance also speckles the blank pixels, is easier to tell
+# from real digits than the histogram, by {value}`transfer-board-few:.2f` in accuracy; factor analysis with ten factors and a noise variance for each pixel
+# is not ({value}`transfer-board-factors:.2f`). **Representation:** raw pixels are hard to beat on clean digits; pPCA's, the flow's and the
 # mixture's features, read by a standardised linear probe, are worse than no model at all. Nobody's order is anybody else's.
 #
 # ## The end of Part I
@@ -1285,267 +1326,25 @@ claim(
 # {ref}`ch-approximation` asks how a model is made to approach the data at all, and what "near" should mean.
 #
 # ## Exercises
-
-# %% [markdown] ex={"id": "transfer-estep", "role": "statement"}
-# :::{exercise} The E-step, with labels where there are any
-# :label: ex-transfer-estep
 #
-# `log_joint` $(n,K)$ holds $\log p(x_i,y=k)$, and `y` $(n,)$ the labels, $-1$ where nobody has looked. Return the responsibilities
-# $r_{ik}$: the posterior of the class for unlabelled examples, the label itself for labelled ones. It must survive log-probabilities
-# of $-10^4$.
-#
-# *Implement · about 15 minutes · 3 points*
+# :::{bank} transfer-estep
 # :::
-
-# %% ex={"id": "transfer-estep", "role": "stub"}
-def responsibilities(log_joint, y):
-    """Responsibilities (n, K) from log p(x, y=k) (n, K) and labels (n,), -1 where
-    unknown."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "transfer-estep", "role": "check"} tags=["hide-input"]
-def check_transfer_estep():
-    g = torch.Generator().manual_seed(4)
-    joint = torch.rand(6, 3, generator=g, dtype=torch.float64)
-    y = torch.tensor([2, -1, 0, -1, -1, 1])
-    r = responsibilities(joint.log(), y)
-    assert r.shape == (6, 3) and torch.allclose(
-        r.sum(1), torch.ones(6, dtype=r.dtype)
-    ), "every row must sum to one"
-    for i in range(6):
-        for k in range(3):
-            slow = (
-                float(y[i] == k)
-                if y[i] >= 0
-                else float(joint[i, k] / sum(joint[i]))
-            )
-            assert abs(float(r[i, k]) - slow) < 1e-9, (
-                "labelled rows keep their label, the others get Bayes' rule"
-            )
-    assert torch.allclose(responsibilities(joint.log() - 1e4, y), r), (
-        "a common factor of p(x, y) must cancel, even a tiny one"
-    )
-    far = -2000.0 * torch.arange(6, dtype=torch.float64)[:, None]
-    assert torch.allclose(responsibilities(joint.log() + far, y), r), (
-        "one example's scale must not disturb another's"
-    )
-
-
-_ = self_check("transfer-estep", check_transfer_estep)
-
-
-# %% [markdown] ex={"id": "transfer-mstep", "role": "statement"}
-# :::{exercise} The M-step, checked by its gradient
-# :label: ex-transfer-mstep
 #
-# Given features `z` $(n,d)$ and weights `r` $(n,)$ of *one* class, return the mean $m$ and the covariance $S$ that maximise
-# $\sum_ir_i\log\mathcal N(z_i;m,S)-\tfrac\nu2\log|S|-\tfrac\nu2\operatorname{Tr}(S^{-1}\Psi)$. The check differentiates this
-# objective at your answer; a maximum has no slope.
-#
-# *Implement · about 25 minutes · 4 points*
+# :::{bank} transfer-mstep
 # :::
-
-# %% ex={"id": "transfer-mstep", "role": "stub"}
-def weighted_gaussian(z, r, nu, Psi):
-    """MAP mean (d,) and covariance (d, d) of features (n, d) with weights (n,) and
-    prior strength nu, matrix Psi (d, d)."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "transfer-mstep", "role": "check"} tags=["hide-input"]
-def check_transfer_mstep():
-    g = torch.Generator().manual_seed(6)
-    z, r = (
-        torch.randn(30, 3, generator=g, dtype=torch.float64) + 2,
-        torch.rand(30, generator=g, dtype=torch.float64),
-    )
-    Psi = torch.diag(torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64))
-    for nu in (0.0, 4.0):
-        m, S = (
-            t.detach().clone().requires_grad_()
-            for t in weighted_gaussian(z, r, nu, Psi)
-        )
-        normal = torch.distributions.MultivariateNormal(m, (S + S.T) / 2)
-        value = (r * normal.log_prob(z)).sum() - 0.5 * nu * (
-            torch.logdet(S) + torch.trace(torch.linalg.solve(S, Psi))
-        )
-        slope_m, slope_S = torch.autograd.grad(value, (m, S))
-        assert slope_m.abs().max() < 1e-8, (
-            "the objective still rises if the mean is moved"
-        )
-        assert (slope_S + slope_S.T).abs().max() < 1e-8, (
-            f"the objective still rises if the covariance is changed (nu = {nu})"
-        )
-    m, S = weighted_gaussian(z, r, 1e9, Psi)
-    assert torch.allclose(S, Psi, atol=1e-5), "an overwhelming prior must win"
-
-
-_ = self_check("transfer-mstep", check_transfer_mstep)
-
-
-# %% [markdown] ex={"id": "transfer-iw", "role": "statement"}
-# :::{exercise} From the ELBO to the likelihood
-# :label: ex-transfer-iw
 #
-# `log_w` $(K,n)$ holds $K$ log-weights $\log p(x,z_k)-\log q(z_k\mid x)$ for each of $n$ examples. Return the importance-weighted bound
-# $\log\frac1K\sum_kw_k$, $(n,)$. Then investigate: draw weights whose logarithm is $\mathcal N(-\tfrac12s^2,s^2)$, so that $\mathbb E\,w=1$ and the
-# true value is 0, and watch how slowly the bound rises with $K$ when $s=3$.
-#
-# *Implement · about 15 minutes · 3 points*
+# :::{bank} transfer-iw
 # :::
-
-# %% ex={"id": "transfer-iw", "role": "stub"}
-def importance_bound(log_w):
-    """log (1/K sum_k w_k) over the first axis: (K, n) gives (n,)."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "transfer-iw", "role": "check"} tags=["hide-input"]
-def check_transfer_iw():
-    g = torch.Generator().manual_seed(8)
-    log_w = torch.randn(12, 5, generator=g, dtype=torch.float64)
-    bound = importance_bound(log_w)
-    assert bound.shape == (5,), "one value per example"
-    slow = torch.tensor(
-        [
-            math.log(sum(math.exp(float(v)) for v in log_w[:, i]) / 12)
-            for i in range(5)
-        ],
-        dtype=torch.float64,
-    )
-    assert torch.allclose(bound, slow), "compare with the sum written out"
-    assert torch.allclose(
-        importance_bound(torch.full((7, 2), -3.0)), torch.full((2,), -3.0)
-    ), "equal weights: nothing to average"
-    assert bool((bound >= log_w.mean(0)).all()), (
-        "the bound must not lie below the ELBO"
-    )
-    assert torch.allclose(importance_bound(log_w - 5000), bound - 5000), (
-        "log-weights of -5000 are common; no underflow"
-    )
-    far = -2000.0 * torch.arange(5, dtype=torch.float64)
-    assert torch.allclose(importance_bound(log_w + far), bound + far), (
-        "one example's scale must not disturb another's"
-    )
-
-
-_ = self_check("transfer-iw", check_transfer_iw)
-
-
-# %% [markdown] ex={"id": "transfer-bpd", "role": "statement"}
-# :::{exercise} One scale for densities and probabilities
-# :label: ex-transfer-bpd
 #
-# Write one function for all rows of a scoreboard. `log_p` $(n,)$ are log-likelihoods in nats: of levels, if `width` is None, or else of data that were
-# dequantised so that one level has the given width (1 for $x+u$, $1/17$ for digits in $[0,1)$, $1/256$ for bytes). Return the mean number of bits per dimension
-# that codes the *levels*.
-#
-# *Implement · about 15 minutes · 3 points*
+# :::{bank} transfer-bpd
 # :::
-
-# %% ex={"id": "transfer-bpd", "role": "stub"}
-def code_length(log_p, dims, width=None):
-    """Bits per dimension of the levels from log-likelihoods (n,), nats; a float."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "transfer-bpd", "role": "check"} tags=["hide-input"]
-def check_transfer_bpd():
-    for levels in (2, 17, 256):
-        # the uniform density on the unit cube
-        flat = torch.zeros(4, dtype=torch.float64)
-        assert (
-            abs(code_length(flat, 9, width=1 / levels) - math.log2(levels)) < 1e-9
-        ), "uniform: log2 of the number of levels"
-        pmf = torch.full((4,), -9 * math.log(levels), dtype=torch.float64)
-        assert abs(code_length(pmf, 9) - math.log2(levels)) < 1e-9, (
-            "the same law as a probability of levels"
-        )
-    g = torch.Generator().manual_seed(1)
-    log_p = torch.randn(50, generator=g, dtype=torch.float64) - 40
-    wide = code_length(log_p, 16, width=1.0)
-    # the density of the same data, divided by 17
-    squeezed = code_length(log_p + 16 * math.log(17), 16, width=1 / 17)
-    assert abs(wide - squeezed) < 1e-9, "a change of units must not change the code"
-    assert abs(code_length(log_p, 16, width=1.0) - code_length(log_p, 16)) < 1e-9, (
-        "cells of volume one: density is probability"
-    )
-    assert code_length(log_p - 1, 16) > code_length(log_p, 16), (
-        "a less likely image costs more bits"
-    )
-    parts = 10 * code_length(log_p[:10], 16) + 40 * code_length(log_p[10:], 16)
-    assert abs(parts - 50 * code_length(log_p, 16)) < 1e-9, (
-        "code lengths of images must add up"
-    )
-
-
-_ = self_check("transfer-bpd", check_transfer_bpd)
-
-
-# %% [markdown] ex={"id": "transfer-subclasses", "role": "statement"}
-# :::{exercise} Repair the harmful model
-# :label: ex-transfer-subclasses
 #
-# One Gaussian for all odd digits was the mistake. Let every *cluster* $c$ belong to one class, `owner[c]`, and return
-# $\log p(y\mid x)$ from $\log p(x,c)$. Then investigate: fit ten clusters with `semi_supervised_em`, using digits as the labels of 50 images, and let the owner
-# of a cluster be its digit modulo 2. Do the unlabelled images still hurt?
-#
-# *Investigate · about 30 minutes · 4 points*
+# :::{bank} transfer-subclasses
 # :::
-
-# %% ex={"id": "transfer-subclasses", "role": "stub"}
-def class_log_posterior(log_joint, owner, classes):
-    """log p(y | x) (n, classes) from log p(x, c) (n, C) and the class owner (C,) of
-    every cluster."""
-    raise NotImplementedError("your code here")
-
-
-# %% ex={"id": "transfer-subclasses", "role": "check"} tags=["hide-input"]
-def check_transfer_subclasses():
-    g = torch.Generator().manual_seed(9)
-    joint = torch.rand(8, 5, generator=g, dtype=torch.float64)
-    owner = torch.tensor([0, 1, 1, 0, 1])
-    out = class_log_posterior(joint.log(), owner, 2)
-    assert out.shape == (8, 2) and torch.allclose(
-        out.exp().sum(1), torch.ones(8, dtype=out.dtype)
-    ), "p(y | x) must sum to one"
-    for i in range(8):
-        slow = sum(float(joint[i, c]) for c in range(5) if owner[c] == 1) / float(
-            joint[i].sum()
-        )
-        assert abs(float(out[i, 1].exp()) - slow) < 1e-9, (
-            "a class has the probability of all its clusters together"
-        )
-    same = class_log_posterior(joint.log(), torch.arange(5), 5)
-    assert torch.allclose(same, joint.log().log_softmax(1)), (
-        "one cluster per class is the usual posterior"
-    )
-    assert torch.allclose(class_log_posterior(joint.log() - 3000, owner, 2), out), (
-        "tiny probabilities must not underflow"
-    )
-    far = -2000.0 * torch.arange(8, dtype=torch.float64)[:, None]
-    assert torch.allclose(class_log_posterior(joint.log() + far, owner, 2), out), (
-        "one example's scale must not disturb another's"
-    )
-
-
-_ = self_check("transfer-subclasses", check_transfer_subclasses)
-
-# %% [markdown] ex={"id": "transfer-explain-crowd", "role": "statement"}
-# :::{exercise} Every number rises except the one that matters
-# :label: ex-transfer-explain-crowd
 #
-# A hospital has 120 X-ray images with a diagnosis (ill or healthy) and 50 000 without. A classifier with one Gaussian per diagnosis, fitted to the features of the 120 alone, is
-# right on 86 % of the labelled test images. Semi-supervised EM with all images ($w=1$) raises its objective in every round, and the log-density of the unlabelled
-# *test* images rises by 30 nats per image; the accuracy falls to 71 %. Somebody then finds that the images come from two machines with very different contrast. "Either
-# the code has a bug or we overfit", says one colleague; "we need more unlabelled images", says another. Explain what has happened and why neither colleague is right. Propose
-# a change of the model and a change of the procedure, and say which data decide whether they helped.
-#
-# *Explain · about 20 minutes · 6 points*
+# :::{bank} transfer-explain-crowd
 # :::
-
-# %% [markdown]
+#
 # ## What to read next
 #
 # - {cite:t}`nigam2000` on semi-supervised EM for text, with the weight $w$; {cite:t}`cozman2003` on when unlabelled data hurt.

@@ -118,9 +118,9 @@ def test_the_plans_homeworks(number, ids, points, minutes):
 
 
 def test_the_plan_names_every_page():
-    from tools import execute
+    from tools.pages import pages
 
-    pages = [page for page in execute.pages(ROOT) if page != "index"]
+    pages = [page for page in pages(ROOT) if page != "index"]
     assert [page for page in pages if f"{{doc}}`../{page}`" not in PLAN] == []
     assert len(re.findall(r"^\| \d+ \| .*\{doc\}", PLAN, re.M)) == 12
 

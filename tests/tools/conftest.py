@@ -51,13 +51,14 @@ class TinyBook:
         command = [sys.executable, *args]
         return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, timeout=300)
 
-    def execute(self) -> subprocess.CompletedProcess[str]:
-        return self.tool(str(ROOT / "tools" / "execute.py"), "--root", str(self.root))
+    def execute(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.tool("-m", "tools.execute", *words)
 
     def build(self) -> subprocess.CompletedProcess[str]:
         self.execute()
-        jupyter_book = "from jupyter_book.cli.main import main; main()"
-        return self.tool("-c", jupyter_book, "build", ".", "-W", "-n", "--keep-going")
+        return self.tool(
+            "-c", "from jupyter_book.cli.main import main; main()", "build", ".", "-W", "-n", "--keep-going"
+        )
 
 
 @pytest.fixture
@@ -71,6 +72,7 @@ def tiny_book(tmp_path: Path) -> TinyBook:
     for name in ("book.css", "favicon.svg"):
         (root / "_assets" / name).touch()
     (root / "chapters" / "part").mkdir(parents=True)
+    (root / "exercises").mkdir()
     (root / "chapters" / "appendix").mkdir()
     (root / "chapters" / "index.md").write_text("# Book\n")
     (root / "chapters" / "appendix" / "claims.md").write_text("# Claims\n\n```{claims-ledger}\n```\n")

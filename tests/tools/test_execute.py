@@ -1,6 +1,7 @@
 """Executing pages: what succeeds is cached, what fails stops the line and says where and why."""
 
 import re
+import shutil
 
 
 def cell(code: str) -> str:
@@ -22,9 +23,30 @@ def test_a_change_of_genkit_or_of_the_pins_executes_again(tiny_book):
         f.write("\nCHANGED = True\n")
     assert "1 pages executed" in tiny_book.execute().stdout
     with open(tiny_book.root / "constraints.txt", "a") as f:
-        f.write("# changed\n")
+        f.write("a==2\n")
     assert "1 pages executed" in tiny_book.execute().stdout
     assert "0 pages executed" in tiny_book.execute().stdout
+
+
+def test_a_comment_or_a_docstring_on_the_page_executes_nothing(tiny_book, head):
+    tiny_book.write(head + cell('def f():\n    """One."""\n    return 1'))
+    tiny_book.execute()
+    tiny_book.write(head + cell('# why\ndef f():\n    """Other words."""\n    return 1'))
+    assert "0 pages executed" in tiny_book.execute().stdout
+    tiny_book.write(head + cell("def f():\n    return 2"))
+    assert "1 pages executed" in tiny_book.execute().stdout
+
+
+def test_a_fresh_clone_takes_the_committed_outputs_that_fit(tiny_book, head):
+    """Of a page whose key has changed since, and with --force of any page, nothing is believed."""
+    tiny_book.build()
+    assert tiny_book.tool("-m", "tools.notebooks").returncode == 0
+    shutil.rmtree(tiny_book.root / "_build")
+    assert "0 pages executed" in tiny_book.execute().stdout
+    assert "1 pages executed" in tiny_book.execute("--force").stdout
+    shutil.rmtree(tiny_book.root / "_build")
+    tiny_book.write(head + cell("x = 1"))
+    assert "1 pages executed" in tiny_book.execute().stdout
 
 
 def test_prose_may_change_without_executing_again(tiny_book, head):

@@ -1,11 +1,16 @@
 """Every exercise of the bank: its solution passes, its stub is not attempted, its wrong ones are rejected."""
 
+import ast
+import contextlib
+import io
+import subprocess
+import sys
 from pathlib import Path
 
-import jupytext
 import pytest
 
-from tools import check_pairs, exercises
+from classroom.bank import BankError, Exercise, Master, bound, read_bank
+from tools import pages
 
 FRONT = """\
 ---
@@ -137,19 +142,13 @@ from genkit.checks import self_check
 
 Some words before.
 
-+++ {"ex": {"id": "sum-mean", "role": "statement"}}
-
-(filled by tools/exercises.py)
-
-+++
+:::{bank} sum-mean
+:::
 
 Some words between.
 
-+++ {"ex": {"id": "sum-max", "role": "statement"}}
-
-(filled by tools/exercises.py)
-
-+++
+:::{bank} sum-max
+:::
 
 ## What to read next
 
@@ -167,94 +166,136 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tool(root: Path, *words: str) -> int:
-    return exercises.main(["--root", str(root), *words])
-
-
 def replace(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
 
 
-def page_cells(root: Path) -> list[tuple[str, str]]:
-    cells = jupytext.read(root / "chapters/part/sums.md", fmt="md:myst").cells
-    return [(cell.metadata.get("ex", {}).get("role", "-"), cell.source) for cell in cells]
+def cells(root: Path) -> list[tuple[str, str, int]]:
+    """(role, source, line) of each cell of the page as it is read."""
+    nb = pages.notebook("part/sums", root)
+    lines = nb.metadata["source_map"]
+    return [
+        (c.metadata.get("ex", {}).get("role", "-"), c.source, n) for c, n in zip(nb.cells, lines, strict=True)
+    ]
 
 
 # ---------- the bank of the book ----------
 
-BANK = [(m, e) for m in exercises.read_bank(exercises.ROOT / "exercises") for e in m.exercises]
+BANK = [(m, e) for m in read_bank(pages.ROOT / "exercises") for e in m.exercises]
 
 
-@pytest.mark.parametrize(("master", "exercise"), BANK, ids=[e.id for _, e in BANK])
-def test_answers_of_the_bank(master, exercise):
-    assert exercises.run(master, exercise) == []
-
-
-def test_pages_show_what_the_masters_say():
-    assert exercises.main([]) == 0
-
-
-def test_every_master_has_four_exercises():
-    assert [m.page for m in exercises.read_bank(exercises.ROOT / "exercises") if len(m.exercises) < 4] == []
-
-
-# ---------- the tool ----------
-
-
-def test_sync_fills_the_page_and_settles(root, capsys):
-    assert tool(root) == 1
-    assert "chapters/part/sums.md: an exercise differs from exercises/part/sums.md" in capsys.readouterr().err
-    assert tool(root, "--sync") == 0
-    page = root / "chapters/part/sums.md"
-    filled = page.read_text()
-    roles = [role for role, _ in page_cells(root)]
-    assert roles == ["-", "-", "-", "statement", "stub", "check", "-", "statement", "stub", "check", "-"]
-    assert "(filled by" not in filled and "SOLUTION" not in filled and "fsum" not in filled
-    assert ":::{exercise} The mean\n:label: ex-sum-mean\n" in filled
-    assert 'raise NotImplementedError("your code here")' in filled
-    assert '_ = self_check("sum-mean", check_mean)' in filled
-    assert filled.endswith("## What to read next\n\nThe end.\n") and "Some words between.\n" in filled
-    assert tool(root, "--sync") == 0 and page.read_text() == filled and tool(root, "--check") == 0
-    assert check_pairs.main(["--root", str(root), "--sync"]) == 0, "the filled page can be paired"
-
-
-def test_the_masters_run(root, capsys):
-    assert tool(root, "--run") == 0
-    assert "sum-mean: 4 answers" in capsys.readouterr().out
-
-
-def test_a_region_at_the_end_of_the_page(root):
-    page = root / "chapters/part/sums.md"
-    page.write_text(page.read_text().split("+++\n\n## What to read")[0].rstrip() + "\n")
-    tool(root, "--sync")
-    filled = page.read_text()
-    assert filled.endswith("check_largest)\n```\n")
-    assert tool(root, "--sync") == 0 and page.read_text() == filled
+def attempt(master: Master, exercise: Exercise, answer: str) -> str:
+    """How an answer fares on the page: "passed", "not attempted", or what the check says."""
+    space = {"__name__": "__main__"}
+    heard = io.StringIO()
+    with contextlib.redirect_stdout(heard):
+        for role, code in (("setup", master.setup), ("numbers", exercise.numbers), ("answer", answer)):
+            exec(compile(code, f"<{exercise.id}: {role}>", "exec"), space)
+        tree = ast.parse(exercise.check)
+        last = tree.body.pop()
+        assert isinstance(last, ast.Expr)
+        exec(compile(tree, f"<{exercise.id}: check>", "exec"), space)
+        ok = eval(compile(ast.Expression(last.value), f"<{exercise.id}: check>", "eval"), space)
+    said = heard.getvalue().strip().split("\n")[-1]
+    if ok is True and said.startswith("✓"):
+        return "passed"
+    return "not attempted" if ok is False and said.startswith("·") and "not attempted" in said else said
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("Write $", "Write down $"),
-        ('"""Mean of a list."""', '"""Arithmetic mean."""'),
-        ("must add up to zero", "add up to zero"),
-        ('"minutes": 5', '"minutes": 6'),
-    ],
+    ("master", "exercise"), [b for b in BANK if not b[1].written], ids=lambda b: getattr(b, "id", "")
 )
-def test_drift_is_found_whichever_part_changed(root, capsys, old, new):
-    tool(root, "--sync")
-    replace(root / "exercises/part/sums.md", old, new)
-    assert tool(root) == 1
-    assert "chapters/part/sums.md: an exercise differs" in capsys.readouterr().err
-    assert tool(root, "--sync") == 0 and tool(root) == 0
+def test_answers_of_the_bank(master, exercise):
+    assert attempt(master, exercise, exercise.solution) == "passed"
+    assert attempt(master, exercise, exercise.stub) == "not attempted"
+    for why, answer in exercise.wrong:
+        assert attempt(master, exercise, answer) not in ("passed", "not attempted"), why
 
 
-def test_drift_is_found_when_the_page_was_edited(root):
-    tool(root, "--sync")
-    replace(root / "chapters/part/sums.md", "none may be larger", "wrong")
-    assert tool(root) == 1
+@pytest.mark.parametrize("page", [m.page for m in read_bank(pages.ROOT / "exercises")])
+def test_a_page_binds_what_its_exercises_need(page):
+    """An exercise stands below the names that it shares with its master's setup."""
+    master = next(m for m in read_bank(pages.ROOT / "exercises") if m.page == page)
+    given, names = bound(master.setup), set()
+    answers = {e.id: e.solution for e in master.exercises if not e.written}
+    for cell in pages.code_cells(pages.notebook(page)):
+        ex = cell.metadata.get("ex", {})
+        code = answers[ex["id"]] if ex.get("role") == "stub" else cell.source
+        if ex:
+            used = {
+                n.id
+                for n in ast.walk(ast.parse(code))
+                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+            }
+            assert not (used & given) - names, ex["id"]
+        names |= bound(code)
+
+
+@pytest.mark.parametrize("page", pages.pages())
+def test_a_page_imports_what_it_needs_and_no_more(page):
+    """With its exercises, some of which need a name that nothing else on the page does."""
+    code = "\n\n".join(cell.source for cell in pages.code_cells(pages.notebook(page)))
+    ruff = [sys.executable, "-m", "ruff", "check", "--quiet", "--select", "F401,F821", "-"]
+    done = subprocess.run(ruff, input=code, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_master_has_four_exercises():
+    assert [m.page for m in read_bank(pages.ROOT / "exercises") if len(m.exercises) < 4] == []
+
+
+# ---------- expansion ----------
+
+
+def test_a_page_is_read_with_its_exercises(root):
+    found = cells(root)
+    assert [role for role, *_ in found] == [
+        "-",
+        "-",
+        "-",
+        "statement",
+        "stub",
+        "check",
+        "-",
+        "statement",
+        "stub",
+        "check",
+        "-",
+    ]
+    text = pages.text("part/sums", root)
+    assert ":::{bank}" not in text and "SOLUTION" not in text and "fsum" not in text
+    assert (
+        ":::{exercise} The mean\n:label: ex-sum-mean\n" in text
+        and '_ = self_check("sum-mean", check_mean)' in text
+    )
+    assert 'raise NotImplementedError("your code here")' in text
+    assert text.endswith("## What to read next\n\nThe end.\n") and "Some words between.\n" in text
+
+
+def test_each_cell_knows_its_line_on_the_page(root):
+    page = (root / "chapters/part/sums.md").read_text().split("\n")
+    for role, source, line in cells(root):
+        if role == "-":
+            shown = next(one for one in page[line:] if one.strip())
+            assert shown == source.split("\n")[0]
+        else:
+            assert page[line].startswith(":::{bank} sum-")
+
+
+def test_a_marker_in_a_code_block_is_code(root):
+    page = root / "chapters/part/sums.md"
+    page.write_text(page.read_text() + "\n```md\n:::{bank} sum-max\n:::\n```\n")
+    assert pages.text("part/sums", root).count(":::{bank} sum-max") == 1
+
+
+def test_a_changed_statement_changes_the_page_but_not_its_key(root):
+    (root / "genkit").mkdir()
+    (root / "constraints.txt").write_text("a==1\n")
+    before, key = pages.text("part/sums", root), pages.source_key("part/sums", root)
+    replace(root / "exercises/part/sums.md", "Find it.", "Find the largest.")
+    assert pages.text("part/sums", root) != before and pages.source_key("part/sums", root) == key
 
 
 FAULTS = [
@@ -295,9 +336,9 @@ FAULTS = [
 @pytest.mark.parametrize(("old", "new", "message"), FAULTS, ids=[m.split("': ")[-1][:30] for *_, m in FAULTS])
 def test_a_faulty_master_names_file_and_exercise(root, old, new, message):
     replace(root / "exercises/part/sums.md", old, new)
-    with pytest.raises(SystemExit) as error:
-        tool(root)
-    assert str(error.value).startswith("exercises/part/sums.md: ") and message in str(error.value)
+    with pytest.raises(pages.PageError) as error:
+        pages.text("part/sums", root)
+    assert "exercises/part/sums.md: " in str(error.value) and message in str(error.value)
 
 
 @pytest.mark.parametrize("role", ["solution", "check", "wrong"])
@@ -306,82 +347,38 @@ def test_a_missing_part_names_file_and_exercise(root, role):
     start = path.read_text().index(f"```{{code-cell}} ipython3\n:ex: {{id: sum-mean, role: {role}")
     end = path.read_text().index("\n```\n", start) + 5
     path.write_text(path.read_text()[:start] + path.read_text()[end:])
-    with pytest.raises(SystemExit, match=r"^exercises/part/sums.md: exercise 'sum-mean': has (no|1 wrong)"):
-        tool(root)
+    with pytest.raises(pages.PageError, match=r"sums.md: exercise 'sum-mean': has (no|1 wrong)"):
+        pages.text("part/sums", root)
 
 
 def test_an_id_used_in_two_masters(root):
     (root / "exercises/part/other.md").write_text(MASTER)
-    with pytest.raises(SystemExit, match=r"'sum-mean': the id is already used in exercises/part/other"):
-        tool(root)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        (
-            "return sum(x)\n",
-            "return sum(x) / len(x)\n",
-            "the wrong answer (forgets to divide) should be reject",
-        ),
-        (
-            "return max(x)",
-            "return min(x)",
-            "the solution should be passed, but is rejected: ✗ sum-max: none",
-        ),
-        ("return max(x)", "return nothing", "the solution should be passed, but is rejected"),
-        (
-            "    x = [2, 7, 1]\n",
-            "    x = [2, 7, 1]\n    return\n",
-            "the stub should be not attempted, but is p",
-        ),
-        (
-            "def check_largest",
-            "x = largest([])\ndef check_largest",
-            "the stub should be not attempted, but is s",
-        ),
-    ],
-)
-def test_answers_that_are_not_what_they_should_be(root, capsys, old, new, message):
-    replace(root / "exercises/part/sums.md", old, new)
-    assert tool(root, "--run") == 1
-    assert message in capsys.readouterr().err
+    with pytest.raises(BankError, match=r"'sum-mean': the id is already used in exercises/part/other"):
+        read_bank(root / "exercises")
 
 
 PAGE_FAULTS = [
-    ("import math\n\n", "", "'sum-mean': the page does not define math before it"),
-    ('"id": "sum-max"', '"id": "sum-min"', "'sum-min': the master does not have it"),
-    ('"id": "sum-max"', '"id": "sum-mean"', "'sum-mean': stands twice on the page"),
-    (
-        "py)\n\n+++\n\n## What",
-        "py)\n\n## What",
-        "'sum-max': other text follows in its cell",
-    ),
-    (
-        '+++ {"ex": {"id": "sum-max", "role": "statement"}}\n\n(filled by tools/exercises.py)\n\n+++\n',
-        "",
-        "exercise 'sum-max' has no place: add a cell",
-    ),
-    (
-        "```{code-cell} ipython3\n",
-        "```{code-cell} ipython3\n:ex: {id: a, role: stub}\n",
-        "a stub cell stands without",
-    ),
+    ("{bank} sum-max", "{bank} sum-min", "line 30: exercise 'sum-min' is not in exercises/part/sums.md"),
+    ("{bank} sum-max", "{bank} sum-mean", "line 30: exercise 'sum-mean' stands twice on the page"),
+    (":::{bank} sum-max\n:::\n", "", "exercise 'sum-max' has no place: add the lines ':::{bank} sum-max'"),
 ]
 
 
 @pytest.mark.parametrize(("old", "new", "message"), PAGE_FAULTS, ids=[m[:30] for *_, m in PAGE_FAULTS])
 def test_a_faulty_page_names_page_and_exercise(root, old, new, message):
     replace(root / "chapters/part/sums.md", old, new)
-    with pytest.raises(SystemExit) as error:
-        tool(root, "--sync")
-    assert str(error.value).startswith("chapters/part/sums.md") and message in str(error.value)
+    with pytest.raises(pages.PageError) as error:
+        pages.text("part/sums", root)
+    assert str(error.value).startswith("chapters/part/sums.md: ") and message in str(error.value)
 
 
-def test_a_page_without_master_and_a_master_without_page(root, capsys):
-    (root / "chapters/part/sums.md").rename(root / "chapters/part/lost.md")
-    with pytest.raises(SystemExit, match="there is no page chapters/part/sums"):
-        tool(root)
+def test_a_marker_without_a_master(root):
     (root / "exercises/part/sums.md").unlink()
-    assert tool(root) == 1
-    assert "chapters/part/lost.md, line 25: exercise 'sum-mean' has no master" in capsys.readouterr().err
+    with pytest.raises(
+        pages.PageError, match=r"sums.md: line \d+: exercise 'sum-mean' is not in exercises/part/sums.md"
+    ):
+        pages.text("part/sums", root)
+
+
+def test_every_master_has_a_page():
+    assert [m.page for m in read_bank(pages.ROOT / "exercises") if m.page not in pages.pages()] == []

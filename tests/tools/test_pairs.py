@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import check_pairs
+from tools import pairs
 
 PAGE = """\
 ---
@@ -37,11 +37,8 @@ mystnb:
 x = 1
 ```
 
-+++ {"ex": {"id": "density-kde", "role": "statement"}}
-
-(filled by tools/exercises.py)
-
-+++
+:::{bank} density-kde
+:::
 
 ```{code-cell} ipython3
 :ex: {id: density-kde, role: wrong, why: "divides by h, not h**d"}
@@ -61,7 +58,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def run(root: Path, *words: str) -> int:
-    return check_pairs.main(["--root", str(root), *words])
+    return pairs.main(["--root", str(root), *words])
 
 
 def replace(path: Path, old: str, new: str, newer: bool = False) -> None:
@@ -135,4 +132,4 @@ def test_a_page_that_does_not_survive_the_round_trip(root, capsys):
 
 
 def test_the_pairs_of_the_book():
-    assert check_pairs.main([]) == 0
+    assert pairs.main([]) == 0

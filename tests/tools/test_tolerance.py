@@ -1,10 +1,8 @@
-"""What nbval lets pass and what it catches, with conftest.py's tolerance."""
+"""What nbval lets pass and what it catches, with the book's tolerance."""
 
 import base64
-import importlib.util
 import io
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,18 +12,10 @@ import pytest
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from tools import export
+from tools import notebooks, tolerance
+from tools.tolerance import CLAIM, close, compared, same_claim
 
 ROOT = Path(__file__).resolve().parents[2]
-SPEC = importlib.util.spec_from_file_location("tolerance", ROOT / "conftest.py")
-tolerance = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(tolerance)
-CLAIM, close, compared, same_claim = (
-    tolerance.CLAIM,
-    tolerance.close,
-    tolerance.compared,
-    tolerance.same_claim,
-)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +137,7 @@ draw = space["draw"]
 
 
 def stored(png):
-    return base64.b64encode(export.shrink(png)[0]).decode()
+    return base64.b64encode(notebooks.shrink(png)[0]).decode()
 
 
 @pytest.mark.parametrize(
@@ -213,7 +203,6 @@ def pictured(kind="png", data=None, tags=(), **change):
 @pytest.fixture
 def nbval(tmp_path):
     """Write notebooks of cells and run nbval on them: (exit status, what it printed)."""
-    shutil.copy(ROOT / "conftest.py", tmp_path)
 
     def run(*books, workers=()):
         for n, cells in enumerate(books):
@@ -224,8 +213,10 @@ def nbval(tmp_path):
                 "language": "python",
             }
             nbformat.write(book, tmp_path / f"book{n}.ipynb")
-        words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", ".", "--color=no"]
+        words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tools.tolerance"]
+        words += ["--nbval", ".", "--color=no"]
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))}
+        environment["PYTHONPATH"] = str(ROOT)
         done = subprocess.run(
             [*words, *workers], cwd=tmp_path, env=environment, capture_output=True, text=True
         )

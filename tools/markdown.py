@@ -13,10 +13,11 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import yaml
 from pybtex.database import BibliographyData, Entry, parse_file
+
+from tools import pages
+from tools.pages import PageError
 
 BOXES = {"note": "Note", "warning": "Warning", "tip": "Tip", "important": "Important", "seealso": "See also"}
 PROOFS = ("definition", "theorem", "lemma", "proof", "algorithm", "remark", "example")
@@ -30,10 +31,6 @@ SPAN = re.compile(
 FORMULA = re.compile(r"(?<!\\)\$\$.*?\$\$|(?<![\\$])\$(?!\$)(?:\\.|[^$\\])+\$", re.S)
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)(?P<rest>[^)]*)\)")
 FOREIGN = re.compile(r"^(https?:|mailto:)")
-
-
-class PageError(SystemExit):
-    """Something in a page that cannot be shown in a notebook; the message names page and line."""
 
 
 @dataclass
@@ -52,36 +49,8 @@ class Book:
         return cls(root, json.loads(path.read_text(encoding="utf-8")), value)
 
     @functools.cached_property
-    def config(self) -> dict[str, Any]:
-        return yaml.safe_load((self.root / "_config.yml").read_text(encoding="utf-8"))
-
-    @functools.cached_property
-    def repository(self) -> str:
-        """The repository's address, which _config.yml alone knows."""
-        return str(self.config["repository"]["url"]).rstrip("/")
-
-    @functools.cached_property
-    def branch(self) -> str:
-        return str(self.config["repository"]["branch"])
-
-    @functools.cached_property
-    def site(self) -> str:
-        """The address of the built book, which follows from the repository's."""
-        found = re.fullmatch(r"https://github\.com/([^/]+)/([^/]+)", self.repository)
-        if not found:
-            raise SystemExit(
-                f"_config.yml: repository.url must be https://github.com/OWNER/NAME, got {self.repository}"
-            )
-        return f"https://{found[1].lower()}.github.io/{found[2]}"
-
-    def url(self, doc: str, anchor: str = "") -> str:
-        return f"{self.site}/{doc}.html" + (f"#{anchor}" if anchor else "")
-
-    def colab(self, page: str) -> str:
-        """The address that opens a page's notebook in Colab."""
-        host = str(self.config["launch_buttons"]["colab_url"]).rstrip("/")
-        path = self.repository.removeprefix("https://github.com/")
-        return f"{host}/github/{path}/blob/{self.branch}/notebooks/{page}.ipynb"
+    def address(self) -> pages.Address:
+        return pages.Address(self.root)
 
     @functools.cached_property
     def bibliography(self) -> BibliographyData:
@@ -96,12 +65,11 @@ class Book:
         raise SystemExit("no page has a {bibliography} directive")
 
     def text(self, doc: str) -> str:
-        return (self.root / f"{doc}.md").read_text(encoding="utf-8")
+        """A document's Markdown, with its exercises."""
+        return pages.text(doc.removeprefix(f"{pages.CHAPTERS}/"), self.root)
 
     def title(self, doc: str) -> str:
-        """A page's first heading."""
-        heading = re.search(r"^# +(.+?)\s*$", self.text(doc), re.M)
-        return heading[1] if heading else doc.rsplit("/", 1)[-1]
+        return pages.title(self.text(doc)) or doc.rsplit("/", 1)[-1]
 
 
 def author_year(entry: Entry) -> tuple[str, str]:
@@ -133,7 +101,7 @@ class Converter:
     def error(self, message: str, line: str = "") -> PageError:
         """The error, with the number of the first line of the page that reads like `line`."""
         wanted = (line or self._line).strip()
-        lines = self.book.text(self.doc).split("\n")
+        lines = pages.source(self.page, self.book.root).read_text(encoding="utf-8").split("\n")
         number = next((n for n, one in enumerate(lines, start=1) if wanted and wanted in one), 1)
         return PageError(f"{self.doc}.md, line {number}: {message}")
 
@@ -341,7 +309,7 @@ class Converter:
         doc = self._doc(target.removesuffix(".md")) if target else self.doc
         if (target and not target.endswith(".md")) or doc is None:
             raise self.error(f"a relative link that leads to no page: {link[0]!r}", link[0])
-        return self.book.url(doc, anchor)
+        return self.book.address.page(doc, anchor)
 
     def _doc(self, target: str) -> str | None:
         """The document that a path means, seen from this page; None if there is none."""
@@ -374,15 +342,15 @@ class Converter:
             doc = self._doc(target)
             if doc is None:
                 raise self.error(f"unresolved reference: no document {target!r}")
-            return f"[{text or self.book.title(doc)}]({self.book.url(doc)})"
+            return f"[{text or self.book.title(doc)}]({self.book.address.page(doc)})"
         if name == "colab":
             if not (self.book.root / "chapters" / f"{target}.md").is_file():
                 raise self.error(f"unresolved reference: no page {target!r}")
-            return f"[{text}]({self.book.colab(target)})"
+            return f"[{text}]({self.book.address.colab(target)})"
         if name == "eq":
             doc, anchor, _ = self._label(f"eq:{target}")
             number = f"({self._number(anchor, f'no equation {target!r}')})"
-            return number if doc == self.doc else f"[{number}]({self.book.url(doc, anchor)})"
+            return number if doc == self.doc else f"[{number}]({self.book.address.page(doc, anchor)})"
         if name in ("ref", "numref", "prf:ref"):
             return self._reference(name, text, target)
         raise self.error(f"unknown role {{{name}}}: the notebooks cannot show it")
@@ -407,10 +375,10 @@ class Converter:
             said = f"Solution to {self.counted('exercise', found[1])}" if found else "Solution"
         if not (text or said):
             raise self.error(f"unresolved reference: label {label!r} has no title")
-        return f"[{text or said}]({self.book.url(doc, anchor)})"
+        return f"[{text or said}]({self.book.address.page(doc, anchor)})"
 
     def _cite(self, role: str, keys: list[str]) -> str:
-        address = self.book.url(self.book.bibliography_doc)
+        address = self.book.address.page(self.book.bibliography_doc)
         out = []
         for key in keys:
             if key not in self.book.bibliography.entries:

@@ -1,17 +1,17 @@
-"""The book's Sphinx extension: anchors of inventory items, measured values in prose, indexes, right links.
+"""The book's Sphinx extension: pages with outputs, anchors of items, measured values, indexes, right links.
 
-All of it is read from the executed pages in the cache (tools/execute.py) and from items.yml; nothing is kept
-twice. The label table that it leaves in _build/labels.json is what tools/export.py resolves references with.
+All of it is read from the executed pages (tools/pages.py) and from items.yml; nothing is kept twice. The
+labels that it leaves in _build/labels.json are what tools/notebooks.py resolves references with.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -20,15 +20,10 @@ from sphinx.errors import ConfigError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import execute
-import export
-import icons
-
-sys.path.insert(0, str(execute.ROOT))
 from classroom.bank import read_bank
+from tools import icons, notebooks, pages
+from tools.pages import CHAPTERS, flat, show
 
-CHAPTERS = execute.CHAPTERS
 PARTS = {
     "objectives": "Learning objectives",
     "approximation": "Approximating the data distribution",
@@ -43,20 +38,20 @@ log = logging.getLogger(__name__)
 # What was measured ----------------------------------------------------------------------------------------
 
 
+def read(text: str, page: str = "", root: str = "") -> nbformat.NotebookNode:
+    """A page as MyST-NB shall render it: with its exercises and outputs, lines counted in the .md."""
+    return pages.executed(page, Path(root))
+
+
 def claims(root: Path) -> dict[str, list[dict[str, Any]]]:
-    """Page -> its claims in order, a repeated id (a claim in a loop) once; an id on two pages is an error."""
+    """Page -> its claims in order; an id on two pages is an error."""
     found: dict[str, list[dict[str, Any]]] = {}
     home: dict[str, str] = {}
-    for page in execute.pages(root):
-        records: dict[str, dict[str, Any]] = {}
+    for page in pages.pages(root):
         try:
-            cells = execute.executed(page, root).cells
+            records = pages.claims(pages.executed(page, root))
         except KeyError:
-            raise ConfigError(f"{page} is not executed as it stands: run tools/execute.py first") from None
-        for cell in cells:
-            for output in cell.get("outputs", []):
-                if record := output.get("metadata", {}).get("genkit_claim"):
-                    records[record["id"]] = record
+            raise ConfigError(f"{page} is not executed as it stands: run python -m tools.execute") from None
         for id in records:
             if home.setdefault(id, page) != page:
                 raise ConfigError(f"claim {id!r} stands on {home[id]} and on {page}: ids are unique")
@@ -113,25 +108,11 @@ class ColabRole(SphinxRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         match = re.fullmatch(r"(.+?)\s*<(\S+)>", self.text, re.S)
-        if match is None or match[2] not in execute.pages(Path(self.env.srcdir)):
+        if match is None or match[2] not in pages.pages(Path(self.env.srcdir)):
             log.warning("no page to open in Colab in %r", self.text, location=self.get_location())
             return [nodes.Text(self.text)], []
-        options = self.config.html_theme_options
-        repository = options["repository_url"].removeprefix("https://github.com/").rstrip("/")
-        branch, colab = options["repository_branch"], options["launch_buttons"]["colab_url"]
-        url = f"{colab}/github/{repository}/blob/{branch}/notebooks/{match[2]}.ipynb"
+        url = pages.Address(Path(self.env.srcdir)).colab(match[2])
         return [nodes.reference("", match[1], refuri=url)], []
-
-
-def show(record: dict[str, Any], spec: str = "") -> str:
-    """A claim's measured number as prose shows it, with a true minus sign."""
-    numbers = flat(record["measured"])
-    return ", ".join(format(v, spec or "#.4g").rstrip(".").replace("-", "−") for v in numbers)
-
-
-def flat(measured: Any) -> list[Any]:
-    """The numbers of a scalar or of nested lists, in order."""
-    return [v for x in measured for v in flat(x)] if isinstance(measured, list) else [measured]
 
 
 # Indexes --------------------------------------------------------------------------------------------------
@@ -162,13 +143,11 @@ class Index(SphinxDirective):
         return {id: item for id, item in found if id[0] == letter and item["part"] == part}
 
     def title(self, page: str) -> str:
-        return title(execute.source(page, Path(self.env.srcdir)).read_text(encoding="utf-8"))
+        return pages.title(pages.source(page, Path(self.env.srcdir)).read_text(encoding="utf-8"))
 
     def places(self, item: str) -> list[str]:
         docs = self.env.book_places.get(item, [])  # type: ignore[attr-defined]
-        return sorted(
-            (d for d in docs if "/appendix/" not in d), key=execute.toc(Path(self.env.srcdir)).index
-        )
+        return sorted((d for d in docs if "/appendix/" not in d), key=pages.toc(Path(self.env.srcdir)).index)
 
     def where(self, item: str) -> str:
         docs = self.places(item)
@@ -187,12 +166,6 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def plain(text: str) -> str:
     """Plain text as Markdown that shows just that text."""
     return re.sub(r"([\\`*_{}\[\]<>$#|~])", r"\\\1", text)
-
-
-def title(text: str) -> str:
-    """The first heading of a page."""
-    heading = re.search(r"^# (.+)$", text, re.M)
-    return heading[1] if heading else ""
 
 
 class ClaimsLedger(Index):
@@ -233,7 +206,7 @@ class QuestionMap(Index):
 
     def markdown(self) -> str:
         out = []
-        for part, title in PARTS.items():
+        for part, heading in PARTS.items():
             group = self.group("Q", part)
             if not group:
                 continue
@@ -242,7 +215,7 @@ class QuestionMap(Index):
                 docs = self.places(id)
                 label = "q" + id[1:].replace(".", "-")
                 rows.append([self.link(id, docs[0], label) if docs else id, q["title"], self.where(id)])
-            out += [f"## {title}", "", table(["No.", "Question", "Answered"], rows), ""]
+            out += [f"## {heading}", "", table(["No.", "Question", "Answered"], rows), ""]
         return "\n".join(out)
 
 
@@ -252,7 +225,7 @@ class ErrataRegister(Index):
     def markdown(self) -> str:
         records = [(p, r) for p, rs in self.env.book_claims_by_page.items() for r in rs]  # type: ignore[attr-defined]
         out = []
-        for part, title in PARTS.items():
+        for part, heading in PARTS.items():
             group = self.group("E", part)
             if not group:
                 continue
@@ -271,7 +244,7 @@ class ErrataRegister(Index):
                      e["says"], e["truth"], where]
                 )  # fmt: skip
             head = ["No.", "Severity", "The notes say", "What is true", "Shown"]
-            out += [f"## {title}", "", table(head, rows), ""]
+            out += [f"## {heading}", "", table(head, rows), ""]
         return "\n".join(out)
 
 
@@ -281,7 +254,7 @@ class ExerciseIndex(Index):
     def markdown(self) -> str:
         masters = {m.page: m for m in read_bank(Path(self.env.srcdir) / "exercises")}
         out = []
-        for page in execute.pages(Path(self.env.srcdir)):
+        for page in pages.pages(Path(self.env.srcdir)):
             if page not in masters:
                 continue
             rows = []
@@ -291,7 +264,7 @@ class ExerciseIndex(Index):
                 rows.append(
                     [name + (" ⇄" if e.choices else ""), f"`{e.id}`", *facts, "●" * e.meta["difficulty"]]
                 )
-            heading = title(execute.source(page, Path(self.env.srcdir)).read_text(encoding="utf-8"))
+            heading = pages.title(pages.source(page, Path(self.env.srcdir)).read_text(encoding="utf-8"))
             head = ["Exercise", "Id", "Kind", "Topic", "Points", "Minutes", "Level"]
             out += [f"## {heading}", "", table(head, rows), ""]
         return "\n".join(out)
@@ -303,13 +276,11 @@ class ExecutionTimes(Index):
     def markdown(self) -> str:
         root = Path(self.env.srcdir)
         rows, total = [], 0.0
-        for page in execute.pages(root):
-            t = execute.seconds(page, root)
-            total += t["execution_seconds"]
+        for page in pages.pages(root):
+            t = pages.seconds(page, root)
+            total += t["wall"]
             doc = f"{CHAPTERS}/{page}"
-            rows.append(
-                [self.link(self.title(page), doc), f"{t['execution_seconds']:.0f}", f"{t['cpu_seconds']:.0f}"]
-            )
+            rows.append([self.link(self.title(page), doc), f"{t['wall']:.0f}", f"{t['cpu']:.0f}"])
         rows.append(["All pages", f"{total:.0f}", ""])
         return table(["Page", "Seconds", "Seconds of processor"], rows)
 
@@ -335,17 +306,17 @@ def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed:
     title shows in the navigation of every page, so then all are read.
     """
     root = Path(app.srcdir)
-    docs = [doc for doc in execute.toc(root) if doc in env.found_docs]
-    order = [(doc, title((root / f"{doc}.md").read_text(encoding="utf-8"))) for doc in docs]
+    docs = [doc for doc in pages.toc(root) if doc in env.found_docs]
+    order = [(doc, pages.title((root / f"{doc}.md").read_text(encoding="utf-8"))) for doc in docs]
     order_before, env.book_order = getattr(env, "book_order", order), order
     if order_before != order:
         return sorted(env.found_docs - added - changed)
     before, env.book_keys = getattr(env, "book_keys", {}), {}
-    for page in execute.pages(root):
-        env.book_keys[f"{CHAPTERS}/{page}"] = execute.source_key(page, root)
+    for page in pages.pages(root):
+        env.book_keys[f"{CHAPTERS}/{page}"] = pages.source_key(page, root)
     stale = {doc for doc, key in env.book_keys.items() if before.get(doc, key) != key}
     sources = [
-        Path(__file__),
+        *sorted(Path(__file__).parent.glob("*.py")),
         root / CHAPTERS / "appendix" / "items.yml",
         *sorted(root.glob("exercises/*/*.md")),
     ]
@@ -372,17 +343,15 @@ def right_links(app: Sphinx, pagename: str, template: str, context: dict[str, An
     if not doctree:
         return
     page = pagename.removeprefix(f"{CHAPTERS}/")
-    notebook = f"notebooks/{page}.ipynb"
     for group in list(context.get("header_buttons", [])):
         if group.get("label") != "launch-buttons":
             continue
-        if page not in export.exported(Path(app.srcdir)):
+        if page not in notebooks.exported(Path(app.srcdir)):
             context["header_buttons"].remove(group)
             continue
         for button in group["buttons"]:
             if button["text"] == "Colab":
-                base = button["url"].split("/blob/")[0]
-                button["url"] = f"{base}/blob/{context['theme_repository_branch']}/{notebook}"
+                button["url"] = pages.Address(Path(app.srcdir)).colab(page)
 
 
 def dump_labels(app: Sphinx, exception: Exception | None) -> None:
@@ -437,7 +406,11 @@ def skip_fields(app: Sphinx, kind: str, name: str, member: Any, skip: bool, opti
 
 
 def configure(app: Sphinx, config: Any) -> None:
-    config.nb_execution_cache_path = str(execute.cache_path(Path(app.srcdir)))
+    root = Path(app.srcdir)
+    config.nb_custom_formats = {
+        f"/{CHAPTERS}/{page}.md": ["tools.site.read", {"page": page, "root": str(root)}, False]
+        for page in pages.pages(root)
+    }
     config.html_theme_options["navbar_persistent"] = []  # one search field, not two
 
 

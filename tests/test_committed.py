@@ -1,26 +1,22 @@
 """The notebooks in the repository: one per page, executed, plain, small, and nbval sees enough of them."""
 
 import base64
-import importlib.util
 import zlib
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from tools import colab, export
+from tools import notebooks as tool
+from tools import pages, replay, tolerance
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = export.exported(ROOT)
-SPEC = importlib.util.spec_from_file_location("tolerance", ROOT / "conftest.py")
-assert SPEC and SPEC.loader
-tolerance = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(tolerance)
+PAGES = tool.exported(ROOT)
 
 
 @pytest.fixture(scope="module")
 def notebooks():
-    return {page: nbformat.read(export.path_of(page, ROOT), as_version=4) for page in PAGES}
+    return {page: nbformat.read(pages.committed(page), as_version=4) for page in PAGES}
 
 
 def code(notebook):
@@ -36,12 +32,12 @@ def test_each_page_has_a_notebook_and_each_notebook_a_page():
 
 
 def test_the_notebooks_are_what_the_pages_give_now(capsys):
-    assert export.main(["--check"]) == 0, capsys.readouterr().err
+    assert tool.main(["--check"]) == 0, capsys.readouterr().err
 
 
 def test_they_have_one_setup_cell(notebooks):
-    _, address, branch = colab.setup_cell([export.path_of(page, ROOT) for page in PAGES])
-    book = export.plain.Book(ROOT, {}, lambda *_: "")
+    _, address, branch = replay.setup_cell([pages.committed(page) for page in PAGES])
+    book = pages.Address(ROOT)
     assert (address, branch) == (book.repository, book.branch)
 
 
@@ -55,7 +51,7 @@ def test_every_cell_was_executed_without_error(notebooks, page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_nothing_raw_is_left(notebooks, page):
-    assert export.lint(notebooks[page]) == []
+    assert tool.lint(notebooks[page]) == []
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -63,9 +59,8 @@ def test_pictures_are_small_and_described(notebooks, page):
     for cell in code(notebooks[page]):
         for output in cell.outputs:
             if "image/png" in output.get("data", {}):
-                assert len(base64.b64decode(output.data["image/png"])) <= export.PICTURE_BYTES, cell.source[
-                    :60
-                ]
+                size = len(base64.b64decode(output.data["image/png"]))
+                assert size <= tool.PICTURE_BYTES, cell.source[:60]
                 assert output.metadata["image/png"].get("alt"), f"no description: {cell.source[:60]}"
 
 
@@ -83,4 +78,4 @@ def test_nbval_compares_enough(notebooks):
 
 def test_they_weigh_little():
     """What regenerating the whole book adds to the repository, which packs its files."""
-    assert sum(len(zlib.compress(export.path_of(page, ROOT).read_bytes())) for page in PAGES) < 3e6
+    assert sum(len(zlib.compress(pages.committed(page).read_bytes())) for page in PAGES) < 3e6

@@ -6,15 +6,13 @@ import json
 import random
 from pathlib import Path
 
-import jupytext
 import nbformat
 import pytest
 from nbformat.v4 import new_output
 from PIL import Image
 
-from tools import export
+from tools import markdown, notebooks, pages
 
-plain = export.plain
 FRONT = """\
 ---
 jupytext:
@@ -151,18 +149,18 @@ def root(tmp_path: Path, monkeypatch) -> Path:
     )
 
     def executed(page, root):
-        notebook = jupytext.read(root / "chapters" / f"{page}.md")
-        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-        for cell, outputs in zip(code, fake_outputs(), strict=False):
+        notebook = pages.notebook(page, root)
+        for cell, outputs in zip(pages.code_cells(notebook), fake_outputs(), strict=False):
             cell.outputs = outputs
         return notebook
 
-    monkeypatch.setattr(export.execute, "executed", executed)
+    monkeypatch.setattr(pages, "executed", executed)
+    monkeypatch.setattr(pages, "seconds", lambda page, root: {"wall": 1.0, "cpu": 1.0})
     return tmp_path
 
 
 def book_of(root):
-    return plain.Book.open(root, export.values(root))
+    return markdown.Book.open(root, notebooks.values(root))
 
 
 @pytest.fixture
@@ -171,13 +169,13 @@ def convert(root):
 
     def run(text: str) -> str:
         (root / "chapters/part/density.md").write_text(PAGE + "\n" + text + "\n")
-        return plain.Converter(book_of(root), "part/density").text(text)
+        return markdown.Converter(book_of(root), "part/density").text(text)
 
     return run
 
 
 def tool(root, *words):
-    return export.main(["--root", str(root), *words])
+    return notebooks.main(["--root", str(root), *words])
 
 
 def notebook(root):
@@ -252,7 +250,7 @@ CONVERSIONS = {
 def test_conversion(convert, myst, want):
     got = convert(myst)
     assert got == want
-    assert plain.leftovers(got) == []
+    assert markdown.leftovers(got) == []
 
 
 REFUSED = {
@@ -310,14 +308,14 @@ LEFT = {
 
 @pytest.mark.parametrize("text", LEFT.values(), ids=LEFT)
 def test_the_lint_sees_what_is_left(text):
-    assert plain.leftovers(f"Before.\n\n{text}\n\nAfter.") != []
+    assert markdown.leftovers(f"Before.\n\n{text}\n\nAfter.") != []
 
 
 @pytest.mark.parametrize(
     "text", ["```python\nx = {a}\n:::{note}\n```", "`{eq}`", "$x^{a}$ [b](https://c.d)", "$$a{b}$$"]
 )
 def test_the_lint_lets_pass(text):
-    assert plain.leftovers(text) == []
+    assert markdown.leftovers(text) == []
 
 
 # ---------- notebooks ----------
@@ -418,7 +416,7 @@ def test_a_raw_directive_in_a_notebook_is_found(root, capsys):
     nb = notebook(root)
     nb.cells[-1].source += "\n\n:::{note}\nRaw.\n:::"
     nb.cells[5].outputs[0].data["text/html"] = '<img src="figure.png">'
-    assert [what.split(": ")[1] for what in export.lint(nb)] == [
+    assert [what.split(": ")[1] for what in notebooks.lint(nb)] == [
         "relative link in its output",
         "raw directive",
         "raw fence",
@@ -429,9 +427,9 @@ def test_a_raw_directive_in_a_notebook_is_found(root, capsys):
 
 
 def test_missing_ground_is_said(root, monkeypatch):
-    with pytest.raises(SystemExit, match=r"part/density: not executed: run python tools/execute.py"):
-        monkeypatch.setattr(export.execute, "executed", lambda page, root: {}["nothing"])
-        export.make("part/density", book_of(root))
+    with pytest.raises(SystemExit, match=r"part/density: not executed: run python -m tools.execute"):
+        monkeypatch.setattr(pages, "executed", lambda page, root: {}["nothing"])
+        notebooks.make("part/density", book_of(root))
     (root / "_build/labels.json").unlink()
     with pytest.raises(SystemExit, match="build the site first"):
         tool(root)
@@ -443,23 +441,23 @@ def test_missing_ground_is_said(root, monkeypatch):
 @pytest.mark.parametrize("noise", [8, 96])
 def test_pictures_become_small_and_stay_the_same(noise):
     png = picture(noise=noise)
-    small, width, height = export.shrink(png)
-    assert len(small) <= export.PICTURE_BYTES < len(png) and (width, height) == (400, 180)
-    assert export.shrink(png)[0] == small, "no chance in it"
+    small, width, height = notebooks.shrink(png)
+    assert len(small) <= notebooks.PICTURE_BYTES < len(png) and (width, height) == (400, 180)
+    assert notebooks.shrink(png)[0] == small, "no chance in it"
     assert Image.open(io.BytesIO(small)).mode == "P"
 
 
 def test_a_clear_ground_becomes_white():
     out = io.BytesIO()
     Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(out, "PNG")
-    small, *_ = export.shrink(out.getvalue())
+    small, *_ = notebooks.shrink(out.getvalue())
     assert Image.open(io.BytesIO(small)).convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_the_address_is_written_in_one_place_only():
     """No tool, page or notebook of the book holds the address but by way of _config.yml."""
-    root = Path(export.__file__).resolve().parents[1]
-    address = plain.Book(root, {}, lambda *_: "").repository
+    root = Path(notebooks.__file__).resolve().parents[1]
+    address = pages.Address(root).repository
     owner = address.removeprefix("https://github.com/").split("/")[0]
     folders = [p for name in ("tools", "genkit", "chapters", "exercises") for p in (root / name).rglob("*")]
     files = [p for p in folders if p.suffix in (".py", ".md", ".yml", ".toml")]

@@ -1,6 +1,6 @@
 """Check that each page.md and its pair page.py hold the same cells; ``--sync`` rewrites the .py.
 
-The .md is the source: edit it, then run ``python tools/check_pairs.py --sync``. Pairs are compared by
+The .md is the source: edit it, then run ``python -m tools.pairs --sync``. Pairs are compared by
 their parsed cells, never by time stamps or text, so formatting of the header does not matter.
 """
 
@@ -15,8 +15,8 @@ from pathlib import Path
 import jupytext
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("chapters", "exercises")
+from tools.pages import CHAPTERS, ROOT
+
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.S)
 HEADER = """\
 # ---
@@ -80,7 +80,7 @@ def check_pair(md: Path, name: str) -> str | None:
     if not md.exists():
         return f"{name}.py has no {name}.md: the .md is the source of a page"
     if not py.exists():
-        return f"{name}.md has no {name}.py: run python tools/check_pairs.py --sync"
+        return f"{name}.md has no {name}.py: run python -m tools.pairs --sync"
     where = difference(read(md), read(py))
     if where is None:
         return None
@@ -117,10 +117,9 @@ def sync_pair(md: Path, name: str, force: bool = False) -> tuple[bool, str | Non
 
 def pages(root: Path) -> list[tuple[Path, str]]:
     """Every pair (or half of one) as (path of the .md, name relative to the root without suffix)."""
-    found = set()
-    for folder in FOLDERS:
-        found |= {p.with_suffix(".md") for p in (root / folder).rglob("*.py")}
-        found |= {p for p in (root / folder).rglob("*.md") if is_notebook(p)}
+    folder = root / CHAPTERS
+    found = {p.with_suffix(".md") for p in folder.rglob("*.py")}
+    found |= {p for p in folder.rglob("*.md") if is_notebook(p)}
     found = {p for p in found if ".ipynb_checkpoints" not in p.parts}
     return [(p, p.relative_to(root).with_suffix("").as_posix()) for p in sorted(found)]
 

@@ -1,12 +1,12 @@
-"""Make notebooks/PAGE.ipynb, for Colab and for nbval, from chapters/PAGE.md and its outputs in the cache.
+"""Make notebooks/PAGE.ipynb, for Colab and for nbval, from chapters/PAGE.md and its outputs.
 
 Nothing is executed here: the outputs are those of the site (tools/execute.py), the numbers and targets of
 references come from _build/labels.json, which the site's build leaves. A notebook whose page did not change
 stays byte for byte as it is.
 
-    python tools/export.py                    every page
-    python tools/export.py objectives/density that page
-    python tools/export.py --check            exit 1 if a notebook is out of date, with page and cause
+    python -m tools.notebooks                      every page
+    python -m tools.notebooks objectives/density   that page
+    python -m tools.notebooks --check              exit 1 if a notebook is out of date, with page and cause
 """
 
 from __future__ import annotations
@@ -26,21 +26,17 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image, ImageChops, ImageStat
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import execute
-import plain
-
-sys.path.insert(0, str(execute.ROOT))
 from classroom.assign import setup_source
+from tools import markdown, pages
+from tools.pages import CLAIM, ROOT, committed
 
-ROOT = Path(__file__).resolve().parent.parent
-CLAIM = "genkit_claim"  # key of a claim's record in the metadata of its output
 PICTURE_BYTES = 30 * 1024
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-def setup_cell(book: plain.Book) -> nbformat.NotebookNode:
-    return new_code_cell(setup_source(book.config), metadata={"tags": ["setup", "nbval-ignore-output"]})
+def setup_cell(book: markdown.Book) -> nbformat.NotebookNode:
+    source = setup_source(book.address.repository, book.address.branch)
+    return new_code_cell(source, metadata={"tags": ["setup", "nbval-ignore-output"]})
 
 
 # ---------- pictures and outputs ----------
@@ -103,12 +99,14 @@ def clean_outputs(outputs: list[Any]) -> list[nbformat.NotebookNode]:
 # ---------- a page as a notebook ----------
 
 
-def convert(page: str, book: plain.Book, outputs: list[list[Any]], key: str) -> nbformat.NotebookNode:
-    """The notebook of a page; `outputs` holds those of each of its code cells, in order."""
-    converter = plain.Converter(book, page)
+def convert(
+    page: str, book: markdown.Book, outputs: list[list[Any]], facts: dict[str, Any]
+) -> nbformat.NotebookNode:
+    """The notebook of a page, with the outputs of each of its code cells; `facts` go to its metadata."""
+    converter = markdown.Converter(book, page)
     cells: list[nbformat.NotebookNode] = []
     results = iter(outputs)
-    for cell in execute.notebook(page, book.root).cells:
+    for cell in pages.notebook(page, book.root).cells:
         ex = {k: cell.metadata["ex"][k] for k in ("id", "role") if k in cell.metadata.get("ex", {})}
         if cell.cell_type == "markdown":
             text = converter.text(cell.source)
@@ -126,19 +124,15 @@ def convert(page: str, book: plain.Book, outputs: list[list[Any]], key: str) -> 
     if not title:
         raise converter.error("a page must begin with its title, '# ...'")
     cells[0].source = cells[0].source[title.end() :].strip("\n")
-    name, address = book.config["title"], book.url(converter.doc)
-    head = f"{title[0]}\n\n*A page of [{name}]({book.site}/): [read it in the book]({address}).*"
+    name, address = book.address.title, book.address.page(converter.doc)
+    head = f"{title[0]}\n\n*A page of [{name}]({book.address.site}/): [read it in the book]({address}).*"
     cells = [new_markdown_cell(head), setup_cell(book), *(cells if cells[0].source else cells[1:])]
     _number(cells)
-    facts: dict[str, Any] = {
-        "kernelspec": KERNEL,
-        "language_info": {"name": "python"},
-        "genkit": {"page": page, "source_key": key},
-    }
-    return new_notebook(cells=cells, metadata=facts)
+    about = {"kernelspec": KERNEL, "language_info": {"name": "python"}, "genkit": {"page": page, **facts}}
+    return new_notebook(cells=cells, metadata=about)
 
 
-def _caption(cell: Any, new: nbformat.NotebookNode, converter: plain.Converter) -> str:
+def _caption(cell: Any, new: nbformat.NotebookNode, converter: markdown.Converter) -> str:
     """Caption and description under a figure's cell; the description goes to the picture's metadata too."""
     figure = cell.metadata.get("mystnb", {}).get("figure")
     alt = str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")).strip()
@@ -175,14 +169,14 @@ def lint(notebook: nbformat.NotebookNode) -> list[str]:
     out = []
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
-            out += [f"cell {number}: {what}" for what in plain.leftovers(cell.source)]
+            out += [f"cell {number}: {what}" for what in markdown.leftovers(cell.source)]
         for output in cell.get("outputs", []):
             if output.output_type == "error":
                 out.append(f"cell {number}: an error is stored: {output.ename}: {output.evalue}")
             markup = "".join(output.get("data", {}).get("text/html", ""))
             out += [
                 f"cell {number}: relative link in its output: {hit!r}"
-                for hit in plain.relative_in_html(markup)
+                for hit in markdown.relative_in_html(markup)
             ]
     return out
 
@@ -194,60 +188,39 @@ def values(root: Path) -> Any:
     """The function that {value} asks: (page, claim id, format) -> text."""
 
     @functools.cache
-    def of_page(page: str) -> dict[str, dict[str, Any]]:
-        found = {}
-        for cell in execute.executed(page, root).cells:
-            for output in cell.get("outputs", []):
-                if record := output.get("metadata", {}).get(CLAIM):
-                    found[record["id"]] = record
-        return found
+    def records() -> dict[str, dict[str, Any]]:
+        return {
+            id: r for page in pages.pages(root) for id, r in pages.claims(pages.executed(page, root)).items()
+        }
 
-    def value(page: str, id: str, spec: str) -> str:
-        import bookext  # the site's own words for a value
-
-        if id in of_page(page):
-            return bookext.show(of_page(page)[id], spec)
-        for other in execute.pages(root):
-            if id in of_page(other):
-                return bookext.show(of_page(other)[id], spec)
-        raise KeyError(id)
-
-    return value
+    return lambda page, id, spec: pages.show(records()[id], spec)
 
 
 def exported(root: Path = ROOT) -> list[str]:
     """The pages that have a notebook: all that are executed but the landing page, which is for reading."""
-    return [page for page in execute.pages(root) if page != "index"]
+    return [page for page in pages.pages(root) if page != "index"]
 
 
-def path_of(page: str, root: Path) -> Path:
-    return root / "notebooks" / f"{page}.ipynb"
-
-
-def make(page: str, book: plain.Book, force: bool = False) -> nbformat.NotebookNode:
+def make(page: str, book: markdown.Book, force: bool = False) -> nbformat.NotebookNode:
     """The page's notebook as it should be now.
 
     Outputs are taken over from the notebook that is there if nothing changed that they depend on, so that
     another word in the text, or another machine, does not change them.
     """
-    key = execute.source_key(page, book.root)
-    path = path_of(page, book.root)
+    facts: dict[str, Any] = {"source_key": pages.source_key(page, book.root)}
+    path = committed(page, book.root)
     if path.is_file() and not force:
         old = nbformat.read(path, as_version=4)
-        if old.metadata.get("genkit", {}).get("source_key") == key:
-            cells = [c for c in old.cells if c.cell_type == "code"][1:]
-            if [c.source for c in cells] == _code(page, book):
-                return convert(page, book, [c.outputs for c in cells], key)
+        before = old.metadata.get("genkit", {})
+        if before.get("source_key") == facts["source_key"]:
+            kept = [cell.outputs for cell in pages.code_cells(old)[1:]]
+            return convert(page, book, kept, facts | {"seconds": before["seconds"]})
     try:
-        ran = execute.executed(page, book.root)
+        ran = pages.executed(page, book.root)
     except KeyError:
-        raise SystemExit(f"{page}: not executed: run python tools/execute.py {page}") from None
-    outputs = [clean_outputs(c.outputs) for c in ran.cells if c.cell_type == "code"]
-    return convert(page, book, outputs, key)
-
-
-def _code(page: str, book: plain.Book) -> list[str]:
-    return [cell.source for cell in execute.notebook(page, book.root).cells if cell.cell_type == "code"]
+        raise SystemExit(f"{page}: not executed: run python -m tools.execute {page}") from None
+    outputs = [clean_outputs(cell.outputs) for cell in pages.code_cells(ran)]
+    return convert(page, book, outputs, facts | {"seconds": pages.seconds(page, book.root)})
 
 
 def dumps(notebook: nbformat.NotebookNode) -> str:
@@ -257,77 +230,85 @@ def dumps(notebook: nbformat.NotebookNode) -> str:
     )
 
 
-def out_of_date(page: str, book: plain.Book) -> str | None:
+def out_of_date(page: str, book: markdown.Book) -> str | None:
     """Why a notebook is not what its page gives now, or None."""
-    path = path_of(page, book.root)
+    path = committed(page, book.root)
     if not path.is_file():
         return "there is no notebook"
     have = nbformat.read(path, as_version=4)
-    if have.metadata.get("genkit", {}).get("source_key") != execute.source_key(page, book.root):
+    facts = have.metadata.get("genkit", {})
+    if facts.get("source_key") != pages.source_key(page, book.root):
         return "the page's code, genkit or the pins have changed"
-    blank: list[list[Any]] = [[] for _ in _code(page, book)]
-    want = convert(page, book, blank, "")
+    blank: list[list[Any]] = [[] for _ in pages.code_cells(pages.notebook(page, book.root))]
+    want = convert(page, book, blank, {})
     for number, (a, b) in enumerate(zip_longest(have.cells, want.cells)):
         if a is None or b is None:
             return f"cell {number} is {'missing' if a is None else 'no longer there'}"
         for what in ("cell_type", "source", "metadata", "id"):
             if a[what] != b[what]:
-                first = next(
-                    (y for x, y in zip_longest(a.source.split("\n"), b.source.split("\n")) if x != y), ""
-                )
+                lines = zip_longest(a.source.split("\n"), b.source.split("\n"))
+                first = next((theirs for ours, theirs in lines if ours != theirs), "")
                 return f"{what} of cell {number} differs" + (f" at {first!r}" if what == "source" else "")
     return None
+
+
+def orphans(root: Path) -> list[Path]:
+    """Notebooks that no page has."""
+    known = {committed(page, root) for page in exported(root)}
+    found = sorted((root / "notebooks").rglob("*.ipynb"))
+    return [path for path in found if path not in known and ".ipynb_checkpoints" not in path.parts]
+
+
+def check(chosen: list[str], book: markdown.Book) -> list[str]:
+    """What is wrong with the notebooks that lie in the repository."""
+    wrong = []
+    for page in chosen:
+        cause = out_of_date(page, book)
+        if cause:
+            wrong.append(f"notebooks/{page}.ipynb: {cause}: run make book")
+        else:
+            faults = lint(nbformat.read(committed(page, book.root), as_version=4))
+            wrong += [f"notebooks/{page}.ipynb: {fault}" for fault in faults]
+    return wrong
+
+
+def write(chosen: list[str], book: markdown.Book, force: bool) -> list[str]:
+    """Write the notebooks that changed; what is wrong with them."""
+    wrong = []
+    for page in chosen:
+        notebook, path = make(page, book, force), committed(page, book.root)
+        wrong += [f"notebooks/{page}.ipynb: {fault}" for fault in lint(notebook)]
+        text = dumps(notebook)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote notebooks/{page}.ipynb, {len(text.encode()) // 1024} KB")
+    return wrong
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pages", nargs="*", metavar="PAGE", help="such as objectives/density; all if none")
     parser.add_argument("--check", action="store_true", help="exit 1 if a notebook is out of date")
-    parser.add_argument("--force", action="store_true", help="take all outputs anew from the cache")
+    parser.add_argument("--force", action="store_true", help="take all outputs anew from the last execution")
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     root = args.root.resolve()
-    book = plain.Book.open(root, values(root))
-    pages = exported(root)
-    if unknown := [page for page in args.pages if page not in pages]:
+    book = markdown.Book.open(root, values(root))
+    if unknown := [page for page in args.pages if page not in exported(root)]:
         parser.error(f"no such page: {', '.join(unknown)}")
-    orphans = [
-        p for p in sorted((root / "notebooks").rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts
-    ]
-    orphans = [
-        p for p in orphans if p.relative_to(root / "notebooks").with_suffix("").as_posix() not in pages
-    ]
-    wrong: list[str] = []
-    for page in args.pages or pages:
-        name = f"notebooks/{page}.ipynb"
-        path = path_of(page, root)
+    chosen = args.pages or exported(root)
+    wrong = check(chosen, book) if args.check else write(chosen, book, args.force)
+    for path in [] if args.pages else orphans(root):
         if args.check:
-            cause = out_of_date(page, book)
-            if cause:
-                wrong.append(f"{name}: {cause}: run python tools/export.py")
-                continue
-            notebook = nbformat.read(path, as_version=4)
+            wrong.append(f"{path.relative_to(root)}: no page has this notebook")
         else:
-            notebook = make(page, book, args.force)
-        wrong += [f"{name}: {what}" for what in lint(notebook)]
-        if args.check:
-            continue
-        text = dumps(notebook)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {name}, {len(text.encode()) // 1024} KB")
-    if not args.pages:
-        for path in orphans:
-            if args.check:
-                wrong.append(f"{path.relative_to(root)}: no page has this notebook")
-            else:
-                path.unlink()
-                print(f"removed {path.relative_to(root)}")
+            path.unlink()
+            print(f"removed {path.relative_to(root)}")
     for message in wrong:
         print(message, file=sys.stderr)
     if not wrong:
-        print(f"{len(args.pages or pages)} notebooks up to date")
+        print(f"{len(chosen)} notebooks up to date")
     return 1 if wrong else 0
 
 

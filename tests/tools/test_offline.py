@@ -1,11 +1,8 @@
 """The zip of the site: whole, in one folder, the same bytes for the same site, without itself."""
 
-import sys
 import zipfile
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-from bundle import NAME, bundle
+from tools.offline import NAME, bundle
 
 
 def test_bundle(tmp_path):

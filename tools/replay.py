@@ -1,12 +1,12 @@
 """Replay the notebooks as Colab would: only its packages, and ours fetched by the notebooks' own setup cell.
 
-    python tools/colab.py                      every notebook
-    python tools/colab.py objectives/density   that one
+    python -m tools.replay                      every notebook
+    python -m tools.replay objectives/density   that one
 
 A virtual environment with what Colab has of our needs is made once per set of pins. Into it goes the package
 as the setup cell of the notebooks installs it, with nothing but the address replaced: by a repository made of
 the files as they lie here. pip must change nothing else. An assignment is run there as a student would,
-untouched and solved; then nbval compares every output of the notebooks (conftest.py).
+untouched and solved; then nbval compares every output of the notebooks (tools/tolerance.py).
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from pathlib import Path
 
 import nbformat
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-from classroom import assign  # noqa: E402
-from classroom.bank import read_bank  # noqa: E402
+from classroom import assign
+from classroom.bank import read_bank
+from tools.pages import ROOT, committed
 
 COLAB_HAS = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "tqdm", "ipykernel")
 TESTS_NEED = ("pytest", "pytest-xdist", "nbval")
@@ -183,8 +182,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pages", nargs="*", metavar="PAGE", help="such as objectives/density; all if none")
     args = parser.parse_args(argv)
-    folder = ROOT / "notebooks"
-    chosen = [folder / f"{page}.ipynb" for page in args.pages] or sorted(folder.rglob("*.ipynb"))
+    chosen = [committed(page) for page in args.pages] or sorted((ROOT / "notebooks").rglob("*.ipynb"))
     if missing := [str(path) for path in chosen if not path.is_file()]:
         raise SystemExit(f"there is no {', '.join(missing)}")
     if not chosen:
@@ -203,7 +201,7 @@ def main(argv: list[str] | None = None) -> int:
     if (cpu if busy else wall) > SECONDS:
         print(f"the setup cell takes more than {SECONDS:.0f} s", file=sys.stderr)
         return 1
-    words = ["-m", "pytest", "--nbval", "-n", "2", "--dist", "loadfile", "--nbval-cell-timeout", "300"]
+    words = "-m pytest -p tools.tolerance --nbval -n 2 --dist loadfile --nbval-cell-timeout 300".split()
     return subprocess.run([python, *words, *chosen], cwd=ROOT, env=environment()).returncode
 
 

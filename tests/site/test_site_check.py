@@ -1,17 +1,14 @@
-"""tools/check_site.py finds each fault when it is planted, names page and cause, and passes a sound site."""
+"""tools/site_check.py finds each fault when it is planted, names page and cause, and passes a sound site."""
 
 # ruff: noqa: E501 (the planted markup stands on one line)
 from __future__ import annotations
 
 import random
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-import check_site
-import icons
+from tools import icons, site_check
 
 SOUND = """<!DOCTYPE html><html><head><link rel="stylesheet" href="_static/book.css?v=1">
 <link rel="canonical" href="https://example.org/a.html"><script src="_static/book.js"></script></head><body id="top">
@@ -41,13 +38,13 @@ def site(tmp_path: Path) -> Path:
 
 
 def problems(site: Path) -> list[str]:
-    check_site.weight.cache_clear()
-    return check_site.Site(site).problems()
+    site_check.weight.cache_clear()
+    return site_check.Site(site).problems()
 
 
 def test_a_sound_site_passes(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert problems(site) == []
-    assert check_site.main([str(site)]) == 0
+    assert site_check.main([str(site)]) == 0
     assert "3 pages, 0 problems" in capsys.readouterr().out
 
 
@@ -99,25 +96,25 @@ def test_a_style_sheet_that_calls_another_host_is_found(site: Path) -> None:
 
 
 def test_a_page_that_weighs_too_much_is_found(site: Path) -> None:
-    (site / "_images" / "a.png").write_bytes(b"0" * (check_site.LIMIT + 1))  # a picture counts as it is
+    (site / "_images" / "a.png").write_bytes(b"0" * (site_check.LIMIT + 1))  # a picture counts as it is
     (found,) = problems(site)
     assert found.startswith("a.html: weighs 1.50 MB over the wire") and "_images/a.png 1.50" in found
 
 
 def test_text_counts_compressed(site: Path) -> None:
     script = site / "_static" / "book.js"
-    script.write_text("0" * (check_site.LIMIT + 1), encoding="utf-8")
+    script.write_text("0" * (site_check.LIMIT + 1), encoding="utf-8")
     assert problems(site) == []
-    noise = random.Random(0).randbytes(check_site.LIMIT)
+    noise = random.Random(0).randbytes(site_check.LIMIT)
     script.write_text(noise.hex(), encoding="utf-8")
     assert "_static/book.js" in problems(site)[0]
 
 
 def test_the_exit_status_tells(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (site / "b.html").unlink()
-    assert check_site.main([str(site)]) == 1
+    assert site_check.main([str(site)]) == 1
     assert "a.html: link to b.html#there: there is no such file in the site" in capsys.readouterr().err
-    assert check_site.main([str(site / "nowhere")]) == 1
+    assert site_check.main([str(site / "nowhere")]) == 1
     assert "build the site first" in capsys.readouterr().err
 
 

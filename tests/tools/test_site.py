@@ -1,11 +1,8 @@
 """The site's build: measured values in prose, indexes, and faults that must stop it."""
 
 import json
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-import bookext
+from tools import pages
 
 
 def test_a_sound_book_builds_with_its_indexes(tiny_book):
@@ -75,5 +72,5 @@ def test_a_claim_id_stands_on_one_page_only(tiny_book, head):
 
 
 def test_a_claim_of_any_shape_is_shown_as_its_numbers():
-    assert bookext.show({"measured": -1.5}) == "−1.500"
-    assert bookext.show({"measured": [[[1.0], [2.0]], [[3.0], [4.0]]]}, ".0f") == "1, 2, 3, 4"
+    assert pages.show({"measured": -1.5}) == "−1.500"
+    assert pages.show({"measured": [[[1.0], [2.0]], [[3.0], [4.0]]]}, ".0f") == "1, 2, 3, 4"

@@ -8,20 +8,20 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from classroom.assign import setup_source
-from tools import colab
+from tools import replay
 
-SETUP = setup_source({"repository": {"url": "https://github.com/a_b/book", "branch": "main"}})
+SETUP = setup_source("https://github.com/a_b/book", "main")
 
 
 def test_every_package_is_pinned():
-    names = [line.split("==")[0] for line in colab.pins()]
-    assert names == [*colab.COLAB_HAS, *colab.TESTS_NEED]
+    names = [line.split("==")[0] for line in replay.pins()]
+    assert names == [*replay.COLAB_HAS, *replay.TESTS_NEED]
 
 
 def test_a_missing_pin_is_named(tmp_path):
     (tmp_path / "requirements.txt").write_text("torch==1.0\nnumpy\n")
     with pytest.raises(SystemExit, match="no pin for numpy, scipy"):
-        colab.pins(tmp_path)
+        replay.pins(tmp_path)
 
 
 def write(path: Path, source: str = SETUP, tags: tuple[str, ...] = ("setup",)) -> Path:
@@ -32,7 +32,7 @@ def write(path: Path, source: str = SETUP, tags: tuple[str, ...] = ("setup",)) -
 
 def test_the_setup_cell_is_found(tmp_path):
     books = [write(tmp_path / "a.ipynb"), write(tmp_path / "b.ipynb")]
-    assert colab.setup_cell(books) == (SETUP, "https://github.com/a_b/book", "main")
+    assert replay.setup_cell(books) == (SETUP, "https://github.com/a_b/book", "main")
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,12 @@ def test_the_setup_cell_is_found(tmp_path):
 def test_a_faulty_setup_cell_is_named(tmp_path, source, tags, message):
     books = [write(tmp_path / "a.ipynb"), write(tmp_path / "b.ipynb", source, tags)]
     with pytest.raises(SystemExit, match=message):
-        colab.setup_cell(books)
+        replay.setup_cell(books)
 
 
 def test_dependencies_may_not_be_installed(tmp_path):
     with pytest.raises(SystemExit, match="has no line"):
-        colab.setup_cell([write(tmp_path / "a.ipynb", SETUP.replace("--no-deps ", ""))])
+        replay.setup_cell([write(tmp_path / "a.ipynb", SETUP.replace("--no-deps ", ""))])
 
 
 def git(folder: Path, *words: str) -> str:
@@ -73,7 +73,7 @@ def test_the_repository_holds_the_files_as_they_are(tmp_path):
     (root / "untracked").write_text("new")
     (root / "ignored").write_text("new")
     before = git(root, "status", "--porcelain"), (root / ".git" / "index").read_bytes()
-    copy = colab.repository(tmp_path, "main", root)
+    copy = replay.repository(tmp_path, "main", root)
     assert git(copy, "ls-tree", "-r", "--name-only", "main").split() == [
         ".gitignore",
         "changed",

@@ -1,4 +1,4 @@
-"""How nbval compares the book's notebooks (``pytest --nbval notebooks``).
+"""How nbval compares the book's notebooks (``pytest -p tools.tolerance --nbval notebooks``).
 
 Text and HTML must be equal but for floats, each of which may differ by one unit in its last printed place.
 A claim's record must be equal but for what was measured: the claim itself holds that against the truth.

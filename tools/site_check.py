@@ -1,6 +1,6 @@
 """Check the built site without a browser: links, hosts, images and weight. Exit 1 with page and cause.
 
-    python tools/check_site.py [_build/html]
+    python -m tools.site_check [_build/html]
 
 Faults: a link or anchor inside the site that leads nowhere; a role or directive shown as text; anything that
 a page would load from another host; an image without alternative text, with the text of another image, or
@@ -22,7 +22,8 @@ from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools.pages import ROOT
+
 LIMIT = 1_500_000  # bytes
 TEXT = {".html", ".js", ".css", ".svg", ".json", ".txt", ".md"}
 # What a browser fetches by itself: element -> attributes. A link counts by its rel.

@@ -4,7 +4,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools.pages import ROOT
+
 NAME = "how-generative-models-learn"
 
 
