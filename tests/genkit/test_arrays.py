@@ -8,21 +8,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from shared import F64, generator, normal
 
 import genkit.arrays as A
 import genkit.divergences as D
 import genkit.metrics as M
 
-F64 = torch.float64
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, dtype=F64, generator=generator(seed))
 
 
 X, Y = normal(40, 3), normal(40, 3, seed=1) * 1.5 + 0.5

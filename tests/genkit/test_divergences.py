@@ -11,16 +11,9 @@ import scipy.stats
 import sklearn.metrics.pairwise
 import torch
 from mutation import must_fail
+from shared import F64, close
 
 import genkit.divergences as D
-
-F64 = torch.float64
-
-
-def close(a, b, rtol=1e-9, atol=1e-12):
-    torch.testing.assert_close(
-        torch.as_tensor(a, dtype=F64), torch.as_tensor(b, dtype=F64), rtol=rtol, atol=atol
-    )
 
 
 def simplex(n, k, seed=0):

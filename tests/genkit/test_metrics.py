@@ -13,29 +13,15 @@ import scipy.stats
 import sklearn.neighbors
 import torch
 from mutation import must_fail
+from shared import F64, close, generator, normal
 from torchmetrics.functional.text import perplexity as torchmetrics_perplexity
 from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import poly_mmd
 
 import genkit.metrics as M
-from genkit.data import digits, toy
-
-F64 = torch.float64
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, dtype=F64, generator=generator(seed))
-
-
-def close(a, b, rtol=1e-9, atol=1e-12):
-    torch.testing.assert_close(
-        torch.as_tensor(a, dtype=F64), torch.as_tensor(b, dtype=F64), rtol=rtol, atol=atol
-    )
+from genkit.data import digits
+from genkit.toys import toy
 
 
 def spd(d, seed):

@@ -13,19 +13,10 @@ import numpy as np
 import pytest
 import torch
 from mutation import must_fail
+from shared import F64, generator, normal
 from torch.utils.data import DataLoader, TensorDataset
 
 import genkit.train as T
-
-F64 = torch.float64
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, dtype=F64, generator=generator(seed))
 
 
 def parameter(*values):
