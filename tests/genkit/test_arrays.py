@@ -13,6 +13,7 @@ from shared import F64, generator, normal
 import genkit.arrays as A
 import genkit.divergences as D
 import genkit.metrics as M
+import genkit.neighbours as N
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
@@ -54,10 +55,10 @@ CASES = {
     ),
     M.linear_probe: ({"z_train": X, "y_train": LABELS, "z_test": Y, "y_test": LABELS}, {}),
     M.perplexity: ({"nll_nats": X.abs()}, {"length": 3}),
-    M.precision_recall: ({"real": X, "generated": Y}, {}),
+    N.precision_recall: ({"real": X, "generated": Y}, {}),
 }
 # these count or train a classifier: floats without a gradient
-COUNTS = {M.c2st, M.linear_probe, M.precision_recall}
+COUNTS = {M.c2st, M.linear_probe, N.precision_recall}
 EVERY = [pytest.param(f, id=f.__name__) for f in CASES]
 
 
@@ -75,7 +76,7 @@ def numbers(result):
 
 
 def test_no_function_is_forgotten():
-    public = {f for m in (D, M) for n in m.__all__ if inspect.isfunction(f := getattr(m, n))}
+    public = {f for m in (D, M, N) for n in m.__all__ if inspect.isfunction(f := getattr(m, n))}
     assert public == set(CASES)
 
 
