@@ -14,16 +14,7 @@ import torch
 from torch import Tensor
 
 from genkit.arguments import positive
-from genkit.arrays import (
-    Array,
-    blocks,
-    distributions,
-    doubles,
-    gaussians,
-    magnitude,
-    same_shape,
-    samples,
-)
+from genkit.arrays import Array, blocks, distributions, doubles, gaussians, magnitude, same_shape, samples
 
 __all__ = [
     "js_discrete",
@@ -34,7 +25,6 @@ __all__ = [
     "kl_quadrature",
     "mmd2",
     "tv_discrete",
-    "tv_quadrature",
     "wasserstein_1d",
 ]
 
@@ -247,34 +237,6 @@ def js_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float =
     log_m = torch.logaddexp(log_p.clamp(min=-1000), log_q.clamp(min=-1000)) - math.log(2)
     terms = _p_log_ratio(log_p.exp(), log_p, log_m) + _p_log_ratio(log_q.exp(), log_q, log_m)
     return torch.trapezoid(terms, grid) / 2
-
-
-def tv_quadrature(log_p: Array, log_q: Array, grid: Array, *, mass_atol: float = 1e-3) -> Tensor:
-    r"""Total variation distance :math:`\tfrac12\int |p - q|\,dx` on the line, by the trapezoidal rule.
-
-    Parameters
-    ----------
-    log_p
-        Log density of p at the grid's points, shape (n,).
-    log_q
-        Log density of q at the grid's points, shape (n,).
-    grid
-        Increasing points that hold the mass of both, shape (n,).
-    mass_atol
-        How far from 1 the two masses on the grid may be.
-
-    Returns
-    -------
-    Tensor
-        A number in [0, 1], a scalar float64 tensor.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, a value is nan, the grid does not increase, or a mass on it is not 1.
-    """
-    log_p, log_q, grid = _log_densities(log_p, log_q, grid, mass_atol)
-    return torch.trapezoid((log_p.exp() - log_q.exp()).abs(), grid) / 2
 
 
 def wasserstein_1d(x: Array, y: Array) -> Tensor:

@@ -40,7 +40,6 @@ CASES = {
     D.kl_quadrature: ({"log_p": LOG_P, "log_q": LOG_Q, "grid": GRID}, {"mass_atol": 0.1}),
     D.mmd2: ({"x": X, "y": Y}, {}),
     D.tv_discrete: ({"p": P, "q": Q}, {}),
-    D.tv_quadrature: ({"log_p": LOG_P, "log_q": LOG_Q, "grid": GRID}, {"mass_atol": 0.1}),
     D.wasserstein_1d: ({"x": X[:, 0], "y": Y[:30, 0]}, {}),
     M.bits_per_dim: ({"nll_nats": X.abs()}, {"dims": 3, "levels": 17}),
     M.c2st: ({"real": X, "generated": Y}, {"generator": 0}),
