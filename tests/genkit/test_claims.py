@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from genkit.checks import CLAIM, ClaimError, _Line, agree, claim, monte_carlo, self_check
+from genkit.claims import CLAIM, ClaimError, _Line, agree, claim, monte_carlo, self_check
 
 ITEM = {"item": "X1.1", "by": "closed form"}
 
 
 def record(monkeypatch, *args, **kw):
     lines: list[_Line] = []
-    monkeypatch.setattr("genkit.checks._show", lines.append)
+    monkeypatch.setattr("genkit.claims._show", lines.append)
     claim(*args, **{**ITEM, **kw})
     return lines[0]
 
@@ -70,7 +70,7 @@ def test_inside(measured, kw):
 @pytest.mark.parametrize(
     ("kw", "message"),
     [
-        ({"id": "Page_x"}, "id must be lower-case words"),
+        ({"name": "Page_x"}, "name must be lower-case words"),
         ({"by": ""}, "by must say something"),
         ({"truth": None}, "needs either truth or at_least/at_most"),
         ({"at_least": 0.0}, "needs either truth or at_least/at_most"),
@@ -82,7 +82,7 @@ def test_inside(measured, kw):
     ],
 )
 def test_ill_formed_claims_are_refused(kw, message):
-    args = {"id": "page-x", "statement": "s", "measured": 1.0, "truth": 1.0, **ITEM, **kw}
+    args = {"name": "page-x", "statement": "s", "measured": 1.0, "truth": 1.0, **ITEM, **kw}
     with pytest.raises(ValueError, match=message):
         claim(**args)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import html
 import math
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,33 +26,28 @@ class ClaimError(AssertionError):
     """A measured value lies outside the tolerance that the claim states."""
 
 
+@dataclass
 class _Line:
     """What a notebook shows of a claim: a tidy line, the same as plain text, and a record for the ledger."""
 
-    def __init__(self, text: str, html_text: str, record: dict[str, Any] | None = None) -> None:
-        self.text, self.html_text, self.record = text, html_text, record
+    text: str
+    html_text: str
+    record: dict[str, Any] | None = None
 
-    def _repr_mimebundle_(
-        self, include: Any = None, exclude: Any = None
-    ) -> tuple[dict[str, str], dict[str, Any]]:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
         metadata = {} if self.record is None else {CLAIM: self.record}
         return {"text/plain": self.text, "text/html": self.html_text}, metadata
 
 
 def _show(line: _Line) -> None:
     """Display `line` in a notebook, print it anywhere else."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        shell = None
-    else:
-        shell = get_ipython()
-    if shell is None or not hasattr(shell, "kernel"):
+    ipython = sys.modules.get("IPython")
+    if ipython is None or not hasattr(ipython.get_ipython(), "kernel"):
         print(line.text)
-        return
-    from IPython.display import display
+    else:
+        from IPython.display import display
 
-    display(line)
+        display(line)
 
 
 def _array(name: str, value: Any) -> np.ndarray:
@@ -81,8 +78,45 @@ def _numbers(a: np.ndarray, digits: int) -> str:
     return ", ".join(_number(float(x), digits) for x in a.ravel())
 
 
+def _check_words(name: str, statement: str, by: str, depends_on: str) -> None:
+    if not name or not all((w.isalnum() and w.islower()) or w.isdigit() for w in name.split("-")):
+        raise ValueError(f"name must be lower-case words joined by hyphens, got {name!r}")
+    if not statement or not by:
+        raise ValueError(f"statement and by must say something, got {statement!r} and {by!r} in {name!r}")
+    if not set(depends_on.split()) <= {"split", "seed"}:
+        raise ValueError(f'depends_on must name "split", "seed" or both, got {depends_on!r} in {name!r}')
+
+
+def _errors(se: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """The standard errors of a measured value of this shape; 0 if it has none."""
+    errors = np.zeros(()) if se is None else _array("se", se)
+    if not (np.isfinite(errors).all() and (errors >= 0).all()):
+        raise ValueError(f"se must be finite and not negative, got {se!r}")
+    if errors.ndim and errors.shape != shape:
+        raise ValueError(f"se must be a number or have measured's shape {shape}, got {errors.shape}")
+    return errors
+
+
+def _near(t: np.ndarray, tolerance: np.ndarray, rtol: float, digits: int) -> str:
+    """What is wanted of a measured value that has a truth."""
+    text, width = _numbers(t, digits), float(np.max(tolerance))
+    if width == 0:
+        return text
+    if t.ndim == 0:
+        return f"{text} ± {width:.2g}"
+    return f"{text}, each within {rtol:.2g} of itself" if rtol else f"{text}, each within {width:.2g}"
+
+
+def _between(low: float | None, high: float | None, slack: np.ndarray, z: float) -> str:
+    """What is wanted of a measured value that has bounds."""
+    text = f"at most {high:.4g}" if low is None else f"at least {low:.4g}"
+    if low is not None and high is not None:
+        text = f"between {low:.4g} and {high:.4g}"
+    return f"{text}, give or take {z:g} standard errors" if np.any(slack) else text
+
+
 def claim(
-    id: str,
+    name: str,
     statement: str,
     measured: ArrayLike | torch.Tensor,
     truth: ArrayLike | torch.Tensor | None = None,
@@ -108,7 +142,7 @@ def claim(
 
     Parameters
     ----------
-    id
+    name
         The claim's name, lower case words joined by hyphens, unique in the book.
     statement
         What is measured, in a few words.
@@ -140,71 +174,44 @@ def claim(
     ValueError
         The claim itself is ill-formed.
     """
-    if not id or not all((part.isalnum() and part.islower()) or part.isdigit() for part in id.split("-")):
-        raise ValueError(f"id must be lower-case words joined by hyphens, got {id!r}")
-    if not statement or not by:
-        raise ValueError(f"statement and by must say something, got {statement!r} and {by!r} in claim {id!r}")
-    if not set(depends_on.split()) <= {"split", "seed"}:
-        raise ValueError(f'depends_on must name "split", "seed" or both, got {depends_on!r} in claim {id!r}')
-    bounded = at_least is not None or at_most is not None
-    if (truth is None) == (not bounded):
-        raise ValueError(f"claim {id!r} needs either truth or at_least/at_most, got both or neither")
-    if not all(math.isfinite(t) and t >= 0 for t in (atol, rtol, z)):
+    _check_words(name, statement, by, depends_on)
+    if (truth is None) == (at_least is None and at_most is None):
+        raise ValueError(f"claim {name!r} needs either truth or at_least/at_most, got both or neither")
+    if not all(math.isfinite(x) and x >= 0 for x in (atol, rtol, z)):
         raise ValueError(f"atol, rtol and z must be finite and not negative, got {atol}, {rtol}, {z}")
     m = _array("measured", measured)
-    slack = np.zeros(()) if se is None else z * _array("se", se)
-    if not (np.isfinite(slack).all() and (slack >= 0).all()):
-        raise ValueError(f"se must be finite and not negative, got {se!r}")
-    if slack.ndim and slack.shape != m.shape:
-        raise ValueError(f"se must be a number or have measured's shape {m.shape}, got {slack.shape}")
-
-    if truth is not None:
-        t = _array("truth", truth)
+    t = None if truth is None else _array("truth", truth)
+    errors = _errors(se, m.shape)
+    tolerance = slack = z * errors
+    if t is None:
+        low, high = (-math.inf if at_least is None else at_least), (math.inf if at_most is None else at_most)
+        ok = np.isfinite(m).all() and (low - slack <= m).all() and (m <= high + slack).all()
+        wanted = _between(at_least, at_most, slack, z)
+    else:
         if t.shape != m.shape:
             raise ValueError(f"truth must have measured's shape {m.shape}, got {t.shape}")
         tolerance = atol + rtol * np.abs(t) + slack
-        ok = bool((np.abs(m - t) <= tolerance).all())
-        width = float(np.max(tolerance))
-        exact = width == 0
-        wanted = _numbers(t, digits)
-        if not exact and t.ndim == 0:
-            wanted += f" ± {width:.2g}"
-        elif not exact:
-            wanted += f", each within {width:.2g}" if not rtol else f", each within {rtol:.2g} of itself"
-        low, high = None, None
-    else:
-        t = None
-        tolerance, exact = slack, not np.any(slack)
-        low, high = at_least, at_most
-        ok = bool(np.isfinite(m).all())
-        ok = ok and (low is None or bool((m >= low - slack).all()))
-        ok = ok and (high is None or bool((m <= high + slack).all()))
-        if low is not None and high is not None:
-            wanted = f"between {low:.4g} and {high:.4g}"
-        else:
-            wanted = f"at least {low:.4g}" if low is not None else f"at most {high:.4g}"
-        if not exact:
-            wanted += f", give or take {z:g} standard errors"
-
-    is_bool = np.asarray(measured).dtype == bool if not isinstance(measured, torch.Tensor) else False
-    shown = ("yes" if m.all() else "no") if is_bool and m.ndim == 0 else _numbers(m, digits)
-    if is_bool and t is not None and t.ndim == 0:
-        wanted = "yes" if t else "no"
+        ok = (np.abs(m - t) <= tolerance).all()
+        wanted = _near(t, tolerance, rtol, digits)
+    shown = _numbers(m, digits)
+    if m.ndim == 0 and not isinstance(measured, torch.Tensor) and np.asarray(measured).dtype == bool:
+        shown = "yes" if m else "no"
+        wanted = wanted if t is None else "yes" if t else "no"
     units = f" {unit}" if unit else ""
     if not ok:
-        raise ClaimError(f"claim {id!r} fails: {statement}: measured {shown}{units}, {wanted} ({by})")
+        raise ClaimError(f"claim {name!r} fails: {statement}: measured {shown}{units}, {wanted} ({by})")
 
     record = {
-        "id": id,
+        "id": name,
         "statement": statement,
         "item": item.split(),
         "by": by,
         "measured": m.tolist(),
         "truth": None if t is None else t.tolist(),
-        "tolerance": np.asarray(tolerance).tolist(),
-        "at_least": low,
-        "at_most": high,
-        "se": None if se is None else _array("se", se).tolist(),
+        "tolerance": tolerance.tolist(),
+        "at_least": at_least,
+        "at_most": at_most,
+        "se": None if se is None else errors.tolist(),
         "unit": unit,
         "wanted": wanted,
         "stable": stable,
@@ -213,7 +220,7 @@ def claim(
     value = f"{shown}{units}" if stable else "inside"
     text = f"✓ {statement}: {value} [{wanted}; {by}]"
     markup = (
-        f'<div class="claim" id="claim-{id}"><span class="claim-mark" aria-hidden="true">✓</span> '
+        f'<div class="claim" id="claim-{name}"><span class="claim-mark" aria-hidden="true">✓</span> '
         f'<span class="claim-text">{html.escape(statement)}:</span> '
         f'<strong class="claim-value">{html.escape(value)}</strong> '
         f'<span class="claim-truth">[{html.escape(wanted)}; {html.escape(by)}]</span></div>'
@@ -222,7 +229,7 @@ def claim(
 
 
 def agree(
-    id: str,
+    name: str,
     mine: ArrayLike | torch.Tensor,
     theirs: ArrayLike | torch.Tensor,
     *,
@@ -233,7 +240,7 @@ def agree(
 
     Parameters
     ----------
-    id
+    name
         What agrees, in lower-case words joined by hyphens.
     mine, theirs
         The two results, of equal shape.
@@ -249,11 +256,11 @@ def agree(
     """
     a, b = _array("mine", mine), _array("theirs", theirs)
     if a.shape != b.shape:
-        raise ClaimError(f"{id!r}: shapes differ, {a.shape} on the page and {b.shape} in genkit")
+        raise ClaimError(f"{name!r}: shapes differ, {a.shape} on the page and {b.shape} in genkit")
     worst = float(np.max(np.abs(a - b)))
     if not bool((np.abs(a - b) <= atol + rtol * np.abs(b)).all()):
-        raise ClaimError(f"{id!r}: the page and genkit differ by {worst:.3g}")
-    text = f"✓ {id}: the code above and genkit agree"
+        raise ClaimError(f"{name!r}: the page and genkit differ by {worst:.3g}")
+    text = f"✓ {name}: the code above and genkit agree"
     _show(_Line(text, f'<div class="claim claim-agree"><span aria-hidden="true">✓</span> {text[2:]}</div>'))
 
 
@@ -276,12 +283,12 @@ def monte_carlo(values: ArrayLike | torch.Tensor) -> tuple[float, float]:
     return float(v.mean()), float(v.std(ddof=1) / math.sqrt(v.size))
 
 
-def self_check(id: str, check: Callable[[], None]) -> bool:
+def self_check(name: str, check: Callable[[], None]) -> bool:
     """Run an exercise's check and say in one line how it went; never let an exception out.
 
     Parameters
     ----------
-    id
+    name
         The exercise's name.
     check
         Asserts properties of the reader's answer; if the answer still raises ``NotImplementedError``,
@@ -302,8 +309,7 @@ def self_check(id: str, check: Callable[[], None]) -> bool:
         ok, mark, text = False, "✗", f"{type(error).__name__}: {error}"
     else:
         ok, mark, text = True, "✓", "your answer passes its checks"
-    markup = (
-        f'<div class="self-check"><span aria-hidden="true">{mark}</span> {html.escape(f"{id}: {text}")}</div>'
-    )
-    _show(_Line(f"{mark} {id}: {text}", markup))
+    text = f"{name}: {text}"
+    markup = f'<div class="self-check"><span aria-hidden="true">{mark}</span> {html.escape(text)}</div>'
+    _show(_Line(f"{mark} {text}", markup))
     return ok
