@@ -1,4 +1,4 @@
-// Plays one Turing test (genkit.game.turing_game) with the pictures beside it. No library, no network.
+// Plays one Turing test (genkit.live.turing_game) with the pictures beside it. No library, no network.
 (function () {
   var game = document.getElementById(%ID%);
   var data = JSON.parse(game.querySelector('script[type="application/json"]').textContent);

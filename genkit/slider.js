@@ -1,4 +1,4 @@
-// Shows the chosen frame of one slider figure (genkit.slider). No library, no network.
+// Shows the chosen frame of one slider figure (genkit.live.slider_figure). No library, no network.
 (function () {
   var figure = document.getElementById(%ID%);
   var frames = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);

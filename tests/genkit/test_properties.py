@@ -125,7 +125,7 @@ def test_small_enough_to_read(name):
     code = [
         s for i, s in enumerate(lines, 1) if i not in prose and s.strip() and not s.strip().startswith("#")
     ]
-    assert len(code) <= 250
+    assert len(code) <= 180
 
 
 @pytest.mark.parametrize("name", MODULES)
