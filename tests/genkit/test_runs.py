@@ -328,7 +328,7 @@ def test_batch_norm_and_a_single_example():
         ({"parameters": [parameter(1.0)]}, r"history belongs to parameters of shapes .*, got \[\(1,\)\]"),
         ({"data": torch.zeros(7, 3)}, "history belongs to 129 examples, got 7"),
         ({"generator": None}, "history belongs to a run with a generator, got generator=None"),
-        ({"history": T.History(loss=[1.0])}, "history must be that of an earlier fit"),
+        ({"history": R.History(loss=[1.0])}, "history must be that of an earlier fit"),
         ({"history": [1.0]}, "history must be a History, got list"),
     ],
 )
