@@ -37,10 +37,11 @@ from scipy.special import logsumexp
 from sklearn.datasets import load_digits
 from sklearn.naive_bayes import CategoricalNB
 
-from genkit.checks import claim, monte_carlo, self_check
-from genkit.data import dequantise, digits, toy
+from genkit.claims import claim, monte_carlo, self_check
+from genkit.data import dequantise, digits
 from genkit.metrics import bits_per_dim
 from genkit.plot import colors, image_grid, style
+from genkit.toys import toy
 from genkit.train import seed_everything
 
 style()

@@ -51,7 +51,7 @@ import itertools
 import matplotlib.pyplot as plt
 import torch
 
-from genkit.checks import claim
+from genkit.claims import claim
 from genkit.data import digits
 from genkit.plot import image_grid, style
 from genkit.train import seed_everything

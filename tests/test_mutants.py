@@ -116,7 +116,7 @@ MUTANTS = [
 RUN = """
 import sys, matplotlib
 matplotlib.use("Agg")
-from genkit.checks import ClaimError
+from genkit.claims import ClaimError
 try:
     exec(compile(sys.stdin.read(), "page", "exec"), {"__name__": "__main__"})
 except ClaimError as error:

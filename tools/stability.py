@@ -59,7 +59,7 @@ def rerun(page: str, split: int, seed: int) -> dict[str, Any]:
     import matplotlib
 
     matplotlib.use("Agg")
-    import genkit.checks
+    import genkit.claims
     import genkit.data
 
     if split:
@@ -67,17 +67,17 @@ def rerun(page: str, split: int, seed: int) -> dict[str, Any]:
     if seed:
         shift_seeds(1000 * seed)
     held: dict[str, Any] = {}
-    plain = genkit.checks.claim
+    plain = genkit.claims.claim
 
     def claim(id: str, statement: str, measured: Any, truth: Any = None, **how: Any) -> None:
         said = held.setdefault(id, {"measured": [], "failed": "", "depends_on": how.get("depends_on", "")})
-        said["measured"] += genkit.checks._array("measured", measured).ravel().tolist()
+        said["measured"] += genkit.claims._array("measured", measured).ravel().tolist()
         try:
             plain(id, statement, measured, truth, **how)
-        except genkit.checks.ClaimError as error:
+        except genkit.claims.ClaimError as error:
             said["failed"] = str(error)
 
-    genkit.checks.claim = claim
+    genkit.claims.claim = claim  # type: ignore[assignment]
     broken: list[str] = []
     space: dict[str, Any] = {"__name__": "__main__"}
     nb = pages.notebook(page)

@@ -31,15 +31,15 @@ import torch
 from torch import nn
 from torch.nn.functional import logsigmoid, softplus
 
-from genkit.checks import claim, self_check
+from genkit.claims import claim, self_check
 from genkit.divergences import (
     js_discrete,
     js_quadrature,
     kl_quadrature,
     wasserstein_1d,
 )
+from genkit.live import slider_figure
 from genkit.plot import colors, style
-from genkit.slider import slider_figure
 from genkit.train import fit, seed_everything
 
 style()

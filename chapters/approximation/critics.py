@@ -31,7 +31,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.nn.functional import conv2d, leaky_relu, pad, softplus
 
-from genkit.checks import claim, self_check
+from genkit.claims import claim, self_check
 from genkit.divergences import js_discrete, tv_discrete
 from genkit.plot import colors, style
 from genkit.train import seed_everything

@@ -31,7 +31,7 @@ import torch
 from scipy import stats
 from torch.nn.functional import cross_entropy, leaky_relu, relu, silu, softplus
 
-from genkit.checks import claim, monte_carlo, self_check
+from genkit.claims import claim, monte_carlo, self_check
 from genkit.data import dequantise, digits
 from genkit.metrics import bits_per_dim, c2st, frechet_distance
 from genkit.plot import colors, image_grid, style

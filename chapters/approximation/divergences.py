@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from scipy import integrate, optimize
 
-from genkit.checks import agree, claim, monte_carlo, self_check
+from genkit.claims import agree, claim, monte_carlo, self_check
 from genkit.divergences import (
     js_discrete,
     js_quadrature,
@@ -41,8 +41,8 @@ from genkit.divergences import (
     kl_quadrature,
     wasserstein_1d,
 )
+from genkit.live import slider_figure
 from genkit.plot import colors, style
-from genkit.slider import slider_figure
 from genkit.train import seed_everything
 
 style()

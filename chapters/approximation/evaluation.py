@@ -35,17 +35,13 @@ from scipy import integrate, stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
-from genkit.checks import agree, claim, monte_carlo, self_check
-from genkit.data import binarise, dequantise, digits, toy
+from genkit.claims import agree, claim, monte_carlo, self_check
+from genkit.data import binarise, dequantise, digits
 from genkit.divergences import kl_quadrature, mmd2
-from genkit.metrics import (
-    bits_per_dim,
-    c2st,
-    frechet_distance,
-    inception_score,
-    precision_recall,
-)
+from genkit.metrics import bits_per_dim, c2st, frechet_distance, inception_score
+from genkit.neighbours import precision_recall
 from genkit.plot import colors, image_grid, scatter, style
+from genkit.toys import toy
 from genkit.train import seed_everything
 
 style()

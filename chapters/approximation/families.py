@@ -33,7 +33,7 @@ from scipy.fft import dctn
 from torch import nn
 from torch.nn.functional import logsigmoid
 
-from genkit.checks import agree, claim, self_check
+from genkit.claims import agree, claim, self_check
 from genkit.data import digits
 from genkit.divergences import js_quadrature, kl_gaussian, kl_quadrature
 from genkit.plot import colors, image_grid, style

@@ -33,7 +33,7 @@ import matplotlib.pyplot as plt
 import torch
 from scipy import stats
 
-from genkit.checks import claim, monte_carlo, self_check
+from genkit.claims import claim, monte_carlo, self_check
 from genkit.data import binarise, digits
 from genkit.divergences import kl_discrete
 from genkit.plot import colors, image_grid, style

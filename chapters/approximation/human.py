@@ -31,9 +31,9 @@ import matplotlib.pyplot as plt
 import torch
 from scipy import optimize, stats
 
-from genkit.checks import claim, monte_carlo, self_check
+from genkit.claims import claim, monte_carlo, self_check
 from genkit.data import digits
-from genkit.game import turing_game
+from genkit.live import turing_game
 from genkit.metrics import c2st
 from genkit.plot import colors, style
 from genkit.train import seed_everything

@@ -28,10 +28,10 @@ import math
 import matplotlib.pyplot as plt
 import torch
 
-from genkit.checks import claim, monte_carlo, self_check
+from genkit.claims import claim, monte_carlo, self_check
 from genkit.data import digits
+from genkit.live import slider_figure
 from genkit.plot import colors, style
-from genkit.slider import slider_figure
 from genkit.train import seed_everything
 
 style()

@@ -32,9 +32,10 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch.distributions import MultivariateNormal
 
-from genkit.checks import claim, monte_carlo, self_check
-from genkit.data import dequantise, digits, toy
+from genkit.claims import claim, monte_carlo, self_check
+from genkit.data import dequantise, digits
 from genkit.plot import colors, style
+from genkit.toys import toy
 from genkit.train import seed_everything
 
 style()

@@ -42,7 +42,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from genkit.checks import agree, claim, monte_carlo, self_check
+from genkit.claims import agree, claim, monte_carlo, self_check
 from genkit.data import dequantise, digits
 from genkit.divergences import kl_quadrature, mmd2
 from genkit.metrics import c2st, frechet_distance, perplexity

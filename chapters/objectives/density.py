@@ -34,12 +34,13 @@ import torch.distributions as D
 from scipy import optimize, special, stats
 from torch.nn.functional import softplus
 
-from genkit.checks import agree, claim, monte_carlo, self_check
-from genkit.data import binarise, dequantise, digits, toy
+from genkit.claims import agree, claim, monte_carlo, self_check
+from genkit.data import binarise, dequantise, digits
 from genkit.divergences import kl_discrete
+from genkit.live import slider_figure
 from genkit.metrics import bits_per_dim
 from genkit.plot import colors, density, image_grid, style
-from genkit.slider import slider_figure
+from genkit.toys import toy
 from genkit.train import seed_everything
 
 style()

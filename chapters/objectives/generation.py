@@ -41,11 +41,12 @@ from sklearn.decomposition import FactorAnalysis
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from genkit.checks import claim, monte_carlo, self_check
-from genkit.data import dequantise, digits, toy
+from genkit.claims import claim, monte_carlo, self_check
+from genkit.data import dequantise, digits
+from genkit.live import slider_figure
 from genkit.metrics import bits_per_dim, c2st, frechet_gaussian, linear_probe
 from genkit.plot import colors, image_grid, scatter, style
-from genkit.slider import slider_figure
+from genkit.toys import toy
 from genkit.train import fit, seed_everything
 
 style()

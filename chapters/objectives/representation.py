@@ -45,12 +45,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 from torch import nn
 
-from genkit.checks import agree, claim, monte_carlo, self_check
+from genkit.claims import agree, claim, monte_carlo, self_check
 from genkit.data import digits
 from genkit.divergences import kl_gaussian
+from genkit.live import slider_figure
 from genkit.metrics import linear_probe
 from genkit.plot import colors, image_grid, style
-from genkit.slider import slider_figure
 from genkit.train import fit, seed_everything
 
 style()

@@ -36,7 +36,7 @@ import torch.nn.functional as F
 from sklearn.decomposition import FactorAnalysis
 from sklearn.linear_model import LogisticRegression
 
-from genkit.checks import claim, monte_carlo, self_check
+from genkit.claims import claim, monte_carlo, self_check
 from genkit.data import dequantise, digits
 from genkit.metrics import bits_per_dim, c2st, linear_probe
 from genkit.plot import colors, image_grid, style

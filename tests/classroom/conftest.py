@@ -32,7 +32,7 @@ MASTER = (
 :ex: {role: setup}
 import torch
 
-from genkit.checks import self_check
+from genkit.claims import self_check
 ```
 
 +++ {"ex": {"id": "sum-power", "role": "statement", "kind": "implement", "points": 4, "minutes": 5, "difficulty": 1, "topic": "sums"}}

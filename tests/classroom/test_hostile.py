@@ -130,7 +130,7 @@ ATTACKS: dict[str, tuple[list[str], dict[str, str], str, dict[str, float]]] = {
     "network": (["import urllib.request\nurllib.request.urlopen('http://1.1.1.1', timeout=3)", "import socket\nsocket.create_connection(('127.0.0.1', 22), 2)"], None, "ok, 2 cells failed", FULL),
     "kill-parent": (["import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nos.kill(-1, signal.SIGKILL)"], None, "ended early", NONE),
     "daemon": (["import os, time\nif not os.fork():\n    os.setsid()\n    while True: time.sleep(1)"], None, OK, FULL),
-    "write-system": (["open('/usr/lib/pwned', 'w')", "open('/in/worker.py', 'a')", "open('/proc/sys/kernel/hostname', 'w').write('x')", "open('/dev/sda', 'w')", "import os\nos.unlink('/in/genkit/checks.py')"], None, "ok, 5 cells failed", FULL),
+    "write-system": (["open('/usr/lib/pwned', 'w')", "open('/in/worker.py', 'a')", "open('/proc/sys/kernel/hostname', 'w').write('x')", "open('/dev/sda', 'w')", "import os\nos.unlink('/in/genkit/claims.py')"], None, "ok, 5 cells failed", FULL),
     "look": ([LOOK], None, "ok, 1 cell failed", FULL),
     "tell": ([], {"sum-power": TELL, "sum-coin": ""}, OK, NONE),
     "sudo": (["import os\nos.setuid(0)", "import ctypes\nassert ctypes.CDLL(None).unshare(0x10000000) == 0", "import subprocess\nsubprocess.run(['mount', '-t', 'tmpfs', 'x', '/tmp'], check=True)"], None, "ok, 3 cells failed", FULL),

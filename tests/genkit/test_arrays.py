@@ -48,10 +48,7 @@ CASES = {
     M.inception_score: ({"probs": P}, {}),
     M.inception_score_splits: ({"probs": P}, {"splits": 2, "generator": 0}),
     M.kernel_distance: ({"real": X, "generated": Y}, {}),
-    M.kernel_distance_subsets: (
-        {"real": X, "generated": Y},
-        {"subsets": 3, "size": 20, "generator": 0},
-    ),
+    M.kernel_distance_subsets: ({"real": X, "generated": Y}, {"subsets": 3, "size": 20, "generator": 0}),
     M.linear_probe: ({"z_train": X, "y_train": LABELS, "z_test": Y, "y_test": LABELS}, {}),
     M.perplexity: ({"nll_nats": X.abs()}, {"length": 3}),
     N.precision_recall: ({"real": X, "generated": Y}, {}),

@@ -229,21 +229,13 @@ MUTANTS = [
         "_p_log_ratio(p, log_p, log_q).sum(-1)",
         "_p_log_ratio(p, log_p, log_q).sum(-1) / math.log(2)",
     ),
-    (
-        check_js_discrete,
-        "(terms[0] + terms[1]).sum(-1) / 2",
-        "(terms[0] + terms[1]).sum(-1)",
-    ),
+    (check_js_discrete, "(terms[0] + terms[1]).sum(-1) / 2", "(terms[0] + terms[1]).sum(-1)"),
     (
         check_js_discrete,
         "(terms[0] + terms[1]).sum(-1) / 2",
         "(kl_discrete((p + q) / 2, p) + kl_discrete((p + q) / 2, q)) / 2",
     ),
-    (
-        check_js_discrete,
-        "(terms[0] + terms[1]).sum(-1) / 2",
-        "(kl_discrete(p, q) + kl_discrete(q, p)) / 2",
-    ),
+    (check_js_discrete, "(terms[0] + terms[1]).sum(-1) / 2", "(kl_discrete(p, q) + kl_discrete(q, p)) / 2"),
     (check_js_discrete, "(p + q).masked_fill(p + q == 0, 1).log() - math.log(2)", "((p + q) / 2).log()"),
     (check_tv_discrete, "(p - q).abs().sum(-1) / 2", "(p - q).abs().sum(-1)"),
     (check_tv_discrete, "(p - q).abs().sum(-1) / 2", "(p - q).square().sum(-1).sqrt() / 2"),
@@ -453,10 +445,7 @@ BAD = [
         lambda: D.js_quadrature(normal(GRID), normal(GRID), GRID, mass_atol=math.nan),
         "mass_atol must be positive and finite, got nan",
     ),
-    (
-        lambda: D.kl_quadrature(normal(GRID), normal(GRID), GRID * math.inf),
-        "grid must be finite, got 6001",
-    ),
+    (lambda: D.kl_quadrature(normal(GRID), normal(GRID), GRID * math.inf), "grid must be finite, got 6001"),
 ]
 
 

@@ -33,7 +33,7 @@ kernelspec:
 $$ x = 1 $$ (eq-page-x)
 
 ```{code-cell} ipython3
-from genkit.checks import claim
+from genkit.claims import claim
 claim("page-mass", "mass", 0.25, 0.25, item="X1.1", by="closed form")
 ```
 """

@@ -16,10 +16,10 @@ def test_a_page_is_executed_once(tiny_book):
 
 def test_a_change_of_genkit_or_of_the_pins_executes_again(tiny_book):
     tiny_book.execute()
-    with open(tiny_book.root / "genkit" / "checks.py", "a") as f:
+    with open(tiny_book.root / "genkit" / "claims.py", "a") as f:
         f.write("\n# a comment\n")
     assert "0 pages executed" in tiny_book.execute().stdout
-    with open(tiny_book.root / "genkit" / "checks.py", "a") as f:
+    with open(tiny_book.root / "genkit" / "claims.py", "a") as f:
         f.write("\nCHANGED = True\n")
     assert "1 pages executed" in tiny_book.execute().stdout
     with open(tiny_book.root / "constraints.txt", "a") as f:

@@ -36,7 +36,7 @@ MASTER = (
 :ex: {role: setup}
 import math
 
-from genkit.checks import self_check
+from genkit.claims import self_check
 ```
 
 +++ {"ex": {"id": "sum-mean", "role": "statement", "kind": "implement", "points": 2, "minutes": 5, LEVEL}}
@@ -135,7 +135,7 @@ PAGE = (
 ```{code-cell} ipython3
 import math
 
-from genkit.checks import self_check
+from genkit.claims import self_check
 ```
 
 ## Exercises

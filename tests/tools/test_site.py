@@ -26,7 +26,7 @@ def test_a_sound_book_builds_with_its_indexes(tiny_book):
 def test_new_outputs_reach_a_page_whose_text_did_not_change(tiny_book):
     """genkit changed, the page did not: its outputs, and the numbers in its prose, must follow."""
     tiny_book.build()
-    checks = tiny_book.root / "genkit" / "checks.py"
+    checks = tiny_book.root / "genkit" / "claims.py"
     checks.write_text(
         checks.read_text()
         .replace("✓ {statement}", "✓✓ {statement}")
