@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tools import pages
+from tools import myst, pages
 
 ROOT = pages.ROOT
 CHAPTERS = ROOT / pages.CHAPTERS
@@ -26,42 +26,8 @@ def texts() -> dict[Path, str]:
 
 # Typed measurements ---------------------------------------------------------------------------------------
 
-FENCE = re.compile(r"^ *(`{3,}|~{3,})(\{[^}]*\})?")
-PROSE_DIRECTIVES = {"note", "warning", "tip", "important", "seealso", "admonition", "dropdown", "list-table"}
-# What is not prose: maths, code and roles (both end in backticks), link targets, addresses, HTML tags.
-NOT_PROSE = re.compile(
-    r"\$\$.*?\$\$|(?<!\\)\$[^$\n]+?\$|(`+)(?!`).*?(?<!`)\1(?!`)|\]\([^)]*\)|<[^>\n]+>|https?://\S+", re.S
-)
 DECIMAL = re.compile(r"(?<![\w.])[-−+]?(\d*\.\d+)(?![\w.]*\d)")
-VERSION = re.compile(r"(Python|version|torch|NumPy|MyST|CC BY) \d+(\.\d+)+")
-
-
-def blank(text: str) -> str:
-    """As many empty lines, so that line numbers stay."""
-    return "\n" * text.count("\n")
-
-
-def prose(markdown: str) -> str:
-    """The text of a page with everything that is not prose blanked, line by line."""
-    front = re.match(r"\A---\n.*?\n---\n", markdown, re.S)
-    if front:
-        markdown = blank(front[0]) + markdown[front.end() :]
-    kept, fence = [], ""
-    for line in markdown.split("\n"):
-        found = FENCE.match(line)
-        if fence:
-            kept.append("")
-            if found and line.strip() == found[1] and len(found[1]) >= len(fence) and found[1][0] == fence[0]:
-                fence = ""
-        elif found and (found[2] or "").strip("{}").split(":")[0] not in PROSE_DIRECTIVES:
-            fence = found[1]
-            kept.append("")
-        else:
-            option = re.match(r" *:[\w-]+:( |$)", line) or line.startswith(("+++", "%"))
-            kept.append("" if option else line)
-    text = re.sub(r"^(:{3,})\{math\}.*?^\1$", lambda m: blank(m[0]), "\n".join(kept), flags=re.M | re.S)
-    text = NOT_PROSE.sub(lambda m: " " + blank(m[0]), text)
-    return VERSION.sub("", text)
+VERSION = re.compile(r"(Python|version|torch|NumPy|MyST|CC BY) \d+(\.\d+)+|https?://\S+")
 
 
 def significant(number: str) -> int:
@@ -72,8 +38,9 @@ def significant(number: str) -> int:
 def typed_measurements(markdown: str) -> list[tuple[int, str]]:
     """(line, number) for each decimal of three or more significant digits that stands in prose."""
     found = []
-    for n, line in enumerate(prose(markdown).split("\n"), 1):
-        found += [(n, m[0]) for m in DECIMAL.finditer(line) if significant(m[1]) >= 3]
+    for number, line in myst.prose(markdown):
+        words = VERSION.sub("", line)
+        found += [(number, m[0]) for m in DECIMAL.finditer(words) if significant(m[1]) >= 3]
     return found
 
 

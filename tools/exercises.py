@@ -37,11 +37,11 @@ def expand(text: str, bank: str, path: Path, folder: Path) -> tuple[str, tuple[i
     origin: list[int] = []
     done: set[str] = set()
     copied = 0
-    for name, id, token in myst.directives(text):
-        if name != MARKER:
+    for one, token in myst.directives(text):
+        if one.name != MARKER:
             continue
         assert token.map is not None  # block tokens have one
-        start, end = token.map
+        id, (start, end) = one.argument, token.map
         where = f"line {start + 1}: exercise {id!r} "
         if id not in known:
             raise BankError(where + f"is not in exercises/{path.relative_to(folder).as_posix()}")

@@ -14,22 +14,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from markdown_it.token import Token
 from pybtex.database import BibliographyData, Entry, parse_file
 
-from tools import pages
+from tools import myst, pages
 from tools.pages import PageError
 
 BOXES = {"note": "Note", "warning": "Warning", "tip": "Tip", "important": "Important", "seealso": "See also"}
 PROOFS = ("definition", "theorem", "lemma", "proof", "algorithm", "remark", "example")
-FENCE = re.compile(r"^(?P<indent> *)(?P<mark>:{3,}|`{3,}|~{3,})(?:\{(?P<name>[\w:-]+)\})?[ \t]*(?P<arg>.*)$")
-TARGET = re.compile(r"^\([\w:.-]+\)=\s*$")
-DOLLARS = re.compile(r"\$\$[ \t]*(?:\((?P<label>[\w:.-]+)\))?[ \t]*$")
-# A role, or a code span in which nothing is a role.
-SPAN = re.compile(
-    r"(?:\{(?P<role>[\w:.-]+)\})?(?P<ticks>`+)(?P<body>(?:[^`]|(?!(?P=ticks)(?!`))`)+?)(?P=ticks)(?!`)"
-)
-FORMULA = re.compile(r"(?<!\\)\$\$.*?\$\$|(?<![\\$])\$(?!\$)(?:\\.|[^$\\])+\$", re.S)
-LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)(?P<rest>[^)]*)\)")
+REFUSED = {  # what MyST knows and Colab does not, by the parser's names
+    "amsmath": "amsmath outside $$ ... $$",
+    "dl_open": "a definition list",
+    "footnote_reference_open": "a footnote",
+    "footnote_ref": "a footnote",
+    "footnote_inline": "a footnote",
+    "span": "an attribute in braces",
+    "attr": "an attribute in braces",
+}
+OWN = {"fence", "colon_fence", "math_block", "math_block_label", "myst_target", "myst_line_comment"}
 FOREIGN = re.compile(r"^(https?:|mailto:)")
 
 
@@ -109,74 +111,48 @@ class Converter:
 
     def text(self, source: str, quoted: bool = False) -> str:
         """Plain Markdown of some MyST; in a quote, display maths stands on one line."""
-        out: list[str] = []
-        plain: list[str] = []
-
-        def flush() -> None:
-            paragraphs = re.split(r"(\n\s*\n)", "\n".join(plain))
-            out.append("".join(p if p.isspace() else self.inline(p) for p in paragraphs))
-            plain.clear()
-
         lines = source.split("\n")
-        i = 0
-        while i < len(lines):
-            line = lines[i]
-            fence = FENCE.match(line)
-            if fence and not (fence["mark"][0] == "`" and "`" in fence["arg"]):
-                flush()
-                self._line = line
-                close = self._close(lines, i, fence["mark"])
-                inner = textwrap.dedent("\n".join(lines[i + 1 : close]))
-                if fence["name"]:
-                    block = self._directive(fence["name"], fence["arg"].strip(), inner, quoted)
-                elif fence["mark"][0] == ":":
-                    raise self.error(f"a fence of colons without a directive: {line.strip()!r}")
-                else:
-                    block = "\n".join([f"{fence['mark']}{fence['arg']}", inner, fence["mark"]])
-                out.append(textwrap.indent(block, fence["indent"]))
-                i = close + 1
-            elif line.lstrip().startswith("$$"):
-                flush()
-                self._line = line
-                close = i
-                while not DOLLARS.search(lines[close].lstrip()[2:] if close == i else lines[close]):
-                    close += 1
-                    if close == len(lines):
-                        raise self.error("a $$ is not closed")
-                indent = line[: len(line) - len(line.lstrip())]
-                whole = "\n".join(part.removeprefix(indent) for part in lines[i : close + 1])
-                end = DOLLARS.search(whole[2:])
-                assert end is not None
-                out.append(
-                    textwrap.indent(self._math(whole[2 : 2 + end.start()], end["label"], quoted), indent)
-                )
-                i = close + 1
-            else:
-                if not TARGET.match(line) and not line.startswith("%"):
-                    self._refuse(line)
-                    plain.append(line)
-                i += 1
-        flush()
+        out: list[str] = []
+        at = 0  # lines that are dealt with
+        for token in myst.blocks(source):
+            if token.type in REFUSED or (token.nesting == 1 and token.attrs.get("class")):
+                what = REFUSED.get(token.type, "an attribute in braces")
+                line = max(lines[slice(*token.map or [])], key=len)
+                raise self.error(f"{what} cannot be shown in Colab: {line.strip()!r}", line)
+            if token.type not in OWN or token.map is None or token.map[0] < at:
+                continue
+            start, end = token.map
+            out += self._plain(lines[at:start])
+            self._line = lines[start]
+            block = self._block(token, lines[start:end], quoted)
+            if block is not None:
+                out.append(textwrap.indent(block, lines[start][: _indent(lines[start])]))
+            at = end
+        out += self._plain(lines[at:])
         return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip("\n")
 
-    def _close(self, lines: list[str], start: int, mark: str) -> int:
-        end = re.compile(rf"^ *{re.escape(mark[0])}{{{len(mark)},}}\s*$")
-        for n in range(start + 1, len(lines)):
-            if end.match(lines[n]):
-                return n
-        raise self.error(f"{lines[start].strip()!r} is not closed")
+    def _plain(self, lines: list[str]) -> list[str]:
+        """Paragraphs, lists, headings, tables: everything that only its roles and links must leave."""
+        if not lines:
+            return []
+        paragraphs = re.split(r"(\n\s*\n)", "\n".join(lines))
+        return ["".join(p if p.isspace() else self.inline(p) for p in paragraphs)]
 
-    def _refuse(self, line: str) -> None:
-        """Markdown that MyST knows and Colab does not."""
-        faults = {
-            r"^\s*\\begin\{": "amsmath outside $$ ... $$",
-            r"^\s*\[\^[\w-]+\]:|\[\^[\w-]+\]": "a footnote",
-            r"^:\s+\S": "a definition list",
-            r"^\s*\{[.#][\w-]+[^}]*\}\s*$|\]\{[.#]": "an attribute in braces",
-        }
-        for pattern, what in faults.items():
-            if re.search(pattern, re.sub(r"`[^`]*`", "``", line)):
-                raise self.error(f"{what} cannot be shown in Colab: {line.strip()!r}", line)
+    def _block(self, token: Token, lines: list[str], quoted: bool) -> str | None:
+        """What a block of MyST's own becomes; None if nothing of it is shown."""
+        if token.type in ("math_block", "math_block_label"):
+            return self._math(token.content, token.info or None, quoted)
+        if token.type not in ("fence", "colon_fence"):
+            return None  # targets and comments
+        last = lines[-1].strip(" >")
+        if len(lines) < 2 or last.strip(token.markup[0]) or not last.startswith(token.markup):
+            raise self.error(f"{lines[0].strip()!r} is not closed")
+        one = myst.directive(token)
+        if one:
+            return self._directive(one, quoted)
+        if token.type == "colon_fence":
+            raise self.error(f"a fence of colons without a directive: {lines[0].strip()!r}")
+        return "\n".join([f"{token.markup}{token.info}", token.content.rstrip("\n"), token.markup])
 
     def _math(self, body: str, label: str | None, quoted: bool) -> str:
         tag = f" \\tag{{{self._number('equation-' + label, f'no equation {label!r}')}}}" if label else ""
@@ -186,14 +162,9 @@ class Converter:
             return "$$" + " ".join(line.strip() for line in lines) + tag + "$$"
         return "$$\n" + "\n".join(lines) + tag + "\n$$"
 
-    def _directive(self, name: str, arg: str, body: str, quoted: bool) -> str:
-        options: dict[str, str] = {}
-        lines = body.split("\n")
-        while lines and (option := re.match(r"^:([\w-]+):\s*(.*)$", lines[0])):
-            options[option[1]] = option[2].strip()
-            lines.pop(0)
-        body = "\n".join(lines).strip("\n")
-        label = options.get("label") or options.get("name") or ""
+    def _directive(self, one: myst.Directive, quoted: bool) -> str:
+        name, arg, body = one.name, one.argument, textwrap.dedent(one.body).strip("\n")
+        label = one.options.get("label") or one.options.get("name") or ""
         kind = name.removeprefix("prf:")
         if name == "math":
             return self._math(body, label or None, quoted)
@@ -210,16 +181,9 @@ class Converter:
             head = f"### {self.counted('exercise', label)}" + (f" ({self.inline(arg)})" if arg else "")
             return f"\n{head}\n\n{self.text(body)}\n" if body else f"\n{head}\n"
         if name == "solution-start":
-            found = re.search(
-                rf"\{{exercise(?:-start)?\}}[ \t]*(.*)\n:label: {re.escape(arg)}\s", self.book.text(self.doc)
-            )
-            head = f"#### Solution to {self.counted('exercise', arg)}"
-            return (
-                "\n"
-                + head
-                + (f" ({self.inline(found[1].strip())})" if found and found[1].strip() else "")
-                + "\n"
-            )
+            asked = self._labelled(self.doc, arg)
+            title = f" ({self.inline(asked.argument)})" if asked and asked.argument else ""
+            return f"\n#### Solution to {self.counted('exercise', arg)}{title}\n"
         if name in ("exercise-end", "solution-end"):
             return ""
         if name == "tab-set":
@@ -227,7 +191,7 @@ class Converter:
         if name == "tab-item":
             return f"**{self.inline(arg)}**\n\n{self.text(body, quoted)}\n"
         if name == "list-table":
-            return self._table(arg, label, body, int(options.get("header-rows", "0")))
+            return self._table(arg, label, body, int(one.options.get("header-rows", "0")))
         raise self.error(f"unknown directive {{{name}}}: the notebooks cannot show it")
 
     def _box(self, head: str, body: str) -> str:
@@ -274,41 +238,55 @@ class Converter:
 
     def inline(self, source: str) -> str:
         """Resolve roles and links of a stretch of text without blocks."""
-        kept: list[str] = []
-
-        def keep(text: str) -> str:
-            kept.append(text)
-            return f"\x00{len(kept) - 1}\x00"
-
-        def span(match: re.Match[str]) -> str:
-            if match["role"] is None:
-                return keep(match[0])
-            self._line = match[0].split("\n")[0]
-            return keep(self._role(match["role"], re.sub(r"\s+", " ", match["body"]).strip()))
-
-        def link(match: re.Match[str]) -> str:
-            if FOREIGN.match(match["target"]) and not match["image"]:
-                return match[0]
-            return f"[{match['text']}]({self._address(match)}{match['rest']})"
-
-        text = SPAN.sub(span, source)
-        # f[x](y) in a formula is no link; a line break in one would, in a quote, put a > into it
-        text = FORMULA.sub(lambda m: keep(re.sub(r"\s*\n\s*", " ", m[0])), text)
-        text = LINK.sub(link, text)
-        while "\x00" in text:
-            text = re.sub(r"\x00(\d+)\x00", lambda m: kept[int(m[1])], text)
+        found = myst.spans(source)
+        for span in found:
+            if span.rule in REFUSED:
+                line = source[span.start : span.end].split("\n")[0]
+                raise self.error(f"{REFUSED[span.rule]} cannot be shown in Colab: {line!r}", line)
+        text = self._replaced(source, found, 0, len(source))
         return re.sub(r"\x01\s*", "", text)
 
-    def _address(self, link: re.Match[str]) -> str:
-        """A link to another page of the book, as an address on the site."""
-        target, _, anchor = link["target"].partition("#")
-        if link["image"]:
+    def _replaced(self, source: str, found: list[myst.Span], start: int, end: int) -> str:
+        """source[start:end] with what its spans become; a link's text holds spans of its own."""
+        out, at = [], start
+        for span in found:
+            if span.start < at or span.end > end:
+                continue
+            self._free(source[at : span.start])
+            out += [source[at : span.start], self._span(source, found, span)]
+            at = span.end
+        self._free(source[at:end])
+        return "".join(out) + source[at:end]
+
+    def _free(self, text: str) -> None:
+        for mark, what in (("$$", "a $$ is not closed"), ("[^", "a footnote cannot be shown in Colab")):
+            if mark in text:
+                line = next(one for one in text.split("\n") if mark in one)
+                raise self.error(f"{what}: {line.strip()!r}", line)
+
+    def _span(self, source: str, found: list[myst.Span], span: myst.Span) -> str:
+        written = source[span.start : span.end]
+        if span.rule == "myst_role":
+            self._line = written.split("\n")[0]
+            return self._role(span.name, re.sub(r"\s+", " ", span.content).strip())
+        if span.rule == "math_inline":  # a line break would, in a quote, put a > into it
+            return re.sub(r"\s*\n\s*", " ", written)
+        if span.rule == "image":
             raise self.error(
-                f"an image in the text would be a foreign or relative file: {link[0]!r}", link[0]
+                f"an image in the text would be a foreign or relative file: {written!r}", written
             )
+        if span.rule == "link" and not FOREIGN.match(span.name):
+            middle = span.start + written.rindex("](")
+            text = self._replaced(source, found, span.start + 1, middle)
+            return f"[{text}]({self._address(span.name, written)})"
+        return written
+
+    def _address(self, link: str, written: str) -> str:
+        """A link to another page of the book, as an address on the site."""
+        target, _, anchor = link.partition("#")
         doc = self._doc(target.removesuffix(".md")) if target else self.doc
         if (target and not target.endswith(".md")) or doc is None:
-            raise self.error(f"a relative link that leads to no page: {link[0]!r}", link[0])
+            raise self.error(f"a relative link that leads to no page: {written!r}", written)
         return self.book.address.page(doc, anchor)
 
     def _doc(self, target: str) -> str | None:
@@ -369,13 +347,16 @@ class Converter:
             said = f"{ {'figure': 'Fig.'}.get(kind, kind.capitalize()) } {number}"
             text = text.replace("%s", number).replace("{number}", number)
         elif said == "Solution to":
-            found = re.search(
-                rf"\{{solution-start\}}[ \t]*(\S+)\n:label: {re.escape(label)}\s", self.book.text(doc)
-            )
-            said = f"Solution to {self.counted('exercise', found[1])}" if found else "Solution"
+            solution = self._labelled(doc, label)
+            said = f"Solution to {self.counted('exercise', solution.argument)}" if solution else "Solution"
         if not (text or said):
             raise self.error(f"unresolved reference: label {label!r} has no title")
         return f"[{text or said}]({self.book.address.page(doc, anchor)})"
+
+    def _labelled(self, doc: str, label: str) -> myst.Directive | None:
+        """The directive of a document that bears a label."""
+        found = [one for one, _ in myst.directives(self.book.text(doc)) if one.options.get("label") == label]
+        return found[0] if found else None
 
     def _cite(self, role: str, keys: list[str]) -> str:
         address = self.book.address.page(self.book.bibliography_doc)
@@ -404,34 +385,37 @@ def _in_table(cell: str) -> str:
 
 def leftovers(markdown: str) -> list[str]:
     """What of MyST, or of links that lead nowhere, is left in plain Markdown: a list of complaints."""
+    lines = markdown.split("\n")
     out = []
-    fence = ""
-    kept = []
-    for line in markdown.split("\n"):
-        bare = re.sub(r"^[> ]+", "", line)
-        mark = re.match(r"(`{3,}|~{3,})", bare)
-        if not fence and re.match(r"(:{3,}|`{3,}|~{3,})\s*\{", bare):
-            out.append(f"raw directive: {bare!r}")
-        elif not fence and re.match(r":{3,}\s*$", bare):
-            out.append(f"raw fence: {bare!r}")
-        elif mark:
-            fence = "" if fence and bare.startswith(fence) and not bare.strip("`~ ") else fence or mark[1]
-        elif not fence:
-            kept.append(bare)
-    text = "\n".join(kept)
-    raw_roles = [m[0] for m in SPAN.finditer(text) if m["role"]]
-    labels = re.findall(r"\$\$ *\([\w:.-]+\)\s*$", text, re.M)
-    text = FORMULA.sub("", SPAN.sub("", text))
-    checks = {
-        "raw role": raw_roles,
-        "raw target": re.findall(r"^\([\w:.-]+\)=\s*$", text, re.M),
-        "raw equation label": labels,
-        "unresolved reference": re.findall(r"\[\?+\]|\?\?", text),
-        "relative link": [m[0] for m in LINK.finditer(text) if not FOREIGN.match(m["target"])],
-        "image": [m[0] for m in LINK.finditer(text) if m["image"]],
-    }
-    out += [f"{what}: {hit!r}" for what, hits in checks.items() for hit in hits]
-    return out + [f"relative link: {hit!r}" for hit in relative_in_html(text)]
+    for token in myst.blocks(markdown):
+        line = lines[token.map[0]].strip() if token.map else ""
+        if token.type == "colon_fence" or (token.type == "fence" and token.info.startswith("{")):
+            out.append(f"raw {'directive' if token.info else 'fence'}: {line!r}")
+        elif token.type == "myst_target":
+            out.append(f"raw target: {line!r}")
+        elif token.type == "math_block_label":
+            out.append(f"raw equation label: ({token.info})")
+        elif token.type == "inline":
+            out += _inline_leftovers(token.content)
+        if token.type in ("inline", "html_block"):
+            out += [f"relative link: {hit!r}" for hit in relative_in_html(token.content)]
+    return out
+
+
+def _inline_leftovers(text: str) -> list[str]:
+    out, words = [], text
+    for span in myst.spans(text):
+        written = text[span.start : span.end]
+        words = words.replace(written, "") if span.rule != "link" else words
+        if span.rule == "myst_role":
+            out.append(f"raw role: {written!r}")
+        elif span.rule == "image" or (span.rule == "link" and not FOREIGN.match(span.name)):
+            out.append(f"{'image' if span.rule == 'image' else 'relative link'}: {written!r}")
+    return out + [f"unresolved reference: {hit!r}" for hit in re.findall(r"\[\?+\]|\?\?", words)]
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def relative_in_html(markup: str) -> list[str]:

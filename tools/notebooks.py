@@ -188,12 +188,16 @@ def values(root: Path) -> Any:
     """The function that {value} asks: (page, claim id, format) -> text."""
 
     @functools.cache
-    def records() -> dict[str, dict[str, Any]]:
-        return {
-            id: r for page in pages.pages(root) for id, r in pages.claims(pages.executed(page, root)).items()
-        }
+    def records(page: str) -> dict[str, dict[str, Any]]:
+        return pages.claims(pages.executed(page, root))
 
-    return lambda page, id, spec: pages.show(records()[id], spec)
+    def value(page: str, id: str, spec: str) -> str:
+        home = next((one for one in (page, *pages.pages(root)) if id in records(one)), None)
+        if home is None:
+            raise KeyError(id)
+        return pages.show(records(home)[id], spec)
+
+    return value
 
 
 def exported(root: Path = ROOT) -> list[str]:

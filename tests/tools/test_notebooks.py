@@ -419,7 +419,6 @@ def test_a_raw_directive_in_a_notebook_is_found(root, capsys):
     assert [what.split(": ")[1] for what in notebooks.lint(nb)] == [
         "relative link in its output",
         "raw directive",
-        "raw fence",
     ]
     nbformat.write(nb, path)
     assert tool(root, "--check") == 1
