@@ -1,53 +1,27 @@
 """Claims: a statement of the book, the number that was measured, and the truth it is held against.
 
 Every claim is executed where it stands, fails loudly outside its tolerance, and leaves a record in the
-notebook's output from which the book's ledger of claims is built.
+notebook's output from which the book's ledger of claims is built. A cell shows how many it holds.
 """
 
 from __future__ import annotations
 
 import html
 import math
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-__all__ = ["ClaimError", "agree", "claim", "monte_carlo", "self_check"]
+from genkit.output import Line, fold, show
 
-CLAIM = "genkit_claim"  # key of a claim's record in the metadata of its output
+__all__ = ["ClaimError", "agree", "claim", "monte_carlo", "self_check"]
 
 
 class ClaimError(AssertionError):
     """A measured value lies outside the tolerance that the claim states."""
-
-
-@dataclass
-class _Line:
-    """What a notebook shows of a claim: a tidy line, the same as plain text, and a record for the ledger."""
-
-    text: str
-    html_text: str
-    record: dict[str, Any] | None = None
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        metadata = {} if self.record is None else {CLAIM: self.record}
-        return {"text/plain": self.text, "text/html": self.html_text}, metadata
-
-
-def _show(line: _Line) -> None:
-    """Display `line` in a notebook, print it anywhere else."""
-    ipython = sys.modules.get("IPython")
-    if ipython is None or not hasattr(ipython.get_ipython(), "kernel"):
-        print(line.text)
-    else:
-        from IPython.display import display
-
-        display(line)
 
 
 def _array(name: str, value: Any) -> np.ndarray:
@@ -121,7 +95,7 @@ def claim(
     measured: ArrayLike | torch.Tensor,
     truth: ArrayLike | torch.Tensor | None = None,
     *,
-    item: str,
+    item: str = "",
     by: str,
     atol: float = 0.0,
     rtol: float = 0.0,
@@ -149,7 +123,7 @@ def claim(
     measured, truth
         Numbers, booleans or arrays of equal shape (an array is one claim, held elementwise).
     item
-        The items of the book's inventory that the claim belongs to, such as ``"X1.1 E1.1"``.
+        The entries of the register of mistakes that the claim shows, such as ``"E1.1"``.
     by
         Where the truth comes from: a closed form, quadrature, enumeration, a published table.
     atol, rtol, se, z
@@ -165,7 +139,7 @@ def claim(
         differ in the last places and training enlarges the difference.
     depends_on
         ``"split"``, ``"seed"`` or both, for what need not hold under another split of the data or
-        another seed. The book's ledger says so, and ``tools/stability.py`` expects it.
+        another seed. The book's ledger says so, and ``make stability`` expects it.
 
     Raises
     ------
@@ -225,7 +199,7 @@ def claim(
         f'<strong class="claim-value">{html.escape(value)}</strong> '
         f'<span class="claim-truth">[{html.escape(wanted)}; {html.escape(by)}]</span></div>'
     )
-    _show(_Line(text, markup, record))
+    fold(Line(text, markup, record))
 
 
 def agree(
@@ -261,7 +235,7 @@ def agree(
     if not bool((np.abs(a - b) <= atol + rtol * np.abs(b)).all()):
         raise ClaimError(f"{name!r}: the page and genkit differ by {worst:.3g}")
     text = f"✓ {name}: the code above and genkit agree"
-    _show(_Line(text, f'<div class="claim claim-agree"><span aria-hidden="true">✓</span> {text[2:]}</div>'))
+    fold(Line(text, f'<div class="claim claim-agree"><span aria-hidden="true">✓</span> {text[2:]}</div>'))
 
 
 def monte_carlo(values: ArrayLike | torch.Tensor) -> tuple[float, float]:
@@ -311,5 +285,5 @@ def self_check(name: str, check: Callable[[], None]) -> bool:
         ok, mark, text = True, "✓", "your answer passes its checks"
     text = f"{name}: {text}"
     markup = f'<div class="self-check"><span aria-hidden="true">{mark}</span> {html.escape(text)}</div>'
-    _show(_Line(f"{mark} {text}", markup))
+    show(Line(f"{mark} {text}", markup))
     return ok

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tools import myst, pages
+from tools.tolerance import CLAIM
 
 ROOT = pages.ROOT
 CHAPTERS = ROOT / pages.CHAPTERS
@@ -87,8 +88,7 @@ def records() -> dict[str, dict[str, Any]]:
     for path in sorted((ROOT / "notebooks").rglob("*.ipynb")):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             for output in cell.get("outputs", []):
-                if record := output.get("metadata", {}).get("genkit_claim"):
-                    found[record["id"]] = record
+                found |= {r["id"]: r for r in output.get("metadata", {}).get(CLAIM, [])}
     return found
 
 

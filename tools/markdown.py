@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from markdown_it.token import Token
 from pybtex.database import BibliographyData, Entry, parse_file
@@ -41,14 +42,14 @@ class Book:
 
     root: Path
     labels: dict[str, list[str]]
-    value: Callable[[str, str, str], str]  # (page, claim id, format) -> text; KeyError if there is none
+    claim: Callable[[str, str], tuple[str, dict[str, Any]]]  # (page, id) -> its page and record, or KeyError
 
     @classmethod
-    def open(cls, root: Path, value: Callable[[str, str, str], str]) -> Book:
+    def open(cls, root: Path, claim: Callable[[str, str], tuple[str, dict[str, Any]]]) -> Book:
         path = root / "_build" / "labels.json"
         if not path.is_file():
             raise SystemExit("there is no _build/labels.json: build the site first (make book)")
-        return cls(root, json.loads(path.read_text(encoding="utf-8")), value)
+        return cls(root, json.loads(path.read_text(encoding="utf-8")), claim)
 
     @functools.cached_property
     def address(self) -> pages.Address:
@@ -309,9 +310,13 @@ class Converter:
         if name == "value":
             id, _, spec = body.partition(":")
             try:
-                return self.book.value(self.page, id, spec)
+                home, record = self.book.claim(self.page, id)
             except KeyError:
                 raise self.error(f"unresolved reference: no executed claim {id!r}") from None
+            held = f"{record['statement']}; held against {record['wanted']} ({record['by']})"
+            held = held.replace('"', "”").replace("|", "∣").replace("`", "")
+            address = self.book.address.page(f"{pages.CHAPTERS}/{home}", f"claim-{id}")
+            return f'[{pages.show(record, spec)}]({address} "{held}")'
         if name in ("cite:t", "cite:p", "cite"):
             return self._cite(name, [key.strip() for key in body.split(",")])
         titled = re.fullmatch(r"(.*?)\s*<([^<>]+)>", body)

@@ -27,7 +27,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image, ImageChops, ImageStat
 
 from classroom.assign import setup_source
-from tools import markdown, pages
+from tools import markdown, pages, reading
 from tools.pages import CLAIM, ROOT, committed
 
 PICTURE_BYTES = 30 * 1024
@@ -125,7 +125,11 @@ def convert(
         raise converter.error("a page must begin with its title, '# ...'")
     cells[0].source = cells[0].source[title.end() :].strip("\n")
     name, address = book.address.title, book.address.page(converter.doc)
-    head = f"{title[0]}\n\n*A page of [{name}]({book.address.site}/): [read it in the book]({address}).*"
+    minutes = reading.load(page, book.root).minutes
+    where = (
+        f"*A page of [{name}]({book.address.site}/): [read it in the book]({address}). {minutes} minutes.*"
+    )
+    head = f"{title[0]}\n\n{where}"
     cells = [new_markdown_cell(head), setup_cell(book), *(cells if cells[0].source else cells[1:])]
     _number(cells)
     about = {"kernelspec": KERNEL, "language_info": {"name": "python"}, "genkit": {"page": page, **facts}}
@@ -184,20 +188,20 @@ def lint(notebook: nbformat.NotebookNode) -> list[str]:
 # ---------- files ----------
 
 
-def values(root: Path) -> Any:
-    """The function that {value} asks: (page, claim id, format) -> text."""
+def claim_of(root: Path) -> Any:
+    """The function that finds a claim: (page that asks, claim id) -> its page and record."""
 
     @functools.cache
     def records(page: str) -> dict[str, dict[str, Any]]:
         return pages.claims(pages.executed(page, root))
 
-    def value(page: str, id: str, spec: str) -> str:
-        home = next((one for one in (page, *pages.pages(root)) if id in records(one)), None)
-        if home is None:
-            raise KeyError(id)
-        return pages.show(records(home)[id], spec)
+    def find(page: str, id: str) -> tuple[str, dict[str, Any]]:
+        for home in (page, *pages.pages(root)):
+            if id in records(home):
+                return home, records(home)[id]
+        raise KeyError(id)
 
-    return value
+    return find
 
 
 def exported(root: Path = ROOT) -> list[str]:
@@ -298,7 +302,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     root = args.root.resolve()
-    book = markdown.Book.open(root, values(root))
+    book = markdown.Book.open(root, claim_of(root))
     if unknown := [page for page in args.pages if page not in exported(root)]:
         parser.error(f"no such page: {', '.join(unknown)}")
     chosen = args.pages or exported(root)

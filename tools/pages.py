@@ -217,8 +217,7 @@ def seconds(page: str, root: Path = ROOT) -> dict[str, float]:
 def claims(nb: nbformat.NotebookNode) -> dict[str, dict[str, Any]]:
     """The records of an executed page's claims by id, in order; of a claim in a loop the last."""
     outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
-    found = [record for o in outputs if (record := o.get("metadata", {}).get(CLAIM))]
-    return {record["id"]: record for record in found}
+    return {record["id"]: record for o in outputs for record in o.get("metadata", {}).get(CLAIM, [])}
 
 
 def show(record: dict[str, Any], spec: str = "") -> str:

@@ -6,6 +6,7 @@ labels that it leaves in _build/labels.json are what tools/notebooks.py resolves
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -21,7 +22,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from classroom.bank import read_bank
-from tools import icons, notebooks, pages
+from tools import icons, notebooks, pages, reading
 from tools.pages import CHAPTERS, flat, show
 
 PARTS = {
@@ -100,7 +101,23 @@ class ValueRole(SphinxRole):
         if record is None:
             log.warning("no claim %r was executed", id, location=self.get_location())
             return [nodes.Text("?")], []
-        return [nodes.inline(text=show(record, spec), classes=["value"])], []
+        return [nodes.inline(text=show(record, spec), classes=["value"]), self.mark(record, spec)], []
+
+    def mark(self, record: dict[str, Any], spec: str) -> nodes.raw:
+        """A small button beside the number, which opens what it was held against."""
+        id, number = f"held-{self.env.new_serialno('held')}", show(record, spec)
+        facts = {
+            "measured": f"{show(record)} {record['unit']}",
+            "held against": record["wanted"],
+            "known from": record["by"],
+        }
+        said = f"<strong>{html.escape(record['statement'])}</strong>"
+        said += "".join(f"<br>{name}: {html.escape(fact)}" for name, fact in facts.items())
+        markup = (
+            f'<button class="held" type="button" popovertarget="{id}" aria-label="How {number} is known">✓'
+            f'</button><span class="held-text" id="{id}" popover>{said}</span>'
+        )
+        return nodes.raw("", markup, format="html")
 
 
 class ColabRole(SphinxRole):
@@ -299,6 +316,16 @@ def load(app: Sphinx) -> None:
         env.book_places = {}
 
 
+def say_minutes(app: Sphinx, doctree: nodes.document) -> None:
+    """Under the title of a page: how long it takes to read."""
+    page = app.env.docname.removeprefix(f"{CHAPTERS}/")
+    if page in notebooks.exported(Path(app.srcdir)):
+        heading = next(doctree.findall(nodes.title))
+        minutes = reading.load(page, Path(app.srcdir)).minutes
+        line = nodes.paragraph("", f"{minutes} minutes to read", classes=["minutes"])
+        heading.parent.insert(heading.parent.index(heading) + 1, line)
+
+
 def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Read anew what Sphinx cannot see to have changed: pages with new outputs, and then the indexes.
 
@@ -313,7 +340,7 @@ def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed:
         return sorted(env.found_docs - added - changed)
     before, env.book_keys = getattr(env, "book_keys", {}), {}
     for page in pages.pages(root):
-        env.book_keys[f"{CHAPTERS}/{page}"] = pages.source_key(page, root)
+        env.book_keys[f"{CHAPTERS}/{page}"] = pages.source_key(page, root), pages.text(page, root)
     stale = {doc for doc, key in env.book_keys.items() if before.get(doc, key) != key}
     sources = [
         *sorted(Path(__file__).parent.glob("*.py")),
@@ -429,6 +456,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-get-outdated", outdated)
     app.connect("env-before-read-docs", read_indexes_last)
     app.connect("env-purge-doc", forget)
+    app.connect("doctree-read", say_minutes)
     app.connect("html-page-context", right_links, priority=900)
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("build-finished", dump_labels)

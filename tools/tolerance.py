@@ -18,7 +18,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-CLAIM = "genkit_claim"  # key of a claim's record in the metadata of its output
+CLAIM = "genkit_claim"  # key of the claims' records in the metadata of a cell's output
 VARIES = "picture-varies"  # tag of a cell
 LEAST = 0.95
 # A palette alone costs at most 0.002 and 0.001. Caught are a curve that is off by 0.5 %, a bar or points
@@ -103,11 +103,11 @@ class Tolerant(str):
         return not self == other
 
 
-class Record(dict):
+class Records(list):
     """nbval compares records with `!=`: these compare as claims."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, dict) and same_claim(dict(self), dict(other))
+        return isinstance(other, list) and same_claim(list(self), list(other))
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -153,7 +153,7 @@ def _sanitize(self: Any, value: Any) -> Any:
     out = _plain["sanitize"](self, value)
     if isinstance(out, str):
         return Tolerant(out)
-    return Record(out) if isinstance(out, dict) and "measured" in out else out
+    return Records(out) if isinstance(out, list) else out
 
 
 def _compare(self: Any, test: Any, ref: Any, skip_compare: Any = None) -> bool:
@@ -175,9 +175,9 @@ def _with_records(outputs: Any) -> list[Any]:
     """The outputs with claim records among their data, since nbval compares no metadata."""
     out = []
     for output in outputs:
-        record = output.get("metadata", {}).get(CLAIM)
-        if record:
-            output = type(output)(output, data={**output["data"], CLAIM: record})
+        records = output.get("metadata", {}).get(CLAIM)
+        if records:
+            output = type(output)(output, data={**output["data"], CLAIM: records})
         out.append(output)
     return out
 

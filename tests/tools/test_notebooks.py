@@ -108,13 +108,13 @@ def picture(width=400, height=180, noise=96):
     return out.getvalue()
 
 
-CLAIM = {"id": "density-mass", "measured": 0.25, "truth": 0.25}
+CLAIM = {"id": "density-mass", "measured": 0.25, "statement": 'the "mass"', "wanted": "0.25", "by": "a | b"}
 
 
 def fake_outputs():
     """Of the page's three code cells."""
     claim = new_output(
-        "display_data", data={"text/plain": "✓ mass: 0.2500"}, metadata={"genkit_claim": CLAIM}
+        "display_data", data={"text/plain": "✓ mass: 0.2500"}, metadata={"genkit_claim": [CLAIM]}
     )
     figure = new_output(
         "display_data",
@@ -160,7 +160,7 @@ def root(tmp_path: Path, monkeypatch) -> Path:
 
 
 def book_of(root):
-    return markdown.Book.open(root, notebooks.values(root))
+    return markdown.Book.open(root, notebooks.claim_of(root))
 
 
 @pytest.fixture
@@ -203,7 +203,10 @@ CONVERSIONS = {
         "{cite:p}`oord2018,heusel2017`",
         f"([van den Oord and Müller, 2018]({SITE}/{OTHER}.html); [Heusel et al., 2017]({SITE}/{OTHER}.html))",
     ),
-    "value": ("{value}`density-mass:.2f` of {value}`density-mass`", "0.25 of 0.2500"),
+    "value": (
+        "{value}`density-mass:.2f` or",
+        f'[0.25]({SITE}/{THIS}.html#claim-density-mass "the ”mass”; held against 0.25 (a ∣ b)") or',
+    ),
     "notebook": (
         "{colab}`try <part/density>`",
         "[try](https://colab.example.org/github/Set_the_owner/book/blob/main/notebooks/part/density.ipynb)",
@@ -332,7 +335,7 @@ def test_the_notebook(root, capsys):
     line = '%pip install -q --no-deps "genkit-book @ git+https://github.com/Set_the_owner/book@main"'
     assert line in setup.source and '"google.colab" in sys.modules' in setup.source
     assert nb.cells[2].source == f"See [Fig. 3.1]({SITE}/{THIS}.html#fig-a)."
-    assert nb.cells[4].source == "The mass is 0.250."
+    assert nb.cells[4].source.startswith("The mass is [0.250](")
     assert nb.cells[6].source.startswith("*Fig. 3.1. A line: see (3.1).*")
     assert "A straight line that rises." in nb.cells[6].source
     assert nb.cells[5].outputs[0].metadata["image/png"]["alt"] == "A straight line that rises."
@@ -342,7 +345,7 @@ def test_the_notebook(root, capsys):
     counts = [cell.execution_count for cell in nb.cells if cell.cell_type == "code"]
     assert counts == [1, 2, 3, 4] and nb.cells[8].outputs[0].execution_count == 4
     claim, printed = nb.cells[3].outputs
-    assert claim.metadata["genkit_claim"] == CLAIM and printed.text == "a\nb\n"
+    assert claim.metadata["genkit_claim"] == [CLAIM] and printed.text == "a\nb\n"
     assert len({cell.id for cell in nb.cells}) == len(nb.cells)
     assert "needs_background" not in (root / "notebooks/part/density.ipynb").read_text()
     assert "wrote notebooks/part/density.ipynb" in capsys.readouterr().out
@@ -372,7 +375,7 @@ def test_a_changed_word_keeps_the_stored_outputs(root, monkeypatch):
 
 
 def fake_claim():
-    return [new_output("display_data", data={"text/plain": "✓"}, metadata={"genkit_claim": CLAIM})]
+    return [new_output("display_data", data={"text/plain": "✓"}, metadata={"genkit_claim": [CLAIM]})]
 
 
 @pytest.mark.parametrize(

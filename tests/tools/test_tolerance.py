@@ -95,7 +95,7 @@ def image(**data):
         ([image()], "yes"),
         ([new_output("display_data", data={"image/jpeg": "iVBO", "text/plain": "<Figure>"})], "no"),
         ([image(), new_output("stream", text="1\n")], "yes"),
-        ([new_output("display_data", data={"image/png": "iVBO"}, metadata={CLAIM: record()})], "yes"),
+        ([new_output("display_data", data={"image/png": "iVBO"}, metadata={CLAIM: [record()]})], "yes"),
         ([new_output("execute_result", data={"text/plain": "1"})], "yes"),
     ],
 )
@@ -169,7 +169,7 @@ from IPython.display import display
 data = {{"text/plain": f"measured {{value:#.4g}}",
         "text/html": f"<b>{{value:#.4g}}</b><img src='data:image/png;base64,{{PNG}}'>"}}
 record = {{"id": "a", "measured": value, "truth": 0.36, "tolerance": 0.01}}
-display(data, raw=True, metadata={{"{CLAIM}": record}})
+display(data, raw=True, metadata={{"{CLAIM}": [record]}})
 """
 
 
@@ -190,7 +190,7 @@ def claimed(value="0.3679", truth=0.36, png="iVBO"):
         "text/html": f"<b>{value}</b><img src='data:image/png;base64,{png}'>",
     }
     record = {"id": "a", "measured": float(value), "truth": truth, "tolerance": 0.01}
-    return new_output("display_data", data=data, metadata={CLAIM: record})
+    return new_output("display_data", data=data, metadata={CLAIM: [record]})
 
 
 def pictured(kind="png", data=None, tags=(), **change):
