@@ -57,8 +57,8 @@ gen = seed_everything(0)
 # %%
 coin = torch.tensor([0.5, 0.5], dtype=torch.float64)
 entropy = -(coin * coin.log()).sum()  # nats
-claim("conventions-coin", "entropy of a fair coin", entropy, math.log(2), item="",
-      by="closed form log 2", atol=1e-12, unit="nats")
+claim("conventions-coin", "entropy of a fair coin", entropy, math.log(2), by="closed form log 2",
+      atol=1e-12, unit="nats")
 
 # %% [markdown]
 # The line under the cell is a **claim**. It reads: what was measured, the value, then what it was held against (the
@@ -84,9 +84,8 @@ draws = torch.randn(2000, 400, generator=gen, dtype=torch.float64)
 mean = draws.mean(1)
 error = draws.std(1) / math.sqrt(400)  # each experiment's own standard error
 inside, se = monte_carlo((mean.abs() < error).double())  # the true mean is 0
-claim("conventions-one-se",
-      "share of experiments within one standard error of the truth", inside,
-      math.erf(1 / math.sqrt(2)), item="", by="normal law, erf(1/√2)", se=se)
+claim("conventions-one-se", "share of experiments within one standard error of the truth", inside,
+      math.erf(1 / math.sqrt(2)), by="normal law, erf(1/√2)", se=se)
 
 # %% [markdown]
 # The book allows four standard errors unless it says otherwise. By the same law a true statement then fails about six
@@ -151,11 +150,11 @@ claim("conventions-one-se",
 d, L = 64, 17
 uniform_nll = 0.0  # nats: -log q(y) of the uniform density on the unit cube
 claim("conventions-uniform", "uniform density, in bits per dimension",
-      bits_per_dim(uniform_nll, d, levels=L), math.log2(17), item="S0.29",
-      by="log2 of 17 levels", atol=1e-12, unit="bits", digits=5)
+      bits_per_dim(uniform_nll, d, levels=L), math.log2(17), by="log2 of 17 levels", atol=1e-12,
+      unit="bits", digits=5)
 stored = torch.tensor([0.0, d * math.log(L)])  # uniform on a cube of side 1 and of side 17
 claim("conventions-uniform-unitless", "without the unit, stored in [0, 1) and in [0, 17)",
-      bits_per_dim(stored, d), [0.0, math.log2(17)], item="S0.29 E0.18",
+      bits_per_dim(stored, d), [0.0, math.log2(17)], item="E0.18",
       by="wrong formula: off by log2 of the scale", atol=1e-6, unit="bits")
 
 # %% [markdown]
@@ -171,13 +170,11 @@ y = dequantise(levels, levels=2, generator=gen)
 log_q = torch.log(3 * y**2) - math.log(2)  # minus log L: the unit is in
 bound = log_q.mean(0)
 se = log_q.std(0) / math.sqrt(len(y))
-claim("conventions-dequantised", "expected log density of the levels 0 and 1",
-      bound, [math.log(3 / 8) - 2, math.log(6) - 2], item="S0.29",
-      by="integrated by hand", se=se, unit="nats")
-claim("conventions-bound-gap",
-      "log probability of the two levels above the bound",
-      [math.log(1 / 8) - bound[0].item(), math.log(7 / 8) - bound[1].item()],
-      at_least=0.0, item="S0.29", by="Jensen's inequality", unit="nats", digits=3)
+claim("conventions-dequantised", "expected log density of the levels 0 and 1", bound,
+      [math.log(3 / 8) - 2, math.log(6) - 2], by="integrated by hand", se=se, unit="nats")
+claim("conventions-bound-gap", "log probability of the two levels above the bound",
+      [math.log(1 / 8) - bound[0].item(), math.log(7 / 8) - bound[1].item()], at_least=0.0,
+      by="Jensen's inequality", unit="nats", digits=3)
 
 # %% [markdown]
 # (sec-conventions-digits)=
@@ -212,20 +209,18 @@ plt.show()
 
 # %%
 raw = load_digits().data  # (1797, 64)
-claim("conventions-size", "number of images and of pixels",
-      list(everything.shape), [1797, 64], item="",
+claim("conventions-size", "number of images and of pixels", list(everything.shape), [1797, 64],
       by="scikit-learn's documentation")
 claim("conventions-same", "the three parts together are scikit-learn's digits",
       bool((np.sort(everything.numpy() @ np.arange(1, 65)) == np.sort(raw @ np.arange(1, 65))).all()),
-      True, item="", by="sorted checksums of the rows")
-claim("conventions-levels", "grey levels that occur", everything.unique(),
-      np.arange(17), item="", by="integers 0 to 16")
+      True, by="sorted checksums of the rows")
+claim("conventions-levels", "grey levels that occur", everything.unique(), np.arange(17),
+      by="integers 0 to 16")
 claim("conventions-constant", "pixels that are the same in all images",
-      (everything.std(0) == 0).nonzero().flatten(),
-      np.flatnonzero(np.ptp(raw, axis=0) == 0), item="", by="range of each pixel")
-claim("conventions-grey", "share of pixels that are strictly grey",
-      1 - share[0] - share[16], np.isin(raw, range(1, 16)).mean(), item="",
-      by="counted in the raw array", atol=1e-6)
+      (everything.std(0) == 0).nonzero().flatten(), np.flatnonzero(np.ptp(raw, axis=0) == 0),
+      by="range of each pixel")
+claim("conventions-grey", "share of pixels that are strictly grey", 1 - share[0] - share[16],
+      np.isin(raw, range(1, 16)).mean(), by="counted in the raw array", atol=1e-6)
 
 
 # %% [markdown]
@@ -269,11 +264,11 @@ print(f"independent pixels: {nll.mean():#.4g} nats per image, "
       f"{bpd:#.4g} ± {se:.2g} bits per dimension")
 
 # %%
-claim("conventions-normalised", "probabilities of each pixel's levels sum to",
-      table.exp().sum(1), np.ones(64), item="", by="axiom", atol=1e-6)
+claim("conventions-normalised", "probabilities of each pixel's levels sum to", table.exp().sum(1),
+      np.ones(64), by="axiom", atol=1e-6)
 one_class = CategoricalNB(min_categories=L).fit(data.train.x, 0 * data.train.y)
 claim("conventions-yardstick", "independent pixels, test bits per dimension", bpd,
-      bits_per_dim(-one_class.predict_joint_log_proba(data.test.x).mean(), d), item="S0.29",
+      bits_per_dim(-one_class.predict_joint_log_proba(data.test.x).mean(), d),
       by="scikit-learn's categorical naive Bayes", atol=1e-6, unit="bits")
 
 
@@ -292,13 +287,13 @@ by_class = CategoricalNB(alpha=add, min_categories=L).fit(data.train.x, data.tra
 claim("conventions-yardstick-classes", "ten tables, one a class, test bits per dimension",
       ten_tables(data.test.x, add),
       bits_per_dim(-logsumexp(by_class.predict_joint_log_proba(data.test.x), 1).mean(), d),
-      item="S0.29", by="scikit-learn's categorical naive Bayes", atol=1e-6, unit="bits")
+      by="scikit-learn's categorical naive Bayes", atol=1e-6, unit="bits")
 # each training image scored by the table of the others
 own = table.exp().gather(1, data.train.x.long().T) * (len(data.train.x) + L)  # counts + 1
 alone = -((own - 1) / (len(data.train.x) + L - 1)).log().sum(0)
 claim("conventions-train-test", "training bits per dimension, left out minus counted in",
-      bits_per_dim(alone.mean() + log_prob(data.train.x, table).mean(), d),
-      at_least=0.014, at_most=0.019, item="", by="other splits", unit="bits", digits=2)
+      bits_per_dim(alone.mean() + log_prob(data.train.x, table).mean(), d), at_least=0.014,
+      at_most=0.019, by="other splits", unit="bits", digits=2)
 
 # %% [markdown]
 # Independent pixels need {value}`conventions-yardstick:.2f` bits per dimension on test images, and ten such tables, one for
@@ -325,9 +320,8 @@ gaps = {"diagonal": diagonal_bpd - histogram_bpd, "full": full_bpd - histogram_b
 seen = {"diagonal": (0.9, 1.0), "full": (0.48, 0.59)}  # over splits
 for name, gap in gaps.items():  # the same images under both models
     claim(f"conventions-{name}-gaussian",
-          f"{name} Gaussian minus independent histograms, test bits per dimension",
-          gap.mean(), at_least=seen[name][0], at_most=seen[name][1], item="S0.29",
-          by="other splits", unit="bits", digits=3)
+          f"{name} Gaussian minus independent histograms, test bits per dimension", gap.mean(),
+          at_least=seen[name][0], at_most=seen[name][1], by="other splits", unit="bits", digits=3)
 
 
 # %% [markdown]
@@ -352,8 +346,8 @@ independent = torch.distributions.Normal(0, torch.ones(d))
 copula = torch.distributions.MultivariateNormal(torch.zeros(d), torch.cov(z.T))
 gain = copula.log_prob(z_test) - independent.log_prob(z_test).sum(1)  # (360,) nats
 claim("conventions-copula", "Gaussian copula, test bits per dimension",
-      bpd - bits_per_dim(gain.mean(), d), at_least=2.12, at_most=2.18, item="S0.29",
-      by="other splits", unit="bits")
+      bpd - bits_per_dim(gain.mean(), d), at_least=2.12, at_most=2.18, by="other splits",
+      unit="bits")
 
 # %% [markdown]
 # It needs {value}`conventions-copula:.2f`: the shape was the cause. Two lessons follow. Bits per dimension measure the fit of a *density to discrete
@@ -370,8 +364,8 @@ claim("conventions-copula", "Gaussian copula, test bits per dimension",
 ring = toy("ring")
 points = ring.sample(20_000, gen)  # (20000, 2)
 mean, se = monte_carlo(-ring.log_prob(points))
-claim("conventions-ring", "mean negative log density of draws from the ring",
-      mean, ring.entropy, item="", by="quadrature on a grid", se=se, unit="nats")
+claim("conventions-ring", "mean negative log density of draws from the ring", mean, ring.entropy,
+      by="quadrature on a grid", se=se, unit="nats")
 
 # %% [markdown]
 # (sec-conventions-seeds)=
@@ -386,13 +380,12 @@ first = torch.randn(5, generator=seed_everything(0))
 again = torch.randn(5, generator=seed_everything(0))
 other = torch.randn(5, generator=seed_everything(1))
 gen = seed_everything(0)
-claim("conventions-same-seed", "draws with the same seed are equal",
-      bool((first == again).all()), True, item="", by="definition of a seed")
-claim("conventions-other-seed", "draws with another seed are equal",
-      bool((first == other).any()), False, item="",
-      by="continuous draws coincide with probability 0")
-claim("conventions-threads", "threads that PyTorch uses", torch.get_num_threads(),
-      1, item="", by="set by seed_everything")
+claim("conventions-same-seed", "draws with the same seed are equal", bool((first == again).all()),
+      True, by="definition of a seed")
+claim("conventions-other-seed", "draws with another seed are equal", bool((first == other).any()),
+      False, by="continuous draws coincide with probability 0")
+claim("conventions-threads", "threads that PyTorch uses", torch.get_num_threads(), 1,
+      by="set by seed_everything")
 
 
 # %% [markdown]

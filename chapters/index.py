@@ -83,5 +83,5 @@ plt.show()
 # %% tags=["remove-input"]
 ends = ((x + 1) * 8).round()  # grey levels 0 to 16
 copies = (ends[:, None] == digits().train.x).all(dim=2).any(dim=1).sum()
-claim("book-copies", "pictures, of five, whose 64 grey levels all equal those of a training digit", copies, 5,
-      item="E1.4", by="as the noise vanishes, the average is the nearest training digit")
+claim("book-copies", "pictures, of five, whose 64 grey levels all equal those of a training digit",
+      copies, 5, item="E1.4", by="as the noise vanishes, the average is the nearest training digit")

@@ -156,13 +156,13 @@ def missed(logit, theta):
 thetas = torch.tensor([0.5, 1.0, 2.0, 4.0, 6.0])
 js = torch.stack([js_quadrature(log_p, log_q(t), x) for t in thetas])
 at_best = torch.stack([value(log_p - log_q(t), t) for t in thetas])
-claim("adversarial-value", "V of D*, generators N(θ, 1) with θ = 0.5, 1, 2, 4, 6",
-      at_best, 2 * js - math.log(4), item="S0.18", by="2 JS − log 4, JS by its definition", atol=1e-9, unit="nats")
+claim("adversarial-value", "V of D*, generators N(θ, 1) with θ = 0.5, 1, 2, 4, 6", at_best,
+      2 * js - math.log(4), by="2 JS − log 4, JS by its definition", atol=1e-9, unit="nats")
 truth = float(2 * js[2] - math.log(4))
 others = 1 - x, torch.sin(3 * x), 0 * x
 claim("adversarial-gap", "θ = 2, logits 1 − x, sin 3x and 0: V + what they miss",
       torch.stack([value(d, 2.0) + missed(d, 2.0) for d in others]), torch.full((3,), truth),
-      item="S0.18", by="2 JS − log 4", atol=1e-9, unit="nats")
+      by="2 JS − log 4", atol=1e-9, unit="nats")
 
 def bernoulli_kl(a, b):
     return torch.sigmoid(a) * (logsigmoid(a) - logsigmoid(b)) + torch.sigmoid(-a) * (logsigmoid(-a) - logsigmoid(-b))
@@ -219,10 +219,10 @@ def overfit(seed):
 over, own, held_out = zip(*(overfit(seed) for seed in range(3)), strict=True)
 
 # %% tags=["hide-input"]
-claim("adversarial-ceiling", "the ceiling, 2 JS − log 4 at separation 2", truth, -0.712633, item="X0.5",
+claim("adversarial-ceiling", "the ceiling, 2 JS − log 4 at separation 2", truth, -0.712633,
       by="the text's value, from another quadrature", atol=5e-7, unit="nats", digits=6)
 claim("adversarial-trained-value", "V of a network trained on fresh draws, by quadrature",
-      value(logit, 2.0), item="X0.5", by="the theorem: below the ceiling; at most 0.005 below",
+      value(logit, 2.0), by="the theorem: below the ceiling; at most 0.005 below",
       at_least=truth - 0.005, at_most=truth, unit="nats", stable=False)
 middle = (x > -1.5) & (x < 3.5)
 claim("adversarial-trained-d", "the network's D(x) against p/(p+q) on −1.5 < x < 3.5: largest error",
@@ -230,7 +230,7 @@ claim("adversarial-trained-d", "the network's D(x) against p/(p+q) on −1.5 < x
       by="closed form σ(2 − 2x)", at_most=0.06, stable=False)
 own, held_out = torch.tensor(own), torch.tensor(held_out)
 claim("adversarial-own-sample", "twenty points a side: V on them, above the ceiling by, 3 seeds",
-      own - truth, item="X0.5 E0.14", by="the theorem bounds the expectation, not the training value",
+      own - truth, item="E0.14", by="the theorem bounds the expectation, not the training value",
       at_least=0.1, unit="nats", stable=False)
 def bound_critic():
     """E_q f - E_p f, by quadrature, of the best f of slope at most one for twenty points a side."""
@@ -349,12 +349,12 @@ js_slope = torch.stack([slope(lambda t: js_quadrature(log_p, log_q(t), x), t) fo
 kl_slope = torch.stack([slope(lambda t: kl_quadrature(log_q(t), log_p, x), t) for t in separations])
 fooled = torch.stack([torch.trapezoid(torch.exp(log_q(t) + logsigmoid(log_p - log_q(t))), x) for t in separations])
 at = torch.tensor(separations)
-claim("adversarial-saturating", "saturating gradient, θ = 0.5, 1, 2, 4, 6", saturating, 2 * js_slope,
-      item="X0.6", by="finite difference of 2 JS", rtol=1e-6)
+claim("adversarial-saturating", "saturating gradient, θ = 0.5, 1, 2, 4, 6", saturating,
+      2 * js_slope, by="finite difference of 2 JS", rtol=1e-6)
 claim("adversarial-non-saturating", "non-saturating gradient, θ = 0.5, 1, 2, 4, 6", non_saturating,
-      kl_slope - 2 * js_slope, item="X0.6", by="finite difference of KL(q‖p) − 2 JS", rtol=1e-6, digits=7)
+      kl_slope - 2 * js_slope, by="finite difference of KL(q‖p) − 2 JS", rtol=1e-6, digits=7)
 claim("adversarial-factors", "both gradients from the factors θ E D* and θ (1 − E D*)",
-      torch.cat([saturating, non_saturating]), torch.cat([at * fooled, at * (1 - fooled)]), item="X0.6",
+      torch.cat([saturating, non_saturating]), torch.cat([at * fooled, at * (1 - fooled)]),
       by="slope −θ of the best logit, quadrature of E D*", rtol=1e-9)
 claim("adversarial-saturating-bound", "saturating gradient over its bound ½ θ e^(−θ²/8)",
       saturating / (at / 2 * torch.exp(-(at**2) / 8)), item="X0.6", by="D* ≤ ½ √(p/q)", at_least=0.3, at_most=1.0)
@@ -368,10 +368,10 @@ on_hills = generator_gradients(hills, log_q, 3.0)[1]
 reverse, forward = (slope(f, 3.0) for f in (lambda t: kl_quadrature(log_q(t), hills, x),
                                              lambda t: kl_quadrature(hills, log_q(t), x)))
 js_hills = slope(lambda t: js_quadrature(hills, log_q(t), x), 3.0)
-claim("adversarial-hills", "two hills for data, θ = 3: the non-saturating gradient", on_hills, reverse - 2 * js_hills,
-      item="X0.6", by="finite difference of KL(q‖p) − 2 JS", rtol=1e-6)
+claim("adversarial-hills", "two hills for data, θ = 3: the non-saturating gradient", on_hills,
+      reverse - 2 * js_hills, by="finite difference of KL(q‖p) − 2 JS", rtol=1e-6)
 claim("adversarial-forward-mutant", "wrong: with the forward divergence instead, off by",
-      (on_hills - (forward - 2 * js_hills)).abs(), item="X0.6", by="the direction matters", at_least=0.1)
+      (on_hills - (forward - 2 * js_hills)).abs(), by="the direction matters", at_least=0.1)
 claim("adversarial-reverse-mutant", "wrong: without the −2 JS the gradient at θ = 0.5 is too large by a factor",
       kl_slope[0] / non_saturating[0], 0.5 / 0.264736, item="X0.6", by="θ over the gradient of KL − 2 JS", rtol=1e-5)
 
@@ -418,10 +418,10 @@ way = torch.linspace(1, 6, 401)
 drift = way * torch.stack([fool(t) for t in way])  # the saturating gradient on the way
 times = torch.stack([torch.trapezoid(1 / drift, way), torch.trapezoid(1 / (way - drift), way)])
 walked = torch.tensor([travel(lambda t: t * fool(t)), travel(lambda t: t * (1 - fool(t)))])
-claim("adversarial-travel-saturating", "time with the saturating loss", walked[0], times[0], item="E0.14",
-      by="∫ dθ/g", atol=0.08, digits=3)
-claim("adversarial-travel-ns", "time with the non-saturating loss", walked[1], times[1], item="E0.14",
-      by="∫ dθ/g", atol=0.04, digits=3)
+claim("adversarial-travel-saturating", "time with the saturating loss", walked[0], times[0],
+      item="E0.14", by="∫ dθ/g", atol=0.08, digits=3)
+claim("adversarial-travel-ns", "time with the non-saturating loss", walked[1], times[1],
+      item="E0.14", by="∫ dθ/g", atol=0.04, digits=3)
 claim("adversarial-more-steps", "separation 6, saturating gradient after 3000 steps of D over that after one",
       sent[3000, 0] / sent[1, 0], item="E0.14", by="falls towards the limit 0.01245/0.0437",
       at_least=float(saturating[4] / sent[1, 0]), at_most=0.5)
@@ -429,8 +429,8 @@ claim("adversarial-more-steps-ns", "the same for the non-saturating gradient", s
       item="E0.14", by="grows towards the limit 5.988/0.256", at_least=5.0, at_most=float(non_saturating[4] / sent[1, 1]))
 
 # %% [markdown]
-# :::{admonition} Erratum E0.14 · Too many discriminator steps? That depends
-# :class: erratum
+# :::{admonition} Common mistake: Too many discriminator steps? That depends
+# :class: mistake
 # {item}`E0.14` **The notes say** that updating $D$ too often may lead to local over-fitting. **What is true** depends on the loss and on the data.
 #
 # - *Saturating loss.* The trouble is another one, and it is there with infinite data: far from the data a well-trained $D$ sends hardly any gradient
@@ -578,12 +578,12 @@ def two_scales(theta, psi, h, tau):
 here = torch.tensor([0.7, -1.3], requires_grad=True)
 slopes = torch.autograd.grad(logsigmoid(torch.zeros(())) + logsigmoid(-here[0] * here[1]), here)[0]
 claim("adversarial-field", "the field at (0.7, −1.3)", torch.stack(field(*here.detach())),
-      slopes * torch.tensor([-1.0, 1.0]), item="X0.7", by="autograd of V, with the two signs", rtol=1e-12)
+      slopes * torch.tensor([-1.0, 1.0]), by="autograd of V, with the two signs", rtol=1e-12)
 turn = torch.linspace(0, 2 * math.pi, 721)
 around = torch.stack(field(1.5 * turn.cos(), 1.5 * turn.sin()))
 claim("adversarial-circulation", "circulation of the field along the circle of radius 1.5",
-      torch.trapezoid((around * 1.5 * torch.stack([-turn.sin(), turn.cos()])).sum(0), turn), -math.pi * 1.5**2,
-      item="X0.7 E0.12", by="closed form −π r², a gradient field has 0", rtol=1e-9)
+      torch.trapezoid((around * 1.5 * torch.stack([-turn.sin(), turn.cos()])).sum(0), turn),
+      -math.pi * 1.5**2, item="E0.12", by="closed form −π r², a gradient field has 0", rtol=1e-9)
 h = 0.3
 a = h / 2
 moduli = [steps_matrix(simultaneous, h=h), steps_matrix(alternating, h=h), steps_matrix(simultaneous, h=h, gamma=0.4),
@@ -595,12 +595,12 @@ claim("adversarial-moduli", "h = 0.3: modulus of one step, simultaneous, alterna
 edge = [modulus(steps_matrix(simultaneous, h=t, gamma=0.5)) - 1 for t in (1.98, 2.02)]
 edge += [modulus(steps_matrix(extragradient, h=t)) - 1 for t in (1.98, 2.02)]
 claim("adversarial-trace", "the same for the alternating step: trace and determinant",
-      torch.stack([torch.trace(moduli[1]), torch.linalg.det(moduli[1])]), torch.tensor([2 - a**2, 1.0]), item="X0.7 Q0.7",
-      by="the proof: two shears, 2 − a² and 1", atol=1e-9, digits=6)
+      torch.stack([torch.trace(moduli[1]), torch.linalg.det(moduli[1])]),
+      torch.tensor([2 - a**2, 1.0]), by="the proof: two shears, 2 − a² and 1", atol=1e-9, digits=6)
 claim("adversarial-thresholds", "R1 (γ = 0.5) and extragradient converge at h = 1.98 but not at 2.02",
       torch.stack(edge) > 0, torch.tensor([False, True, False, True]), item="X0.7", by="γ > hc² and hc < 1 with c = ½")
 claim("adversarial-r1-sign", "wrong: R1 with the other sign, γ = −0.4, grows per step by",
-      modulus(steps_matrix(simultaneous, h=h, gamma=-0.4)), (1 + 0.4 * h + a**2) ** 0.5, item="X0.7",
+      modulus(steps_matrix(simultaneous, h=h, gamma=-0.4)), (1 + 0.4 * h + a**2) ** 0.5,
       by="√(1 + h|γ| + h²c²)", atol=1e-9)
 
 
@@ -625,7 +625,7 @@ kept = (ellipse**2).sum(1) - 0.1 * ellipse.prod(1)
 claim("adversarial-invariant", "linear game, 20 000 alternating steps: θ² + ψ² − hc θψ, last over first",
       kept[-1] / kept[0], 1.0, item="X0.7", by="exact invariant", atol=1e-10, digits=8)
 claim("adversarial-ellipse", "the same: largest radius over smallest",
-      radius(ellipse).max() / radius(ellipse).min(), math.sqrt(2.1 / 1.9), item="X0.7",
+      radius(ellipse).max() / radius(ellipse).min(), math.sqrt(2.1 / 1.9),
       by="√((2+a)/(2−a)); a circle would have 1", rtol=1e-4)
 small = play(alternating, 20_000, start=(0.1, 0.1), h=0.1)
 claim("adversarial-bounded", "sigmoid game, 20 000 alternating steps, h = 0.1: largest radius over smallest",
@@ -634,8 +634,8 @@ claim("adversarial-bounded", "sigmoid game, 20 000 alternating steps, h = 0.1: l
 outwards = radius(play(alternating, 5000, h=1.0))
 claim("adversarial-drifts", "sigmoid game from radius 1 with h = 1, 5000 alternating steps: radius reached",
       outwards.max(), item="X0.7", by="twice the start or more: no invariant here", at_least=2.0, stable=False)
-claim("adversarial-drift-steps", "first step at radius 2", int((outwards >= 2).nonzero()[0]), item="X0.7", by="no randomness here",
-      at_least=1300, at_most=1360)
+claim("adversarial-drift-steps", "first step at radius 2", int((outwards >= 2).nonzero()[0]),
+      by="no randomness here", at_least=1300, at_most=1360)
 calm = radius(play(simultaneous, 600, start=(0.1, 0.1), h=0.1, gamma=1.0))
 claim("adversarial-r1", "R1, γ = 1, h = 0.1: log10 of the radius after 600 steps", calm[-1].log10(), item="X0.7",
       by="600 log10 0.95 plus a logarithm of time", at_least=600 * math.log10(0.95), at_most=-10.0, digits=3)
@@ -677,8 +677,8 @@ def blurred(v, s):
     return torch.trapezoid(real + fake, grid)
 
 curvature = torch.stack([torch.autograd.functional.hessian(lambda v, s=s: blurred(v, s), torch.zeros(2)) for s in (0.5, 1.0)])
-claim("adversarial-noise", "V with noise s = 0.5 and 1: second derivatives at the equilibrium", curvature,
-      torch.tensor([[[0.0, -0.5], [-0.5, -0.125]], [[0.0, -0.5], [-0.5, -0.5]]]), item="X0.7",
+claim("adversarial-noise", "V with noise s = 0.5 and 1: second derivatives at the equilibrium",
+      curvature, torch.tensor([[[0.0, -0.5], [-0.5, -0.125]], [[0.0, -0.5], [-0.5, -0.5]]]),
       by="closed form 0, −½, −s²/2", atol=1e-8)
 
 # %% [markdown]
@@ -761,8 +761,8 @@ claim("adversarial-mixed", "a generator that may mix: min max V, max min V, and 
 # %% [markdown]
 # {cite:t}`farnia2020` give adversarial games that have no equilibrium, not even a local one. There is a second reason to be careful with the word.
 #
-# :::{admonition} Erratum E0.24 · Which game, and does it have an equilibrium?
-# :class: erratum
+# :::{admonition} Common mistake: Which game, and does it have an equilibrium?
+# :class: mistake
 # {item}`E0.24` **The notes say** that a GAN is a zero-sum game and training seeks its Nash equilibrium. **What is true:** an equilibrium need not exist
 # ({prf:ref}`thm-adversarial-no-nash`), and the game that is mostly played is not zero-sum. With the non-saturating loss the two players have *different*
 # objectives. That game has an equilibrium where the generator can hit the data: $q=p$ and $D\equiv\tfrac12$, since against $D\equiv\tfrac12$ all generators are equally good, and
@@ -791,8 +791,8 @@ claim("adversarial-hover", "non-saturating, simultaneous, h = 0.05 and 0.1: the 
 path = play(non_saturating_alternating, 4000, h=0.1)
 level = (path**2).sum(1) - 0.05 * path.prod(1)  # r², less the ripple of the ellipse of alternating steps
 claim("adversarial-slow", "non-saturating, alternating, h = 0.1: 1/r² gained from time 100 to 400",
-      1 / level[4000] - 1 / level[1000], 300 / 8, item="E0.24 X0.7", by="averaging: t/8, higher orders neglected",
-      rtol=0.005)
+      1 / level[4000] - 1 / level[1000], 300 / 8, item="E0.24",
+      by="averaging: t/8, higher orders neglected", rtol=0.005)
 
 
 # %% [markdown]
@@ -921,7 +921,7 @@ losses = torch.stack([run[1] for run in runs])       # (3, 1000, 2): seeds, step
 with torch.no_grad():
     js_gan = torch.stack([js_bins(run[0](z_grid[:, None])[:, 0]) for run in runs])
 claim("adversarial-gauss-moments", "mean and variance of the two hills, from their quantiles",
-      torch.stack([quantiles.mean(), quantiles.var()]), torch.tensor([0.25, 2.0075]), item="S0.23",
+      torch.stack([quantiles.mean(), quantiles.var()]), torch.tensor([0.25, 2.0075]),
       by="closed form: mixture of two Gaussians", atol=3e-3)
 claim("adversarial-gan-w1", "Wasserstein distance of the averaged generator, median of 3 seeds, over the fitted Gaussian's",
       final.median() / gauss_w1, item="S0.23", by="less than a quarter of the baseline", at_most=0.25, stable=False)
@@ -934,7 +934,7 @@ halves = losses[:, :, 0].reshape(3, -1, 200).mean(2)  # discriminator's loss, me
 claim("adversarial-loss-flat", "discriminator's loss in steps 200–400 minus in the last 200, largest of 3 seeds",
       (halves[:, 1] - halves[:, -1]).abs().max(), item="Q0.7", by="unchanged: below 0.01", at_most=0.01,
       unit="nats", stable=False)
-claim("adversarial-loss-log4", "and the last 200 against log 4", halves[:, -1], item="Q0.7", by="log 4 ± 0.01",
+claim("adversarial-loss-log4", "and the last 200 against log 4", halves[:, -1], by="log 4 ± 0.01",
       at_least=math.log(4) - 0.01, at_most=math.log(4) + 0.01, unit="nats", stable=False)
 claim("adversarial-loss-start", "the same loss before the first step, largest difference from log 4 in 3 seeds",
       (losses[:, 0, 0] - math.log(4)).abs().max(), item="Q0.7", by="an untrained referee is undecided too", at_most=0.15,
@@ -989,7 +989,7 @@ claim("adversarial-gan-saturating", "averaged generator: distance with the satur
 # %% [markdown]
 # ## Simultaneous or alternating?
 #
-# :::{exercise-start} Q0.7 · Simultaneous and alternating optimisation
+# :::{exercise-start} Simultaneous and alternating optimisation
 # :label: q0-7
 # :class: question
 # :::
@@ -1019,7 +1019,7 @@ M, N = torch.tensor([[1 - 0.1**2, 0.1], [-0.1, 1.0]]), 5000  # an alternating st
 eye, start = torch.eye(2), torch.tensor([1.0, 0.0])
 claim("adversarial-mean-iterate", "linear game, alternating, from (1, 0): mean of 5000 positions",
       play(linear, N - 1, start=(1.0, 0.0), h=0.1).mean(0),
-      torch.linalg.solve(eye - M, (eye - torch.linalg.matrix_power(M, N)) @ start) / N, item="Q0.7",
+      torch.linalg.solve(eye - M, (eye - torch.linalg.matrix_power(M, N)) @ start) / N,
       by="closed form (I − M)⁻¹(I − M^N)u/N", atol=1e-12)
 tau, gamma, c = 50.0, 1.0, 0.5
 J = torch.tensor([[0.0, c], [-tau * c, -tau * gamma]])

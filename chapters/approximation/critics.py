@@ -144,8 +144,8 @@ claim("critics-clip", "value with c = 0.3 over value with c = 0.03", last[1] / l
 #
 # more than one: the penalty is a compromise, not a constraint.
 #
-# :::{admonition} Erratum E0.3 · Sign of the gradient penalty
-# :class: erratum
+# :::{admonition} Common mistake: Sign of the gradient penalty
+# :class: mistake
 # {item}`E0.3 X0.9` **The notes write** $L_D=V(D,G)+\lambda\,\mathbb E(\lVert\nabla D\rVert-1)^2$ with the same $V$ that $D$ *maximises*. **What is true:** the
 # penalty belongs to what is minimised, or with a minus to what is maximised. Maximised as printed, violations are *rewarded* and the slope explodes. Minimised
 # as printed, the penalty is right but the critic runs backwards: from a slope near one it falls into a local minimum at $1-\Delta/2\lambda$ if
@@ -387,8 +387,8 @@ w = left @ torch.diag(torch.cat([torch.tensor([2.0, 1.8]), tail])) @ right_v.T  
 found, u = power_iteration(w, 200)
 errors = 2.0 - found
 claim("critics-power", "power iteration after 200 rounds", found[-1], torch.linalg.matrix_norm(w, 2), item="X0.10 S0.24", by="singular value decomposition", atol=1e-9)
-claim("critics-power-rate", "factor of the error from round to round, σ₂/σ₁ = 0.9, rounds 25 to 50", (errors[50] / errors[25]) ** (1 / 25), 0.9**4,
-      item="X0.10", by="(σ₂/σ₁)⁴", rtol=0.03, digits=3)
+claim("critics-power-rate", "factor of the error from round to round, σ₂/σ₁ = 0.9, rounds 25 to 50",
+      (errors[50] / errors[25]) ** (1 / 25), 0.9**4, by="(σ₂/σ₁)⁴", rtol=0.03, digits=3)
 claim("critics-power-loose", "slope of the layer after division by the estimate of 1, 3 and 10 rounds", 2.0 / found[[0, 2, 9]], item="X0.10",
       by="at least 1: u'Wv of unit vectors never exceeds the norm", at_least=1.0, digits=3)
 
@@ -441,8 +441,8 @@ claim("critics-sn-tracks", "true norms of the eighteen layers in use, one round 
       torch.ones(2), item="S0.24 X0.10", by="1, up to what a step moves", atol=0.01, stable=False)
 cold = [unit(torch.ones(6, m.shape[2], 1, dtype=m.dtype)) for m in critic.weights]
 loose = torch.linalg.matrix_norm(normalise(critic.weights, cold)[1], 2)
-claim("critics-sn-cold", "the same with u started afresh: largest norm of a middle layer", loose.max().detach(), item="S0.24",
-      by="1 if keeping u did not matter", at_least=1.05, stable=False)
+claim("critics-sn-cold", "the same with u started afresh: largest norm of a middle layer",
+      loose.max().detach(), by="1 if keeping u did not matter", at_least=1.05, stable=False)
 ratio = (spectral / apart).double()
 claim("critics-sn-value", "value of the normalised critic over the true distance, least and largest of six networks", torch.stack([ratio.min(), ratio.max()]),
       item="S0.24", by="at most 1: a feasible point of the dual; here a linear critic is best, and found", at_least=0.97, at_most=1.01, stable=False)
@@ -452,8 +452,8 @@ claim("critics-sn-value", "value of the normalised critic over the true distance
 # Where the free critic's reading grows with training and the penalised one's is too large, by $1+W/2\lambda$ for a translation, the normalised one cannot read more than $W_1$:
 # it is a feasible point of {eq}`eq-critics-dual`. On this problem, where a linear critic is best, it finds it. In general it reads less.
 #
-# :::{admonition} Erratum E0.15 · Spectral normalisation bounds, it does not control
-# :class: erratum
+# :::{admonition} Common mistake: Spectral normalisation bounds, it does not control
+# :class: mistake
 # {item}`E0.15` **The notes say** that $W/\sigma(W)$ controls the discriminator's Lipschitz constant. **What is true:** it bounds the slope of each *layer*. The
 # network's own slope may be far below the product of the bounds, so that it is leashed harder than intended. And for convolutions the usual recipe takes the
 # norm of the kernel *reshaped* to a matrix $(c_{\text{out}},\,c_{\text{in}}k_hk_w)$, which is not the operator's: that can be larger by up to $\sqrt{k_hk_w}$.
@@ -655,8 +655,8 @@ plt.show()
 
 # %% tags=["hide-input"]
 for kind in ("R1", "packed", "wasserstein"):
-    claim(f"critics-ring-{kind.lower()}", f"modes covered, median of three seeds: {kind}", results[kind][0].double().median(), item="X0.13 Q0.4",
-          by="8 is all", at_least=7, stable=False)
+    claim(f"critics-ring-{kind.lower()}", f"modes covered, median of three seeds: {kind}",
+          results[kind][0].double().median(), by="8 is all", at_least=7, stable=False)
 best = torch.stack([results[k][0].double().mean() for k in ("R1", "packed", "wasserstein")])
 claim("critics-ring-gain", "mean modes of the least of these three minus mean modes of the plain game", best.min() - results["plain"][0].double().mean(),
       item="X0.13 Q0.4", by="0 if the change made no difference", at_least=0.6, stable=False)
@@ -668,7 +668,7 @@ claim("critics-ring-sharp", "share of samples within four standard deviations of
 # The run is short, and says what it says: it suffices to see which games *find* the modes ({numref}`fig-critics-ring`), not which would be sharpest in the end.
 # That the plain game loses some here is a fact about these networks, rates and steps, not a law.
 #
-# :::{exercise-start} Q0.4 · Against mode collapse
+# :::{exercise-start} Against mode collapse
 # :label: q0-4
 # :class: question
 # :::

@@ -183,10 +183,10 @@ def check_chains():
               m, truth, item="S0.27", by=by, se=se)
     m, se = monte_carlo(annealed - 1)
     claim("curriculum-annealed", "error of the mean 20 steps after the target is reached", m,
-          0.95**20 * (truncated * (1 - 0.95**200) - 1), item="S0.27 E0.17",
+          0.95**20 * (truncated * (1 - 0.95**200) - 1), item="E0.17",
           by="(1−η)^20 times the error before", se=se)
     claim("curriculum-easy-noise", "easy more often, re-weighted: mean squared gradient at θ = 1",
-          gradient_noise(lambda x: torch.exp(-1.5 * x)), 20 / 3, item="S0.27",
+          gradient_noise(lambda x: torch.exp(-1.5 * x)), 20 / 3,
           by="closed form 20/3; plain sampling has 1", rtol=1e-6)
 
     def tilted(power):
@@ -195,7 +195,7 @@ def check_chains():
     claim("curriculum-hard-noise", "the best sampler, hard more often: mean squared gradient at θ = 1", tilted(1.0),
           4 / math.e**2, item="S0.27", by="closed form 4/e²; below plain sampling's 1", rtol=1e-6)
     claim("curriculum-hard-best", "the same for p|x−1|^0.8 and p|x−1|^1.2, over that",
-          torch.stack([tilted(0.8), tilted(1.2)]) / tilted(1.0), item="S0.27", by="above 1: the best is between",
+          torch.stack([tilted(0.8), tilted(1.2)]) / tilted(1.0), by="above 1: the best is between",
           at_least=1.01, at_most=1.05)
 
 
@@ -218,10 +218,10 @@ for k, x in enumerate(sorted_x):
     constant = constant + eta * (x - constant)         # constant step
 
 # %% tags=["hide-input"]
-claim("curriculum-order-mean", "running mean over sorted examples", running, sorted_x.mean(), item="S0.27",
+claim("curriculum-order-mean", "running mean over sorted examples", running, sorted_x.mean(),
       by="the mean, in any order", atol=1e-12)
 claim("curriculum-order-constant", "constant step 0.05 over the same sorted examples", constant,
-      (eta * (1 - eta) ** torch.arange(n - 1, -1, -1.0)) @ sorted_x, item="S0.27",
+      (eta * (1 - eta) ** torch.arange(n - 1, -1, -1.0)) @ sorted_x,
       by="weights η(1−η)^j; far from the mean of the examples", atol=1e-10)
 
 # %% [markdown]
@@ -283,9 +283,9 @@ blocks = s**4 * A.T @ Sigma_u @ A                    # written back: constant bl
 def check_pooling():
     pooled = torch.randn(4000, 64, generator=gen) @ A.T
     m, se = monte_carlo(pooled.square().flatten())
-    claim("curriculum-noise-std", "standard deviation of white noise after 2×2 pooling", m**0.5, 0.5,
-          item="Q0.8", by="closed form 1/s", se=se / (2 * m**0.5))
-    claim("curriculum-snr-gain", "SNR gain of the digits by 2×2 pooling", gain, 1 + 3 * rho, item="Q0.8",
+    claim("curriculum-noise-std", "standard deviation of white noise after 2×2 pooling", m**0.5,
+          0.5, by="closed form 1/s", se=se / (2 * m**0.5))
+    claim("curriculum-snr-gain", "SNR gain of the digits by 2×2 pooling", gain, 1 + 3 * rho,
           by="1+(s²−1)ρ̄ from the covariances inside blocks", rtol=1e-12)
     claim("curriculum-snr-not-four", "signal variance left by pooling; wrong: all of it, for a gain of s²",
           Sigma_u.diagonal().mean() / Sigma.diagonal().mean(), (1 + 3 * rho) / 4, item="Q0.8",
@@ -293,17 +293,17 @@ def check_pooling():
     noisy = everyone + sigma * torch.randn(everyone.shape, generator=gen)
     u, r = everyone @ A.T, (noisy - everyone) @ A.T
     direct = (u.var(0).mean() / r.var()) / (everyone.var(0).mean() / (noisy - everyone).var())
-    claim("curriculum-snr-direct", "the same gain, from noisy images pooled", direct, gain, item="Q0.8",
+    claim("curriculum-snr-direct", "the same gain, from noisy images pooled", direct, gain,
           by="from the covariance; two noise variances of relative s.e. √(2/N)",
           se=float(gain) * math.sqrt(2 / r.numel() + 2 / noisy.numel()))
     smooth, white = snr(Sigma_u, 0.25) / snr(blocks, 1), snr(A @ A.T, 0.25) / snr(torch.eye(64), 1)
     claim("curriculum-snr-extremes", "gain for constant blocks, and for uncorrelated pixels",
-          torch.stack([smooth, white]), torch.tensor([4.0, 1.0]), item="Q0.8", by="s² and 1", rtol=1e-12)
+          torch.stack([smooth, white]), torch.tensor([4.0, 1.0]), by="s² and 1", rtol=1e-12)
     claim("curriculum-rho", "covariances inside 2×2 blocks of the digits, as a share of the variance", rho, item="Q0.8",
           by="one for constant blocks, zero for uncorrelated pixels", at_least=0.24, at_most=0.26, digits=3)
     claim("curriculum-shift", "nats about blocky digits at noise 0.6, for an 8×8 image",
-          information(blocks, 0.6), information(Sigma_u, 0.3), item="Q0.8",
-          by="the 4×4 image at half the noise", rtol=1e-10, unit="nats")
+          information(blocks, 0.6), information(Sigma_u, 0.3), by="the 4×4 image at half the noise",
+          rtol=1e-10, unit="nats")
     claim("curriculum-shift-sign", "wrong sign, twice the noise on the 4×4 image: information lost",
           information(blocks, 0.6) - information(Sigma_u, 1.2), item="Q0.8",
           by="sixteen times the noise variance of the right answer", at_least=1.8, at_most=2.1, unit="nats")
@@ -366,14 +366,14 @@ def needed_shift(lam):
 asked = (-1.0, 1.0, 3.0, 5.0)
 factors = torch.tensor([-needed_shift(v) for v in asked]) / (2 * math.log(2))
 own = factors + (Sigma_u.diagonal().mean() / Sigma.diagonal().mean()).log() / (2 * math.log(2))
-claim("curriculum-shift-digits", "shift down that the digits need at λ = −1, in units of 2 log 2", factors[0], item="Q0.8",
-      by="at least 1 by data processing", at_least=1.32, at_most=1.35, digits=3)
-claim("curriculum-shift-least", "the same at λ = 5", factors[3], item="Q0.8", by="at least 1 by data processing",
+claim("curriculum-shift-digits", "shift down that the digits need at λ = −1, in units of 2 log 2",
+      factors[0], by="at least 1 by data processing", at_least=1.32, at_most=1.35, digits=3)
+claim("curriculum-shift-least", "the same at λ = 5", factors[3], by="at least 1 by data processing",
       at_least=1.18, at_most=1.20, digits=3)
-claim("curriculum-shift-own", "the same at λ = −1, each size counted in its own signal variance", own[0], item="Q0.8",
-      by="smaller: the 8×8 pixels vary more", at_least=0.73, at_most=0.76, digits=3)
-claim("curriculum-shift-own-least", "the same at λ = 5", own[3], item="Q0.8", by="smaller likewise", at_least=0.59,
-      at_most=0.61, digits=3)
+claim("curriculum-shift-own", "the same at λ = −1, each size counted in its own signal variance",
+      own[0], by="smaller: the 8×8 pixels vary more", at_least=0.73, at_most=0.76, digits=3)
+claim("curriculum-shift-own-least", "the same at λ = 5", own[3], by="smaller likewise",
+      at_least=0.59, at_most=0.61, digits=3)
 claim("curriculum-shift-between", "between λ = −1 and 5 the needed shift falls, steps at 1, 3 and 5",
       factors.diff(), item="Q0.8", by="negative: one constant cannot serve all levels", at_least=-0.1, at_most=-0.02)
 
@@ -401,8 +401,8 @@ claim("curriculum-shift-between", "between λ = −1 and 5 the needed shift fall
 # At the equilibrium of stage $r$ the law of $P_rG(z)$ equals that of $P_rx$ ({ref}`ch-adversarial` proves the case $P=I$), and the detail is free. Only the last
 # stage determines everything.
 #
-# :::{admonition} Erratum E0.17 · Two images are compared at one resolution, and the last one is the whole
-# :class: erratum
+# :::{admonition} Common mistake: Two images are compared at one resolution, and the last one is the whole
+# :class: mistake
 # {item}`E0.17` **The notes give** {eq}`eq-curriculum-notes` alone. **Three things are missing.**
 #
 # *(i)* What $D$ compares with. If real images stay at full resolution, the fake ones lie in the range of $P_r$. A discriminator that measures the variance
@@ -622,7 +622,7 @@ def check_gans():
           stable=False)
     claim("curriculum-gan-printed-all", "seeds in which the loss as printed ends farther off than full resolution",
           (by_pixels[2] > by_pixels[0]).sum(), item="E0.17", by="of eight", at_least=7, stable=False)
-    claim("curriculum-gan-c2st", "smallest C2ST accuracy of the first two plans", by_c2st.min(), item="S0.27",
+    claim("curriculum-gan-c2st", "smallest C2ST accuracy of the first two plans", by_c2st.min(),
           by="one half would be indistinguishable", at_least=0.9, stable=False)
     first = gan_curve[0].mean(1)
     claim("curriculum-gan-first", "validation distance after the 2×2 stage over that at full resolution",
@@ -770,13 +770,13 @@ def bpd(nats):
 # %% tags=["hide-input"]
 claim("curriculum-vlb-gauss", "VLB of the Gaussian predictor on the test digits", ends(m2) + integral, gauss_nll,
       item="Q0.8 S0.27", by="the Gaussian's exact negative log-likelihood", atol=2e-4, unit="nats")
-claim("curriculum-vlb-bpd", "the same in bits per pixel", bpd(ends(m2) + integral), bpd(gauss_nll), item="Q0.8",
+claim("curriculum-vlb-bpd", "the same in bits per pixel", bpd(ends(m2) + integral), bpd(gauss_nll),
       by="exact; the uniform density has log2 17", atol=1e-5, unit="bits")
 claim("curriculum-noise-levels", "error at the cleanest over that at the noisiest level",
-      gaussian_error(levels[:1], m2)[0] / gaussian_error(levels[-1:], m2)[0], item="S0.27",
+      gaussian_error(levels[:1], m2)[0] / gaussian_error(levels[-1:], m2)[0],
       by="one if all levels were equally hard", at_least=45.0, at_most=58.0)
 claim("curriculum-vlb-no-half", "wrong: without the ½ of the integral the bound is off by",
-      ends(m2) + 2 * integral - gauss_nll, integral, item="Q0.8", by="the integral itself", rtol=1e-5,
+      ends(m2) + 2 * integral - gauss_nll, integral, by="the integral itself", rtol=1e-5,
       unit="nats")
 
 
@@ -790,7 +790,7 @@ def counting(labels, classes):
 
 
 claim("curriculum-counting", "counting alone: independent pixel histograms, test bits per pixel",
-      counting(torch.zeros_like(data.train.y), 1), item="S0.27", by="below log2 17; other splits 2.40 to 2.43",
+      counting(torch.zeros_like(data.train.y), 1), by="below log2 17; other splits 2.40 to 2.43",
       at_least=2.38, at_most=2.45, unit="bits")
 claim("curriculum-counting-classes", "the same, ten of them, one a class", counting(data.train.y, 10), item="S0.27",
       by="below one set; other splits 2.19 to 2.24", at_least=2.17, at_most=2.26, unit="bits")
@@ -904,13 +904,13 @@ def check_noise():
     easy, hard = ((at_rate[:, plan] - at_rate[:, 0]).mean(1) for plan in (1, 2))
     claim("curriculum-noise-hard-all", "hard first − uniform at step sizes 2, 4 and 6·10⁻³, means over seeds", hard,
           item="S0.27", by="negative is a gain", at_least=-3.5, at_most=-0.2, unit="nats", stable=False)
-    claim("curriculum-noise-slow", "step size 2·10⁻³: easy first − uniform, mean over seeds", easy[0],
-          item="S0.27", by="negative is a gain", at_least=-0.9, at_most=-0.15, unit="nats", stable=False)
+    claim("curriculum-noise-slow", "step size 2·10⁻³: easy first − uniform, mean over seeds",
+          easy[0], by="negative is a gain", at_least=-0.9, at_most=-0.15, unit="nats", stable=False)
     claim("curriculum-noise-slow-all", "step size 2·10⁻³: seeds in which easy first is ahead of uniform",
           (at_rate[0, 1] < at_rate[0, 0]).sum(), item="S0.27", by="of six", at_least=5, stable=False)
     claim("curriculum-noise-baseline", "easy first at 2·10⁻³ minus uniform at its own step size",
-          (at_rate[0, 1] - vlb[0]).mean(), item="S0.27", by="positive: the baseline was badly set", at_least=0.6, at_most=2.0,
-          unit="nats", stable=False)
+          (at_rate[0, 1] - vlb[0]).mean(), by="positive: the baseline was badly set", at_least=0.6,
+          at_most=2.0, unit="nats", stable=False)
 
 
 check_noise()
@@ -946,11 +946,11 @@ show_runs()
 # {numref}`fig-curriculum-runs` shows both experiments. On the left, growing falls far behind during its detour and then
 # catches up.
 #
-# ## Question of the notes
+# ## Question
 #
 # {item}`S0.28` The notes close their block on optimisation with two questions; {ref}`ch-adversarial` treats the one on simultaneous and alternating updates.
 #
-# :::{exercise-start} Q0.8 · A curriculum for high resolution
+# :::{exercise-start} A curriculum for high resolution
 # :label: q0-8
 # :class: question
 # :::
@@ -1072,11 +1072,11 @@ def check_estimators():
     claim("curriculum-ratio-stratified", "variance of uniform over that of stratified", ratio["stratified"],
           total / (width * within), item="Q0.8", by="total variance over variance within a level", se=error *
           ratio["stratified"], rtol=0.03)
-    claim("curriculum-ratio-shift", "variance of uniform over that of low discrepancy", ratio["low-discrepancy"],
-          total / (width * within), item="Q0.8", by="the same to first order", se=error * ratio["low-discrepancy"],
-          rtol=0.03)
+    claim("curriculum-ratio-shift", "variance of uniform over that of low discrepancy",
+          ratio["low-discrepancy"], total / (width * within), by="the same to first order",
+          se=error * ratio["low-discrepancy"], rtol=0.03)
     claim("curriculum-ratio-importance", "variance of uniform over that of importance sampling",
-          ratio["importance"], total / best, item="Q0.8", by="(∫√E l²)² − L² by quadrature",
+          ratio["importance"], total / best, by="(∫√E l²)² − L² by quadrature",
           se=error * ratio["importance"], rtol=0.03)
     claim("curriculum-ratio-one", "wrong: one level for the whole batch; variance over uniform's", 1 / ratio["one-t"],
           (within * width / 64 + total - width * within) / (total / 64), item="Q0.8",
@@ -1084,9 +1084,9 @@ def check_estimators():
     angle = torch.linspace(*(math.atan(math.exp(g / 2)) for g in (low, high)), 20_001)
     wrong = width * torch.trapezoid(0.5 * gaussian_error(2 * angle.tan().log(), m2), angle) / (angle[-1] - angle[0])
     m, se = monte_carlo(forgot)
-    claim("curriculum-vlb-forgot", "wrong: cosine schedule without its weight", m, wrong, item="Q0.8",
+    claim("curriculum-vlb-forgot", "wrong: cosine schedule without its weight", m, wrong,
           by="quadrature over the angle: another objective", se=se, unit="nats")
-    claim("curriculum-vlb-forgot-off", "wrong objective over the right integral", wrong / integral, item="Q0.8",
+    claim("curriculum-vlb-forgot-off", "wrong objective over the right integral", wrong / integral,
           by="one if weights did not matter", at_least=0.86, at_most=0.885)
 
 

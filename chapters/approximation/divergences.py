@@ -179,19 +179,19 @@ plt.show()
 # %% tags=["hide-input"]
 m, s, value = best["forward KL"]
 claim("divergences-forward", "best Gaussian by forward divergence: mean and standard deviation",
-      torch.tensor([abs(m), s]).round(decimals=4), torch.tensor([0.0, math.sqrt(10)]), item="X0.1 Q0.1",
+      torch.tensor([abs(m), s]).round(decimals=4), torch.tensor([0.0, math.sqrt(10)]),
       by="moments: 0 and 1 + 9", atol=1e-3)
 entropy = -torch.trapezoid(p.exp() * p, grid)
 claim("divergences-forward-value", "its divergence", value, 0.5 * math.log(2 * math.pi * math.e * 10) - entropy, item="X0.1",
       by="Gaussian entropy with the data's variance, minus the data's entropy", atol=1e-6, unit="nats")
 t = 1.7
 both = torch.stack([kl(log_normal(grid, 0.0, 1.0), log_normal(grid, t, 1.0)), kl(log_normal(grid, t, 1.0), log_normal(grid, 0.0, 1.0))])
-claim("divergences-symmetric-case", "both divergences between N(0, 1) and N(1.7, 1)", both, torch.full((2,), t**2 / 2),
-      item="E0.29 S0.7", by="t²/2", atol=1e-9, unit="nats")
+claim("divergences-symmetric-case", "both divergences between N(0, 1) and N(1.7, 1)", both,
+      torch.full((2,), t**2 / 2), item="E0.29", by="t²/2", atol=1e-9, unit="nats")
 claim("divergences-asymmetric", "KL(N(0,1)‖N(0,4)) and the reverse",
       torch.stack([kl(log_normal(grid, 0.0, 1.0), log_normal(grid, 0.0, 2.0)), kl(log_normal(grid, 0.0, 2.0), log_normal(grid, 0.0, 1.0))]),
       torch.stack([kl_gaussian([0.0], [[1.0]], [0.0], [[4.0]]), kl_gaussian([0.0], [[4.0]], [0.0], [[1.0]])]),
-      item="S0.7 E0.29", by="closed form", atol=1e-6, unit="nats")
+      item="E0.29", by="closed form", atol=1e-6, unit="nats")
 draws = torch.where(torch.rand(40_000, generator=gen) < 0.5, -3.0, 3.0) + torch.randn(40_000, generator=gen)
 mean, se = monte_carlo(hills(draws) - log_normal(draws, m, s))
 claim("divergences-sampled", "forward divergence from 40 000 samples of the data", mean, value, item="S0.8", by="quadrature", se=se, z=3, unit="nats")
@@ -202,8 +202,8 @@ claim("divergences-sampled-wrong", "the same mean over samples of the model", me
 
 
 # %% [markdown]
-# :::{admonition} Erratum E0.7 · What maximum likelihood equals
-# :class: erratum
+# :::{admonition} Common mistake: What maximum likelihood equals
+# :class: mistake
 # {item}`E0.7` **The notes say** that maximum likelihood minimises the divergence between the empirical distribution $\hat p$ and the model. **What is
 # true:** for a discrete model, yes. For a density, $\mathrm{KL}(\hat p\,\Vert\,q)=+\infty$ for *every* $q$, since $\hat p$ sits on points that have
 # probability zero, and there is nothing to compare. What is minimised is the cross-entropy $-\tfrac1n\sum\log q(x_i)$, which stays finite. In the cell
@@ -246,7 +246,7 @@ m, s, value = best["Fisher"]
 claim("divergences-fisher", "best Gaussian by the Fisher divergence: mean and deviation", torch.tensor([abs(m), s]).round(decimals=4),
       torch.tensor([0.0, math.sqrt(10)]), item="X0.1", by="the same moments", atol=1e-3)
 steep = torch.trapezoid(p.exp() * (-grid + 3 * (3 * grid).tanh()) ** 2, grid)
-claim("divergences-fisher-value", "its divergence", value, steep - 1 / 10, item="X0.1",
+claim("divergences-fisher-value", "its divergence", value, steep - 1 / 10,
       by="E_p (log p)'² - 1/variance, with (log p)' = -x + 3 tanh 3x", atol=1e-4)
 
 
@@ -289,7 +289,7 @@ claim("divergences-reverse", "mean and standard deviation of the best: one hill"
       item="X0.1 Q0.1", by="the right hill, up to the pull of the other", atol=0.03)
 claim("divergences-reverse-two", "the left optimum: its mean, and its divergence minus the right's",
       torch.tensor([left[0], left[2] - right[2]]).round(decimals=4), torch.tensor([-right[0], 0.0]), item="Q0.1", by="symmetry", atol=1e-3)
-claim("divergences-reverse-value", "reverse divergence at either", value, math.log(2), item="Q0.1 X3.9",
+claim("divergences-reverse-value", "reverse divergence at either", value, math.log(2),
       by="log 2, the price of half the mass, up to the overlap", atol=0.01, unit="nats")
 width = optimize.brentq(lambda s: float(stationarity(0.0, s)[1]) - 1, 2.0, 4.0)
 claim("divergences-reverse-middle", "the middle optimum: mean and deviation", torch.tensor([abs(middle[0]), middle[1]]).round(decimals=4),
@@ -298,12 +298,12 @@ around = [float(reverse(p, log_normal(grid, middle[0] + da, middle[1] + db))) fo
 claim("divergences-reverse-middle-local", "least rise of the divergence from the middle optimum to eight neighbours at 0.1",
       min(around) - middle[2], item="Q0.1", by="0.0007 sideways, half its second derivative times 0.01: a minimum, if a flat one",
       at_least=3e-4, at_most=2e-3, unit="nats", digits=2)
-claim("divergences-reverse-middle-worse", "its divergence minus that on a hill", middle[2] - value, item="Q0.1",
+claim("divergences-reverse-middle-worse", "its divergence minus that on a hill", middle[2] - value,
       by="positive: only a local optimum", at_least=0.1, at_most=0.2, unit="nats", digits=3)
 
 # %% [markdown]
-# :::{admonition} Erratum E0.1 · Forward divergence covers
-# :class: erratum
+# :::{admonition} Common mistake: Forward divergence covers
+# :class: mistake
 # {item}`E0.1 S0.13` **The notes say** that a model which minimises $\mathrm{KL}(p_{\text{data}}\,\Vert\,p_\theta)$ may put all its mass on a single mode,
 # to avoid the penalty for low probability on the support of the data. **What is true:** the opposite, and for the very reason given. That penalty,
 # $-\mathbb E_p\log q$, grows without limit where the model gives the data little probability, and *forces* coverage. Concentration on one mode is what the
@@ -314,8 +314,8 @@ claim("divergences-reverse-middle-worse", "its divergence minus that on a hill",
 # %% tags=["hide-input"]
 narrow = torch.stack([kl(p, log_normal(grid, 3.0, width)) for width in (1.0, 0.5, 0.2, 0.1)])
 closed = torch.tensor([0.5 * (2 + 36) / (2 * w**2) + math.log(w) + 0.5 * math.log(2 * math.pi) for w in (1.0, 0.5, 0.2, 0.1)]) - entropy
-claim("divergences-collapse", "forward divergence of N(3, s²) for s = 1, 0.5, 0.2, 0.1", narrow, closed, item="E0.1 Q0.1 S0.13",
-      by="E_p (x - 3)² = 19: closed form", rtol=1e-6, unit="nats")
+claim("divergences-collapse", "forward divergence of N(3, s²) for s = 1, 0.5, 0.2, 0.1", narrow,
+      closed, item="E0.1", by="E_p (x - 3)² = 19: closed form", rtol=1e-6, unit="nats")
 nailed = optimize.minimize_scalar(lambda s: float(kl(p, log_normal(grid, 3.0, s))), bounds=(0.5, 10), method="bounded")
 claim("divergences-collapse-best", "mean nailed to the right hill: best deviation, and its divergence over the optimum's",
       torch.tensor([nailed.x, nailed.fun / best["forward KL"][2]]), torch.tensor([math.sqrt(19), 1 + 0.5 * math.log(1.9) / best["forward KL"][2]]),
@@ -370,8 +370,8 @@ claim("divergences-js-hill", "equal hills, its local optimum on the right hill o
       by="above 1: the compromise covers", at_least=1.5, at_most=1.8, digits=3)
 m, s, value = best_tilted["Jensen–Shannon"]
 covering = best_gaussian(js, tilted, [everywhere[1]])
-claim("divergences-js-flips", "its best Gaussian for hills of 0.7 and 0.3", torch.tensor([m, s]), torch.tensor([-3.0, 1.0]), item="X0.1",
-      by="the heavier hill", atol=0.05, digits=3)
+claim("divergences-js-flips", "its best Gaussian for hills of 0.7 and 0.3", torch.tensor([m, s]),
+      torch.tensor([-3.0, 1.0]), by="the heavier hill", atol=0.05, digits=3)
 claim("divergences-js-flips-value", "there, its covering local optimum over the hill's", covering[2] / value, item="X0.1",
       by="above 1: the compromise gives up a hill", at_least=1.05, at_most=1.2, digits=3)
 claim("divergences-forward-tilted", "while forward divergence and Fisher keep the moments",
@@ -379,8 +379,8 @@ claim("divergences-forward-tilted", "while forward divergence and Fisher keep th
       item="X0.1", by="mean and variance of the mixture", atol=1e-3)
 
 # %% [markdown]
-# :::{admonition} Erratum E0.8 · Jensen–Shannon is no metric
-# :class: erratum
+# :::{admonition} Common mistake: Jensen–Shannon is no metric
+# :class: mistake
 # {item}`E0.8` **The notes call** Jensen–Shannon a symmetric version of the divergence and a metric. **What is true:** it breaks the triangle inequality.
 # Its *square root* is a metric {cite:p}`endres2003`. (The symmetrised divergence proper, $\mathrm{KL}(p\Vert q)+\mathrm{KL}(q\Vert p)$, is Jeffreys'; it is
 # unbounded.) Three coins suffice: one that never shows heads, a fair one, one that always does.
@@ -491,8 +491,8 @@ def sinkhorn(cost, eps, rounds=2000):
 # %% tags=["hide-input"]
 a, b = torch.randn(200, generator=gen), torch.randn(200, generator=gen) * 2 + 1
 agree("divergences-w1-twin", w1_line(a, b), wasserstein_1d(a, b))
-claim("divergences-line-points", "sorting and assignment on the line", w1_line(a, b), w1_points(a[:, None], b[:, None]), item="S0.10",
-      by="the order-keeping plan is the best", atol=1e-9)
+claim("divergences-line-points", "sorting and assignment on the line", w1_line(a, b),
+      w1_points(a[:, None], b[:, None]), by="the order-keeping plan is the best", atol=1e-9)
 u, v = torch.randn(7, 2, generator=gen), torch.randn(7, 2, generator=gen) + 1
 cost = torch.cdist(u, v)
 brute = min(cost[range(7), list(order)].mean() for order in itertools.permutations(range(7)))
@@ -502,8 +502,8 @@ below_a, below_b = (torch.searchsorted(v.sort().values, pool[:-1], right=True) /
 rise = torch.sign(below_b - below_a) * pool.diff()  # f' = sign(G - F) between neighbouring points
 f = torch.cat([torch.zeros(1), rise.cumsum(0)])
 earned = f[torch.searchsorted(pool, a)].mean() - f[torch.searchsorted(pool, b)].mean()
-claim("divergences-dual-line", "what the function of the proof earns on the same samples", earned, w1_line(a, b),
-      item="S0.10", by="duality on the line", atol=1e-9)
+claim("divergences-dual-line", "what the function of the proof earns on the same samples", earned,
+      w1_line(a, b), by="duality on the line", atol=1e-9)
 u, v = torch.randn(12, 2, generator=gen), torch.randn(12, 2, generator=gen) + 1
 everyone = torch.cat([u, v])
 pairs = list(itertools.permutations(range(24), 2))
@@ -513,8 +513,8 @@ dual = optimize.linprog(-earns.numpy(), A_ub=limits.numpy(), b_ub=[float((everyo
 claim("divergences-dual", "two clouds of 12 points in the plane: the most that a function of slope at most one earns", -dual.fun, w1_points(u, v),
       item="S0.10", by="assignment: the other side of the duality", atol=1e-7)
 unsorted = (a - b).abs().mean()
-claim("divergences-unsorted", "pairing in order of arrival instead: over the distance", unsorted / w1_line(a, b), item="S0.10",
-      by="1 if the pairing did not matter", at_least=1.3)
+claim("divergences-unsorted", "pairing in order of arrival instead: over the distance",
+      unsorted / w1_line(a, b), by="1 if the pairing did not matter", at_least=1.3)
 x, y = torch.randn(60, 2, generator=gen), torch.randn(60, 2, generator=gen) * 0.7 + 1.5
 cost = torch.cdist(x, y)
 exact = w1_points(x, y)
@@ -576,8 +576,8 @@ claim("divergences-js-slope", "slope of JS at t = 4 and at t = 8, by differences
       torch.stack([slope_under_integral(4.0), slope_under_integral(8.0)]), item="X0.2 Q0.2", by="derivative under the integral", rtol=1e-3, digits=3)
 
 # %% [markdown]
-# :::{admonition} Erratum E0.9 · Robust to what?
-# :class: erratum
+# :::{admonition} Common mistake: Robust to what?
+# :class: mistake
 # {item}`E0.9` **The notes call** the Wasserstein distance a robust alternative. **What is true:** it is robust to *disjoint supports*. To outliers it is the
 # opposite: a share $\varepsilon$ of points at distance $R$ costs $\varepsilon R$, without limit, where Jensen–Shannon pays a bounded price. Nor is it robust
 # to dimension: from $n$ samples in $d\ge3$ dimensions it is known to about $n^{-1/d}$ only (Q0.2 below).
@@ -677,7 +677,7 @@ claim("divergences-lost-distance", "weight 0.1, distance 14 over distance 10: fo
 # %% [markdown]
 # {item}`S0.11`
 #
-# :::{exercise-start} Q0.1 · Forward against reverse
+# :::{exercise-start} Forward against reverse
 # :label: q0-1
 # :class: question
 # :::
@@ -708,8 +708,8 @@ at_lost = torch.stack([f[2700] for f in fits])  # log density at x = -3
 # %% tags=["hide-input"]
 one, tails = torch.tensor(1.0), normal_cdf(torch.tensor([-2.0, -4.0]))
 truth = [tails[0] - tails[1]] + [normal_cdf(one, m, s) - normal_cdf(-one, m, s) for m, s, _ in (best["forward KL"], best["reverse KL"])]
-claim("divergences-between", "mass between -1 and 1: data, forward fit, reverse fit", mass, torch.stack(truth), item="Q0.1",
-      by="normal distribution function", atol=1e-5, digits=3)
+claim("divergences-between", "mass between -1 and 1: data, forward fit, reverse fit", mass,
+      torch.stack(truth), by="normal distribution function", atol=1e-5, digits=3)
 claim("divergences-ignored", "log density of the reverse fit at the lost hill minus the data's", at_lost[2] - at_lost[0],
       math.log(2) - 0.5 * (5.98431 / 1.02337) ** 2 - math.log(1.02337), item="Q0.1",
       by="by hand, from N(2.984, 1.023²): it does not see that hill", atol=1e-3, unit="nats", digits=3)
@@ -719,7 +719,7 @@ claim("divergences-ignored", "log density of the reverse fit at the lost hill mi
 # :::{solution-end}
 # :::
 #
-# :::{exercise-start} Q0.2 · KL or Wasserstein for images
+# :::{exercise-start} KL or Wasserstein for images
 # :label: q0-2
 # :class: question
 # :::

@@ -163,8 +163,8 @@ claim("evaluation-bpd-floor-test", "and multiplies that of test images by 2 to t
 
 
 # %% [markdown]
-# :::{admonition} Erratum E0.18 · Bits per dimension of what?
-# :class: erratum
+# :::{admonition} Common mistake: Bits per dimension of what?
+# :class: mistake
 # {item}`E0.18` **The notes** write $-\frac1{N D}\sum_i\log_2 p_\theta(x_i)$ and say nothing of the unit. **What is true:** for a density the number moves by
 # $\log_2 255=7.994$ when pixels are stored as bytes, and it may be negative ({value}`evaluation-bpd-negative:.2f` here). Without dequantisation it has no lower
 # end on the training images: some pixels never change there, and every ten halvings of the narrowest deviation change it by
@@ -206,8 +206,8 @@ claim("evaluation-preprocessing", "independent pixels on 17 levels minus the sam
       by="other data, less entropy; other splits", at_least=1.7, at_most=1.95, unit="bits")
 
 # %% [markdown]
-# :::{admonition} Erratum E0.19 · Different architectures may be compared
-# :class: erratum
+# :::{admonition} Common mistake: Different architectures may be compared
+# :class: mistake
 # {item}`E0.19` **The notes warn** that the likelihood "can be misleading" between *architectures* or domains. **What is true:** between architectures the
 # comparison is the very point of a likelihood: the two writings of one law agree to eight digits. It misleads between domains, preprocessings and units,
 # and between an exact value and a bound. Independent pixels, which need {value}`evaluation-histograms:.2f` bits (the full Gaussian
@@ -296,8 +296,8 @@ claim("evaluation-elbo-reversal", "the same difference in ELBO, codes rotated in
 
 
 # %% [markdown]
-# :::{admonition} Erratum E0.6 · A VAE does not compute its likelihood
-# :class: erratum
+# :::{admonition} Common mistake: A VAE does not compute its likelihood
+# :class: mistake
 # {item}`E0.6` **The notes** name VAEs, beside flows, among models "that allow direct calculation of the likelihood". **What is true:** they give a bound. Here it
 # lies {value}`evaluation-elbo-gap:.2f` nats low, and with $K=1000$ still {value}`evaluation-iw-close:.2f`. The *same law* with unrotated codes has no gap at all.
 # So ELBOs may order models by their encoders: with 18 unrotated codes, a worse model seems {value}`evaluation-elbo-reversal:.2f` nats ahead of ours, when the
@@ -351,11 +351,11 @@ ten = data.train.x[probs(data.train.x).argmax(0)].repeat(100, 1)  # a generator 
 nonsense = 16 * (A > 0).double()  # each class's weights, as black and white
 single = torch.eye(10)[:1].repeat(50, 1)  # one image for ever, of which the classifier is certain
 agree("evaluation-is-twin", real_is, inception_score(q))
-claim("evaluation-is-information", "log of the Inception score of 360 real test digits", real_is.log(), H(q.mean(0)) - H(q).mean(),
-      item="S0.14 S0.30",
-      by="mutual information H(y) - H(y|x)", atol=1e-10, unit="nats")
-claim("evaluation-is-real", "Inception score of 360 real test digits", real_is, item="S0.14 S0.30", by="ten classes; some doubt",
-      at_least=8.0, at_most=9.5, digits=3)
+claim("evaluation-is-information", "log of the Inception score of 360 real test digits",
+      real_is.log(), H(q.mean(0)) - H(q).mean(), by="mutual information H(y) - H(y|x)", atol=1e-10,
+      unit="nats")
+claim("evaluation-is-real", "Inception score of 360 real test digits", real_is,
+      by="ten classes; some doubt", at_least=8.0, at_most=9.5, digits=3)
 claim("evaluation-is-memoriser", "of ten training images, a hundred times each", inception(probs(ten)), item="E0.11",
       by="above the real digits, below ten classes", at_least=9.9, at_most=10.0, digits=4)
 claim("evaluation-is-nonsense", "of ten images of the classifier's own weights", inception(probs(nonsense)), item="E0.11",
@@ -366,8 +366,8 @@ claim("evaluation-is-one-class", "of one image for ever, and wrongly with unifor
       by="no information; the wrong marginal gives the best score", atol=1e-12)
 
 # %% [markdown]
-# :::{admonition} Erratum E0.11 · The Inception score never looks at the data
-# :class: erratum
+# :::{admonition} Common mistake: The Inception score never looks at the data
+# :class: mistake
 # {item}`E0.11` **The notes** call $p(y)$ "the marginal over the classes". **What is true:** it is the average over *generated* samples; with uniform class
 # frequencies in its place a collapsed generator would score best. And no real image enters {eq}`eq-evaluation-is`: ten memorised digits score
 # {value}`evaluation-is-memoriser:.3f`, ten images that are no digits {value}`evaluation-is-nonsense:.4f`, the real ones {value}`evaluation-is-real:.2f`
@@ -407,15 +407,15 @@ claim("evaluation-frechet-static", "digits under static that the features drop: 
 claim("evaluation-frechet-static-pixels", "the same static in pixel space: distance over that of real digits",
       frechet_distance(data.validation.x, static) / frechet_distance(data.validation.x, data.test.x), item="E0.20",
       by="other features see it", at_least=40, at_most=70, digits=2)
-claim("evaluation-frechet-rank", "rank of the ten logits' weights", torch.linalg.matrix_rank(A), 9, item="E0.20",
-      by="the penalty makes the ten rows add up to zero")
+claim("evaluation-frechet-rank", "rank of the ten logits' weights", torch.linalg.matrix_rank(A), 9,
+      item="E0.20", by="the penalty makes the ten rows add up to zero")
 claim("evaluation-frechet-bias", "360 real digits against 45 others: distance over that against 360 others", small / large,
       (1 / 360 + 1 / 45) / (2 / 360), item="E0.20", by="the law 1/n + 1/m of the bias, to first order: 4.5", rtol=0.15, digits=2)
 
 
 # %% [markdown]
-# :::{admonition} Erratum E0.20 · "More robust", for what?
-# :class: erratum
+# :::{admonition} Common mistake: "More robust", for what?
+# :class: mistake
 # {item}`E0.20` **The notes** call FID more robust than IS and closer to human judgement. **What is true:** it sees more, because it looks at the data. But
 # against 360 real digits a perfect generator scores {value}`evaluation-frechet-bias:.1f` times as badly with 45 images as with 360 ({ref}`sec-at-work-bias` has
 # the law). Static that the
@@ -491,18 +491,17 @@ tail = first_collision(tail_p, tail_n)
 by_hand = sum(math.comb(k, j) / 2**k * math.perm(10, j) / 10**j * math.prod(1 - i / 1e6 for i in range(k - j))
               for k in range(120) for j in range(min(k, 10) + 1))
 
-claim("evaluation-birthday-1000", "expected first collision, 1000 equal outcomes", uniform_collision(1000),
-      first_collision(torch.tensor([1e-3]), torch.tensor([1000.0])), item="X3.10 S0.31", by="the integral, by quadrature", atol=1e-6,
-      digits=5)
+claim("evaluation-birthday-1000", "expected first collision, 1000 equal outcomes",
+      uniform_collision(1000), first_collision(torch.tensor([1e-3]), torch.tensor([1000.0])),
+      by="the integral, by quadrature", atol=1e-6, digits=5)
 claim("evaluation-birthday-law", "the same for 1000 and 10 000 outcomes, and the law",
       [uniform_collision(1000), uniform_collision(10_000)], [math.sqrt(math.pi * N / 2) + 2 / 3 for N in (1000, 10_000)], item="X3.10",
       by="sqrt(pi N / 2) + 2/3", atol=5e-3, digits=6)
 mean, se = monte_carlo(runs.double())
-claim("evaluation-birthday-simulated", "mean of 4000 simulated first collisions, 1000 outcomes", mean, uniform_collision(1000),
-      item="X3.10",
-      by="the exact sum", se=se)
-claim("evaluation-birthday-spread", "their standard deviation over their mean", runs.double().std() / mean, math.sqrt(4 / math.pi - 1),
-      item="X3.10",
+claim("evaluation-birthday-simulated", "mean of 4000 simulated first collisions, 1000 outcomes",
+      mean, uniform_collision(1000), by="the exact sum", se=se)
+claim("evaluation-birthday-spread", "their standard deviation over their mean",
+      runs.double().std() / mean, math.sqrt(4 / math.pi - 1),
       by="sqrt(4/pi - 1), that of a Rayleigh law, the limit of many outcomes", atol=0.03, digits=2)
 claim("evaluation-birthday-tail", "ten outcomes with half the mass, a million with the rest: expected first collision", tail, by_hand,
       item="X3.10 E0.21", by="enumeration: sum over k of P(T > k), over how many of k draws fall on the ten", atol=1e-6)
@@ -526,8 +525,8 @@ plt.show()
 # {numref}`fig-evaluation-birthday` warns against single runs. It is better to count *all* coinciding pairs among $n$ draws and divide by $\binom n2$: an
 # unbiased estimate of $\sum_ip_i^2$ itself.
 #
-# :::{admonition} Erratum E0.21 · A duplicate says nothing about the tail
-# :class: erratum
+# :::{admonition} Common mistake: A duplicate says nothing about the tail
+# :class: mistake
 # {item}`E0.21` **The notes** say that the number of draws needed for a duplicate is "indicative of diversity". **What is true:** of $1/\sum_ip_i^2$. With
 # half the mass on ten images and the rest on a million this is $1/(10\cdot0.05^2+10^6\cdot(5\cdot10^{-7})^2)=40.0$. The first duplicate comes after
 # {value}`evaluation-birthday-tail:.2f` draws on average, and the test reads $2T^2/\pi=$ {value}`evaluation-birthday-estimate:.0f` outcomes (ten are too few for
@@ -549,8 +548,8 @@ pick = torch.randint(50, (400,), generator=gen)
 hidden = data.test.x[:50][pick] + 0.2 * torch.randn(400, 64, generator=gen)
 claim("evaluation-near-duplicates", "50 hidden images with noise: estimate of sum p² from near duplicates", pairs_within(hidden, radius), 0.02,
       item="E0.21 S0.31", by="1/50; for equal outcomes the pairs are uncorrelated", se=math.sqrt(2 * 0.02 * 0.98 / (400 * 399)))
-claim("evaluation-real-duplicates", "real test digits within that radius", pairs_within(data.test.x, radius), 0.0, item="S0.31",
-      by="no false alarm")
+claim("evaluation-real-duplicates", "real test digits within that radius",
+      pairs_within(data.test.x, radius), 0.0, by="no false alarm")
 
 
 # %% [markdown]
@@ -606,16 +605,16 @@ claim("evaluation-pairs", "the points with twins: mean distance of all pairs", t
       item="E0.22", by="closed form (2 + sqrt 2 + 5 asinh 1)/15 for the square; s.e. of 500 points 0.008", se=0.008)
 claim("evaluation-plural-scaling", "D_plural times sqrt(M) for M = 100, 1000, 4000", scaled, [donnelly(M) for M in sizes], item="E0.22",
       by="Poisson points: 1/(2 sqrt M), and Donnelly's correction for the border", se=[0.28 / math.sqrt(M) for M in sizes], digits=3)
-claim("evaluation-plural-noise", "real digits with noise over clean ones: D_plural", plural(noisy(data.test.x)) / plural(data.test.x),
-      item="E0.22",
-      by="damage is rewarded", at_least=1.17, at_most=1.27, digits=3)
-claim("evaluation-vendi", "seven distant images, nine copies each: Vendi score", vendi(far, 1.0), 7.0, item="S0.32",
-      by="closed form: 7 equal eigenvalues", atol=1e-9)
+claim("evaluation-plural-noise", "real digits with noise over clean ones: D_plural",
+      plural(noisy(data.test.x)) / plural(data.test.x), item="E0.22", by="damage is rewarded",
+      at_least=1.17, at_most=1.27, digits=3)
+claim("evaluation-vendi", "seven distant images, nine copies each: Vendi score", vendi(far, 1.0),
+      7.0, by="closed form: 7 equal eigenvalues", atol=1e-9)
 
 
 # %% [markdown]
-# :::{admonition} Erratum E0.22 · Nearest neighbours do not measure diversity
-# :class: erratum
+# :::{admonition} Common mistake: Nearest neighbours do not measure diversity
+# :class: mistake
 # {item}`E0.22` **The notes** take $D_{\text{plural}}$ as a measure of diversity. **What is true:** give every sample a twin and it is zero, however varied the
 # samples. It shrinks like $M^{-1/d}$, so that it compares nothing at different $M$. And noise raises it, here by the factor
 # {value}`evaluation-plural-noise:.2f`. Twins leave the Vendi score as it is, and the mean over all pairs nearly so.
@@ -689,9 +688,9 @@ claim("evaluation-collapse-forward", "modes at ±3: forward KL of the model that
       kl_quadrature(two, one, grid) / kl_quadrature(two, broad, grid),
       (0.5 * math.log(2 * math.pi) + 19 / 2 - entropy) / (0.5 * math.log(20 * math.pi) + 1 / 2 - entropy), item="S0.13",
       by="second moments 19 and 10, entropy by adaptive quadrature; below one in the notes' example", rtol=1e-4, digits=3)
-claim("evaluation-collapse-reverse", "reverse KL of the model that keeps one mode", kl_quadrature(one, two, grid), math.log(2),
-      item="S0.13",
-      by="log 2, up to the overlap", atol=5e-3, unit="nats")
+claim("evaluation-collapse-reverse", "reverse KL of the model that keeps one mode",
+      kl_quadrature(one, two, grid), math.log(2), by="log 2, up to the overlap", atol=5e-3,
+      unit="nats")
 
 # %% [markdown]
 # With two modes at $\pm3$ of deviation 1, the model that keeps one is {value}`evaluation-collapse-forward:.0f` times as far from the data in the forward
@@ -728,16 +727,16 @@ claim("evaluation-modes-inside", "share of the ring's own samples within three d
       item="S0.33", by="closed form 1 - exp(-9/2)", se=math.sqrt(math.exp(-4.5) / 20_000))
 claim("evaluation-modes", "modes found in 2000 samples: true, five modes, lopsided",
       [int((occupancy(x) > 0).sum()) for x in rings.values()], [8, 5, 8],
-      item="S0.33", by="known: the lopsided sampler looks complete")
+      by="known: the lopsided sampler looks complete")
 mass = occupancy(rings["lopsided"])
 claim("evaluation-modes-entropy", "effective number of modes of the lopsided sampler, exp of the entropy of the occupancy",
       H(mass / mass.sum()).exp(),
       H(weights["lopsided"]).exp(), item="S0.33", by="closed form from its weights", rtol=0.05, digits=2)
 claim("evaluation-modes-recall", "five modes: precision minus recall",
       balls(ring.sample(1000, gen), rings["five modes"][:1000]) @ torch.tensor([1.0, -1.0, 0.0]),
-      item="S0.33", by="recall falls by about 3/8, precision does not", at_least=0.3, at_most=0.45, digits=2)
+      by="recall falls by about 3/8, precision does not", at_least=0.3, at_most=0.45, digits=2)
 claim("evaluation-modes-mean", "distance of the mean from the origin, five modes",
-      rings["five modes"].mean(0).norm(), 2 * (1 + math.sqrt(2)) / 5, item="S0.33",
+      rings["five modes"].mean(0).norm(), 2 * (1 + math.sqrt(2)) / 5,
       by="closed form (2/5)|1 + i + ...| over five centres; zero for all eight", se=0.03, digits=2)
 
 
@@ -757,9 +756,9 @@ def same_moments(x, n):
 
 
 copy = same_moments(data.test.x, 360)
-claim("evaluation-pca-covariance", "largest difference of the two covariance matrices", (data.test.x.T.cov() - copy.T.cov()).abs().max(), 0.0,
-      item="S0.33 E0.23",
-      by="equal covariances", atol=1e-9, stable=False)
+claim("evaluation-pca-covariance", "largest difference of the two covariance matrices",
+      (data.test.x.T.cov() - copy.T.cov()).abs().max(), 0.0, item="E0.23", by="equal covariances",
+      atol=1e-9, stable=False)
 claim("evaluation-pca-frechet", "Fréchet distance of the pixels", frechet_distance(data.test.x, copy).round(decimals=5), 0.0, item="E0.23",
       by="equal moments", atol=1e-4)
 
@@ -775,8 +774,8 @@ plt.show()
 
 
 # %% [markdown]
-# :::{admonition} Erratum E0.23 · Principal components see two moments
-# :class: erratum
+# :::{admonition} Common mistake: Principal components see two moments
+# :class: mistake
 # {item}`E0.23` **The notes** offer PCA for the diagnosis of mode collapse. **What is true:** comparing variances and axes compares covariances. In
 # {numref}`fig-evaluation-pca` the covariances agree to rounding, and with them all axes and variances; yet the right half shows no digits, and the classifier
 # of the next section is not fooled. The four modes of {ref}`ch-at-work`, {value}`at-work-blind-kl:.2f` nats from the Gaussian of equal moments, are another
@@ -870,27 +869,27 @@ for level in (0.05, 0.5):
           (under_null <= level).double().mean(),
           level, item="S0.33", by="the level, exact for 199 permutations", se=math.sqrt(level * (1 - level) / 800))
 naive = torch.stack([mmd2(ring.sample(40, gen), ring.sample(40, gen), bandwidth=0.5) > 0 for _ in range(200)]).double().mean()
-claim("evaluation-level-naive", "wrong: 'MMD² above zero' as an alarm; false alarms", naive, item="S0.33",
+claim("evaluation-level-naive", "wrong: 'MMD² above zero' as an alarm; false alarms", naive,
       by="its mean is zero: near one half", at_least=0.3, at_most=0.6, digits=2)
 few = torch.tensor([True, True, True, False, True, False, False, False])  # h = 4: three and one called real
 relabelled = [few[list(i)].sum() >= few[:4].sum() for i in itertools.combinations(range(8), 4)]
-claim("evaluation-c2st-exact", "C2ST with four held-out examples a side, six verdicts right: p-value", classifier_p(few),
-      sum(relabelled).item() / len(relabelled),
-      item="S0.33", by="all 70 relabellings counted", atol=1e-12)
+claim("evaluation-c2st-exact",
+      "C2ST with four held-out examples a side, six verdicts right: p-value", classifier_p(few),
+      sum(relabelled).item() / len(relabelled), by="all 70 relabellings counted", atol=1e-12)
 halves = [verdicts(ring.sample(40, gen), ring.sample(40, gen), gen) for _ in range(200)]
 p_seen, p_unseen = torch.tensor([[classifier_p(said) for said in pair] for pair in halves]).T
 for level in (0.05, 0.5):
     claim(f"evaluation-c2st-level-{int(100 * level)}", f"one law twice: share of the C2ST's p-values up to {level}",
           (p_unseen <= level).double().mean(), item="S0.33",
           by="at most the level, by exchangeability", at_most=level, se=math.sqrt(level * (1 - level) / 200), stable=False)
-claim("evaluation-c2st-train", "wrong: verdicts on the training half; false alarms at level 0.05", (p_seen <= 0.05).double().mean(),
-      item="S0.33",
-      by="a network of 64 units learns 40 points partly by heart", at_least=0.25, at_most=0.5, stable=False)
+claim("evaluation-c2st-train", "wrong: verdicts on the training half; false alarms at level 0.05",
+      (p_seen <= 0.05).double().mean(), by="a network of 64 units learns 40 points partly by heart",
+      at_least=0.25, at_most=0.5, stable=False)
 said = verdicts(data.test.x, copy, gen)[1]
 claim("evaluation-pca-c2st", "C2ST of test digits and the Gaussian with their moments: accuracy", accuracy(said), item="E0.23",
       by="one half if they were alike", at_least=0.62, at_most=0.92, stable=False)
-claim("evaluation-pca-c2st-p", "its p-value", classifier_p(said), item="E0.23 S0.33", by="216 right of 360 would give 1e-4", at_most=1e-3,
-      stable=False)
+claim("evaluation-pca-c2st-p", "its p-value", classifier_p(said), item="E0.23",
+      by="216 right of 360 would give 1e-4", at_most=1e-3, stable=False)
 lost_one = torch.ones(8)
 lost_one[0] = 0
 power = {n: torch.stack([permutation_test(ring.sample(n, gen), sampler(lost_one, n), 0.5)[1] <= 0.05
@@ -930,7 +929,7 @@ claim("evaluation-mmd-polynomial-narrow", "the same of the narrow kernel", unexp
 #
 # ## Two numbers: what is missed, what is made up
 #
-# :::{exercise-start} Q0.10 · A metric that joins likelihood and samples
+# :::{exercise-start} A metric that joins likelihood and samples
 # :label: q0-10
 # :class: question
 # :::
@@ -1010,12 +1009,12 @@ law = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(torc
     torch.distributions.MultivariateNormal(torch.stack([x.mean(0) for x in parts]), shrunk))
 missed, invented = gaps(law.sample((4000,)), torch.rand(4000, 64, generator=gen))
 on_test = (law.log_prob(cube_test) - log_q(cube_test)).mean()  # what the test set sees
-claim("evaluation-gap-missed", "1 % good, 99 % noise: A", missed, math.log(100), item="Q0.10",
+claim("evaluation-gap-missed", "1 % good, 99 % noise: A", missed, math.log(100),
       by="log 100, where noise has no density to speak of", atol=0.02, unit="nats")
-claim("evaluation-gap-test", "the same on test digits: nats lost per image", on_test, item="Q0.10", by="at most log 100", at_least=3.0,
-      at_most=math.log(100), unit="nats")
-claim("evaluation-gap-bits", "in bits per pixel", on_test / (64 * math.log(2)), item="Q0.10", by="at most log2(100)/64",
-      at_most=math.log2(100) / 64, at_least=0.05, unit="bits", digits=2)
+claim("evaluation-gap-test", "the same on test digits: nats lost per image", on_test,
+      by="at most log 100", at_least=3.0, at_most=math.log(100), unit="nats")
+claim("evaluation-gap-bits", "in bits per pixel", on_test / (64 * math.log(2)),
+      by="at most log2(100)/64", at_most=math.log2(100) / 64, at_least=0.05, unit="bits", digits=2)
 claim("evaluation-gap-invented", "1 % good, 99 % noise: B", invented.round(decimals=-2), item="Q0.10",
       by="over a thousand times A", at_least=1000 * math.log(100), at_most=11000, unit="nats", digits=3)
 
@@ -1102,18 +1101,18 @@ def ratio(name, column):
     return value[list(cards).index(name), :, j].mean() / null[:, j].mean()
 
 
-claim("evaluation-table-null", "false alarms of the perfect generator, mean of twelve scores", table[0].mean(), item="S0.33",
-      by="about 2/41", at_least=0.01, at_most=0.1, stable=False)
+claim("evaluation-table-null", "false alarms of the perfect generator, mean of twelve scores",
+      table[0].mean(), by="about 2/41", at_least=0.01, at_most=0.1, stable=False)
 claim("evaluation-table-column", "scores that notice every flaw in at least half of the splits",
-      float((table[1:] >= 0.5).all(0).sum()), 0.0, item="S0.14 S0.33", by="there is none")
-claim("evaluation-table-row", "flaws that no score notices in at least 90 % of the splits", float((table[1:] < 0.9).all(1).sum()), 0.0,
-      item="S0.14 S0.33", by="each is noticed by some")
+      float((table[1:] >= 0.5).all(0).sum()), 0.0, by="there is none")
+claim("evaluation-table-row", "flaws that no score notices in at least 90 % of the splits",
+      float((table[1:] < 0.9).all(1).sum()), 0.0, by="each is noticed by some")
 claim("evaluation-table-copies", "memorised: how often the Fréchet distances, precision, recall, coverage, MMD and C2ST notice",
       max(hit("memorised", c) for c in ("Fréchet, logits", "Fréchet, pixels", "precision", "recall", "coverage", "MMD²", "C2ST, 1 neighbour")),
       item="S0.14", by="the copies are real digits: hardly more than the false alarms", at_least=0.0, at_most=0.25, stable=False)
-claim("evaluation-table-copy-test", "memorised: how often the share that is nearer to the training set than to the reference notices",
-      hit("memorised", "nearer to training"), 1.0,
-      item="S0.14", by="copies are at distance zero")
+claim("evaluation-table-copy-test",
+      "memorised: how often the share that is nearer to the training set than to the reference notices",
+      hit("memorised", "nearer to training"), 1.0, by="copies are at distance zero")
 claim("evaluation-table-copy-is", "memorised: Inception score over that of fresh digits", ratio("memorised", "Inception score"),
       item="E0.11", by="the classifier has seen these images too", at_least=1.01, stable=False)
 claim("evaluation-table-moments", "two moments: how often the two Fréchet distances, the label frequencies and the MMD notice",
@@ -1125,9 +1124,9 @@ claim("evaluation-table-moments-precision", "two moments: how often precision, n
 claim("evaluation-table-twins", "twins: how often near duplicates, nearest neighbour and C2ST notice",
       min(hit("twins", c) for c in ("near duplicates", "nearest neighbour", "C2ST, 1 neighbour")),
       item="S0.31 S0.32", by="always", at_least=0.95, stable=False)
-claim("evaluation-table-noise", "noise raises the mean nearest-neighbour distance by the factor", ratio("noise", "nearest neighbour"),
-      item="E0.22",
-      by="damage looks like diversity", at_least=1.15, at_most=1.25, stable=False)
+claim("evaluation-table-noise", "noise raises the mean nearest-neighbour distance by the factor",
+      ratio("noise", "nearest neighbour"), item="E0.22", by="damage looks like diversity",
+      at_least=1.15, at_most=1.25, stable=False)
 own_over_other = []
 for _ in range(5):  # two classifiers, each of one half of the training digits, judge both halves
     parts = torch.randperm(1077, generator=gen).split([538, 539])
@@ -1138,12 +1137,12 @@ for _ in range(5):  # two classifiers, each of one half of the training digits, 
 claim("evaluation-table-copy-is-learnt", "Inception score of the same digits by a classifier that has seen them over that by one that has not",
       torch.stack(own_over_other).mean(), item="E0.11", by="it is surer of what it has seen", at_least=1.05, at_most=1.15, digits=3)
 claim("evaluation-table-lost", "one class lost: recall notices minus precision notices",
-      hit("one class lost", "recall") - hit("one class lost", "precision"), item="S0.13",
-      by="a gap, no junk", at_least=0.4, stable=False)
-claim("evaluation-table-balance", "wrong balance: how often label frequencies notice", hit("wrong balance", "label frequencies"),
-      item="S0.13", by="always", at_least=0.9, stable=False)
+      hit("one class lost", "recall") - hit("one class lost", "precision"), by="a gap, no junk",
+      at_least=0.4, stable=False)
+claim("evaluation-table-balance", "wrong balance: how often label frequencies notice",
+      hit("wrong balance", "label frequencies"), by="always", at_least=0.9, stable=False)
 claim("evaluation-table-balance-recall", "wrong balance: how often precision and recall notice",
-      max(hit("wrong balance", c) for c in ("precision", "recall")), item="S0.13",
+      max(hit("wrong balance", c) for c in ("precision", "recall")),
       by="every digit still has its neighbours", at_least=0.0, at_most=0.35, stable=False)
 
 # %% [markdown]

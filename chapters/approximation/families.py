@@ -161,8 +161,8 @@ joint_model = log_normal(z_grid, 0.0, 1.0) + log_normal(grid[:, None], a * z_gri
 joint = integrate(torch.trapezoid(joint_data.exp() * (joint_data - joint_model), z_grid, dim=1))
 claim("families-joint", "mean bound of the trained autoencoder", bound, -joint - entropy, item="S0.17 Q0.5",
       by="minus the joint divergence minus the entropy, by quadrature over x and z", atol=1e-5, unit="nats")
-claim("families-vae-forward", "divergence of the data to the autoencoder's marginal", kl(p, vae_density),
-      0.5 * math.log(2 * math.pi * math.e * 4.25) - entropy, item="Q0.5 E0.2",
+claim("families-vae-forward", "divergence of the data to the autoencoder's marginal",
+      kl(p, vae_density), 0.5 * math.log(2 * math.pi * math.e * 4.25) - entropy, item="E0.2",
       by="the best Gaussian by forward divergence: data's variance 4.25", atol=1e-4, unit="nats")
 claim("families-vae-covers", "its mean and standard deviation", torch.stack([b.abs(), vae_sd]).round(decimals=4),
       torch.tensor([0.0, math.sqrt(4.25)]), item="E0.2", by="moments of the data: it covers both hills", atol=2e-3)
@@ -217,8 +217,8 @@ practice = [settle(non_saturating, *start) for start in (covering, single)]
 q = log_normal(grid, 0.7, 1.3)
 agree("families-kl-twin", kl(p, q), kl_quadrature(p, q, grid))
 agree("families-js-twin", js(p, q), js_quadrature(p, q, grid))
-claim("families-game", "value of the game at the best discriminator, for a generator N(0.7, 1.3²)", minimax_value(q), 2 * js(p, q) - math.log(4),
-      item="S0.18 Q0.5", by="2 JS − log 4", atol=1e-9, unit="nats")
+claim("families-game", "value of the game at the best discriminator, for a generator N(0.7, 1.3²)",
+      minimax_value(q), 2 * js(p, q) - math.log(4), by="2 JS − log 4", atol=1e-9, unit="nats")
 
 def frozen_gradient(theta, eps=1e-5):
     """Slope of −E_q log D with D held at its best for θ: what the generator is given."""
@@ -235,7 +235,7 @@ given = torch.stack([frozen_gradient(t) for t in places])
 claim("families-non-saturating", "slope that the non-saturating loss gives N(θ, 1), θ = −1, 0.5, 1.5, 3", given,
       torch.stack([slope(non_saturating, t) for t in places]), item="Q0.5 E0.2", by="slope of KL(q‖p) − 2 JS", atol=1e-6)
 claim("families-not-reverse", "the same minus the slope of KL(q‖p) alone, largest",
-      (given - torch.stack([slope(lambda q: kl(q, p), t) for t in places])).abs().max(), item="Q0.5",
+      (given - torch.stack([slope(lambda q: kl(q, p), t) for t in places])).abs().max(),
       by="0 if it were the reverse divergence", at_least=0.1, digits=2)
 apart = 1.5 * math.log(4 / 3)  # 2 JS of two disjoint hills and one of them
 claim("families-one-hill", "one hill: value of the minimax game and of the usual loss", torch.tensor([minimax[1][2], practice[1][2]]),
@@ -249,8 +249,8 @@ claim("families-minimax-covers", "minimax: value of one hill minus value of cove
 claim("families-practice-one", "usual loss: value of covering minus value of one hill", practice[0][2] - practice[1][2],
       by_kl - (math.log(2) - apart), item="E0.2 Q0.5", by="the best of 201 centred bells, and closed form", atol=1e-3, unit="nats", digits=2)
 claim("families-ends", "means at the ends: both games from the covering start, both from one hill",
-      torch.tensor([w[0] for w in (minimax[0], practice[0], minimax[1], practice[1])]), torch.tensor([0.0, 0.0, 2.0, 2.0]),
-      item="Q0.5", by="symmetry; that hill's mean", atol=2e-3, digits=3)
+      torch.tensor([w[0] for w in (minimax[0], practice[0], minimax[1], practice[1])]),
+      torch.tensor([0.0, 0.0, 2.0, 2.0]), by="symmetry; that hill's mean", atol=2e-3, digits=3)
 claim("families-practice-fit", "usual loss, one hill: mean and deviation", torch.tensor(practice[1][:2]), torch.tensor([2.0, 0.5]),
       item="E0.2 Q0.5", by="that hill, fitted exactly", atol=2e-3, digits=3)
 
@@ -319,18 +319,18 @@ flow_density = log_normal(back, 0.0, 1.0) - flow(alpha, beta, tau, back)[1]
 
 # %% tags=["hide-input"]
 claim("families-flow-mass", "integral of the flow's density", integrate(flow_density.exp()), 1.0, item="S0.19", by="a density", atol=1e-3, digits=3)
-claim("families-flow-inverse", "largest error of x → z → x", (flow(alpha, beta, tau, back)[0] - grid).abs().max(), 0.0, item="S0.19",
-      by="invertible", atol=1e-9)
-claim("families-flow-kl", "divergence of the data to the flow, over x", kl(p, flow_density), flow_kl, item="S0.19 Q0.5",
-      by="the same integral over z", atol=1e-3, digits=2, unit="nats")
-claim("families-flow-better", "divergence to the best Gaussian over that to the flow", kl(p, vae_density) / flow_kl, item="S0.19",
-      by="1 if the tear did not help", at_least=5.0, digits=2)
+claim("families-flow-inverse", "largest error of x → z → x",
+      (flow(alpha, beta, tau, back)[0] - grid).abs().max(), 0.0, by="invertible", atol=1e-9)
+claim("families-flow-kl", "divergence of the data to the flow, over x", kl(p, flow_density),
+      flow_kl, by="the same integral over z", atol=1e-3, digits=2, unit="nats")
+claim("families-flow-better", "divergence to the best Gaussian over that to the flow",
+      kl(p, vae_density) / flow_kl, by="1 if the tear did not help", at_least=5.0, digits=2)
 claim("families-flow-no-jacobian", "wrong: integral without the Jacobian", integrate(log_normal(back, 0.0, 1.0).exp()),
       torch.trapezoid(log_normal(z, 0.0, 1.0).exp() * flow(alpha, beta, tau, z)[1].exp(), z), item="S0.19",
       by="mean slope of f, and not one", rtol=1e-2, digits=2)
 claim("families-flow-wrong-sign", "wrong: integral with the Jacobian's sign turned",
       integrate((log_normal(back, 0.0, 1.0) + flow(alpha, beta, tau, back)[1]).exp()),
-      torch.trapezoid(log_normal(z, 0.0, 1.0).exp() * (2 * flow(alpha, beta, tau, z)[1]).exp(), z), item="S0.19",
+      torch.trapezoid(log_normal(z, 0.0, 1.0).exp() * (2 * flow(alpha, beta, tau, z)[1]).exp(), z),
       by="mean squared slope of f", rtol=2e-2, digits=2)
 
 
@@ -356,8 +356,8 @@ claim("families-flow-wrong-sign", "wrong: integral with the Jacobian's sign turn
 #
 # that of an autoencoder with $x_{1:T}$ as the latent and a fixed encoder: again **forward**.
 #
-# :::{admonition} Erratum E0.4 · The diffusion sum starts at one
-# :class: erratum
+# :::{admonition} Common mistake: The diffusion sum starts at one
+# :class: mistake
 # {item}`E0.4 X0.12` **The notes say** that the sum runs over $t>1$. **What is true:** $t\ge1$ {cite:p}`ho2020`. Without its first term,
 # $\log p_\theta(x_0\mid x_1)/q(x_1\mid x_0)$, the data do not occur, and the rest is the bound for the *once noised* data $x_1$. For a Gaussian with variance
 # 4, ten steps of $\beta=0.05$ and the exact reverse, both sums are exact, and the wrong one exceeds the log-likelihood that it should bound.
@@ -383,12 +383,12 @@ def diffusion_sum(variance, betas, first):
 
 # %% tags=["hide-input"]
 right, wrong = (diffusion_sum(4.0, [0.05] * 10, first) for first in (1, 2))
-claim("families-sum", "sum from t = 1", right, -0.5 * math.log(2 * math.pi * math.e * 4), item="X0.12 E0.4",
-      by="E log p(x_0): the bound is tight", atol=1e-9, digits=7, unit="nats")
+claim("families-sum", "sum from t = 1", right, -0.5 * math.log(2 * math.pi * math.e * 4),
+      item="E0.4", by="E log p(x_0): the bound is tight", atol=1e-9, digits=7, unit="nats")
 claim("families-sum-wrong", "wrong: sum from t = 2, as in the notes", wrong, -0.5 * math.log(2 * math.pi * math.e * 3.85), item="X0.12 E0.4",
       by="E log p(x_1), variance 0.95 · 4 + 0.05", atol=1e-9, digits=7, unit="nats")
-claim("families-sum-excess", "by how much the wrong sum exceeds E log p(x_0)", wrong - right, 0.5 * math.log(4 / 3.85), item="X0.12 E0.4",
-      by="closed form", atol=1e-9, unit="nats")
+claim("families-sum-excess", "by how much the wrong sum exceeds E log p(x_0)", wrong - right,
+      0.5 * math.log(4 / 3.85), item="E0.4", by="closed form", atol=1e-9, unit="nats")
 
 # %% [markdown]
 # ### From the bound to a regression on noise
@@ -537,8 +537,8 @@ for t in (0.05, 0.5, 2.0):
     weight = (p - 0.5 * eps**2).exp()
     guesses.append(torch.trapezoid(weight * eps, grid) / torch.trapezoid(weight, grid))
     formulas.append(-math.sqrt(1 - keep) * score(at, t))
-claim("families-score", "score of the noised hills at t = 0.05, 0.5, 2: largest error", torch.stack(mistakes), torch.zeros(3),
-      item="S0.20", by="autograd on the log density", atol=1e-9)
+claim("families-score", "score of the noised hills at t = 0.05, 0.5, 2: largest error",
+      torch.stack(mistakes), torch.zeros(3), by="autograd on the log density", atol=1e-9)
 claim("families-tweedie", "mean noise given x, at four x and t = 0.05, 0.5, 2", torch.cat(guesses), torch.cat(formulas), item="S0.20",
       by="−√(1 − ᾱ) times the score; the mean by quadrature over x₀", atol=1e-7)
 betas = torch.tensor([0.1, 0.2, 0.3, 0.4])
@@ -568,7 +568,7 @@ for t in (0.05, 0.3, 1.0, 3.0):
         excess.append((predict(xs, torch.full_like(xs, t)) + math.sqrt(1 - keep) * score(xs, t)).square().mean())
 claim("families-learned", "mean squared error of the learned noise against the exact one, t = 0.05, 0.3, 1, 3", torch.stack(excess), item="S0.20",
       by="0 for a perfect network; the noise itself has variance 1", at_most=0.02, stable=False)
-claim("families-learned-samples", "W1 of what the network generates", distance(diffused), item="S0.20",
+claim("families-learned-samples", "W1 of what the network generates", distance(diffused),
       by="0 for a perfect network and sampler; the hills are 4 apart", at_most=0.15, stable=False)
 
 # %% mystnb={"figure": {"name": "fig-families-four", "caption": "Two hills and what four families make of them. Top: the best of each small model; the linear autoencoder covers, so does the minimax game from the start that leads to its better end, the usual game from its own better start takes one hill, the flow tears a Gaussian in two. Bottom: diffusion with a small network, and the error of its sampler against the number of steps with the exact score."}, "image": {"alt": "Top panel, a density with two hills and four models: two broad bumps over the middle that coincide, a narrow one on the right hill, and a two-hilled curve. Bottom left, a histogram of generated values that matches the hills. Bottom right, transport distance falling by orders of magnitude with the number of steps on logarithmic axes."}} tags=["hide-input", "picture-varies"]
@@ -594,8 +594,8 @@ plt.show()
 # {numref}`fig-families-four` puts the better ends side by side: autoencoder and minimax game cover, the usual game takes a hill, the flow tears. (From one start the two games end
 # alike: both cover, or both take the hill.) Diffusion, given a network and many steps, has both hills.
 #
-# :::{admonition} Erratum E0.26 · Not the best of both
-# :class: erratum
+# :::{admonition} Common mistake: Not the best of both
+# :class: mistake
 # {item}`E0.26` **The notes say** that diffusion combines the tractability of autoencoders with the quality of adversarial networks. **What is true:** its
 # likelihood is bounded, or obtained by solving {eq}`eq-families-pf`, not evaluated in one pass; and a sample takes many evaluations of the network where the
 # other three take one. With the exact score and this sampler, four steps leave {value}`families-steps:.0f` times the error of sixty-four. Quality is another
@@ -604,8 +604,8 @@ plt.show()
 #
 # ## Where blur comes from
 #
-# :::{admonition} Erratum E0.5 · Where blur comes from
-# :class: erratum
+# :::{admonition} Common mistake: Where blur comes from
+# :class: mistake
 # {item}`E0.5` **The notes say** that autoencoders' samples are blurred because of the divergence in the latent space. **What is true:** what is shown is the
 # *mean* of a Gaussian over pixels, with its noise left out, and that noise has to stand for all that the code cannot hold, fine detail above all. The divergence adds to it. For
 # the linear model every part is a formula (for networks the parts must be measured). With $D$ pixels, $k$ codes and eigenvalues $\lambda_i$ of the data's covariance, the shown means lack the variance
@@ -649,8 +649,8 @@ for k in (2, 10, 20):
     share.append((lost[-1] - without[-1]) / lost[-1])
 claim("families-blur", "variance missing from decoded means, k = 2, 10, 20", torch.stack(lost),
       torch.stack([D / (D - k) * lam[k:].sum() for k in (2, 10, 20)]), item="E0.5", by="D/(D − k) times the discarded eigenvalues", rtol=1e-9)
-claim("families-blur-share", "share of it that is due to the divergence", torch.stack(share), torch.tensor([2.0, 10.0, 20.0]) / 64, item="E0.5",
-      by="k/D", atol=1e-9)
+claim("families-blur-share", "share of it that is due to the divergence", torch.stack(share),
+      torch.tensor([2.0, 10.0, 20.0]) / 64, item="E0.5", by="k/D", atol=1e-9)
 w, _ = best_linear_vae(10)
 spectrum = {name: torch.as_tensor(dctn(a.T.reshape(-1, 8, 8).numpy(), axes=(1, 2), norm="ortho")).square().sum(0)
             for name, a in (("shown", w), ("data", vectors * lam.clamp_min(0).sqrt()))}  # variance of each frequency, (8, 8)
@@ -663,15 +663,15 @@ decoded = mean + (few - mean) @ vectors[:, :10] @ vectors[:, :10].T
 claim("families-blur-pca", "variance missing from reconstructions by ten principal components, over that of the autoencoder's samples",
       (few.var(0).sum() - decoded.var(0).sum()) / lost[1], 54 / 64, item="E0.5", by="(D − k)/D", rtol=0.01, digits=2)
 draws = mean + torch.randn(40_000, 10, generator=gen) @ loadings.T + sigma2.sqrt() * torch.randn(40_000, D, generator=gen)
-claim("families-noise-restores", "total variance of samples with the pixel noise", draws.var(0).sum(), lam.sum(), item="E0.5",
-      by="variance of the data", rtol=0.01, digits=2)
+claim("families-noise-restores", "total variance of samples with the pixel noise",
+      draws.var(0).sum(), lam.sum(), item="E0.5", by="variance of the data", rtol=0.01, digits=2)
 
 # %% [markdown]
-# ## Two questions of the notes
+# ## Questions
 #
 # {item}`S0.21 E0.28` The notes close with two questions, numbered as three by a slip of layout.
 #
-# :::{exercise-start} Q0.5 · Which divergence does each family minimise?
+# :::{exercise-start} Which divergence does each family minimise?
 # :label: q0-5
 # :class: question
 # :::
@@ -684,8 +684,8 @@ claim("families-noise-restores", "total variance of samples with the pixel noise
 # :label: q0-5-solution
 # :class: dropdown
 # :::
-# :::{admonition} Erratum E0.2 · Divergences of the families swapped
-# :class: erratum
+# :::{admonition} Common mistake: Divergences of the families swapped
+# :class: mistake
 # {item}`E0.2` **The notes'** premise is the wrong way round. **What is true:** the autoencoder's bound is the *forward* divergence of joint laws,
 # {eq}`eq-families-joint`; the reverse one occurs only for the posterior, inside the bound. The game is Jensen–Shannon with the minimax loss and reverse minus
 # twice Jensen–Shannon with the usual one; the claims above test these. Flows and autoregressive models maximise a likelihood and diffusion a bound on one, so these are forward by
@@ -726,7 +726,7 @@ claim("families-left", "mass left of −1: autoencoder, minimax, usual loss, flo
 # :::{solution-end}
 # :::
 #
-# :::{exercise-start} Q0.6 · Flows meet diffusion
+# :::{exercise-start} Flows meet diffusion
 # :label: q0-6
 # :class: question
 # :::

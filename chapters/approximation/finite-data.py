@@ -101,13 +101,12 @@ fixed = p.expand(len(thetas), 3)
 forward = thetas[kl_discrete(fixed, coin(thetas)).argmin()]
 reverse = thetas[kl_discrete(coin(thetas), fixed).argmin()]
 variation = thetas[(coin(thetas) - p).abs().sum(1).argmin()]
-claim("finite-data-projection", "θ that minimises KL(p‖p_θ), searched on a grid",
-      forward, theta_star, item="S0.1 S0.2", by="heads per toss under p", atol=1e-4)
+claim("finite-data-projection", "θ that minimises KL(p‖p_θ), searched on a grid", forward,
+      theta_star, by="heads per toss under p", atol=1e-4)
 claim("finite-data-best-differs",
       "θ that minimises KL(p_θ‖p), and θ that minimises total variation",
       torch.stack([reverse, variation]), torch.tensor([0.4, 1 - 0.45**0.5]),
-      item="S0.5", by="derivative -1.2 log 0.8 + 0.4 log 3.2 + 0.8 log 0.4 = 0 at 0.4; p_θ(0) = p(0)",
-      atol=1e-4)
+      by="derivative -1.2 log 0.8 + 0.4 log 3.2 + 0.8 log 0.4 = 0 at 0.4; p_θ(0) = p(0)", atol=1e-4)
 
 
 # %% mystnb={"figure": {"name": "fig-finite-data-simplex", "caption": "Left: the triangle of all laws on three outcomes, the family of coins, the law of the data, a sample of thirty, and three best coins. Right: the mean error of maximum likelihood against the sample size falls towards the family's own error and no further."}, "image": {"alt": "Left, a triangle with corners 0, 1 and 2 and a curve from corner 0 to corner 2 that bulges towards corner 1; the data law lies below the curve, the sample beside it, and three marks on the curve are the coins chosen by forward divergence, reverse divergence and total variation. Right, on logarithmic axes, a falling curve of total error that flattens out on a dashed floor, with the estimation error as a straight falling line."}} tags=["hide-input"]
@@ -191,7 +190,7 @@ plt.show()
 best, other = coin(theta_star), coin(torch.tensor([[theta_hat], [0.25]]))[:, 0]
 claim("finite-data-pythagoras", "KL(p‖p_θ) for the coin of the thirty examples, and for θ = 1/4",
       kl_discrete(p.expand(2, 3), other), approximation + kl_discrete(best.expand(2, 3), other),
-      item="S0.3", by="the family's term plus KL(p_θ*‖p_θ)", rtol=1e-9, unit="nats")
+      by="the family's term plus KL(p_θ*‖p_θ)", rtol=1e-9, unit="nats")
 outcomes = torch.arange(3.0)
 var_p = p @ outcomes**2 - (p @ outcomes) ** 2
 claim("finite-data-sample-term", "2n × mean error that a sample of n = 500 adds, all counts of heads but none and all",
@@ -199,7 +198,7 @@ claim("finite-data-sample-term", "2n × mean error that a sample of n = 500 adds
       item="S0.3", by="ratio of variances, up to 1/n", rtol=0.01)
 claim("finite-data-floor", "the family's term, which no sample can remove", approximation,
       (p * p.log()).sum() - 0.15 * math.log(2) - 0.95 * math.log(0.475) - 1.05 * math.log(0.525),
-      item="S0.3", by="-H(p) - 0.15 log 2 - 0.95 log θ* - 1.05 log(1 - θ*) by hand", atol=1e-9, unit="nats")
+      by="-H(p) - 0.15 log 2 - 0.95 log θ* - 1.05 log(1 - θ*) by hand", atol=1e-9, unit="nats")
 
 # %% [markdown]
 # The split belongs to this direction of the divergence. With all arguments swapped the two sides differ:
@@ -209,7 +208,7 @@ claim("finite-data-pythagoras-swapped",
       "θ = 1/4, all divergences the other way round: left side minus right side",
       kl_discrete(other[1], p) - kl_discrete(best, p) - kl_discrete(other[1], best),
       ((other[1] - best) * (best / p).log()).sum(),
-      item="S0.3", by="Σ (p_θ - p_θ*) log(p_θ*/p), which nothing makes vanish", rtol=1e-9, unit="nats")
+      by="Σ (p_θ - p_θ*) log(p_θ*/p), which nothing makes vanish", rtol=1e-9, unit="nats")
 
 
 # %% [markdown]
@@ -355,17 +354,17 @@ plt.show()
 
 # %% tags=["hide-input"]
 claim("finite-data-good-turing", "largest gap between both curves, in standard errors",
-      ((estimate - unseen).abs() / errors.clamp_min(1e-9))[2:].max(), item="S0.4",
+      ((estimate - unseen).abs() / errors.clamp_min(1e-9))[2:].max(),
       by="Good–Turing: 0 within chance", at_most=3.0)
 tens = squares(black_train, 3)
 naive = sum(c == 1 for c in Counter(tens).values()) / len(set(tens))
 claim("finite-data-good-turing-naive", "side 3, n1 over the number of different squares instead: gap in standard errors",
       (naive - unseen[2]).abs() / errors[2], item="S0.4", by="n1 must be divided by n", at_least=8.0)
 claim("finite-data-small-squares", "unseen share at sides 1 and 2: estimated, and on test images",
-      torch.stack([estimate[:2], unseen[:2]]), torch.zeros(2, 2), item="S0.4",
+      torch.stack([estimate[:2], unseen[:2]]), torch.zeros(2, 2),
       by="2 and 16 states, nearly all seen often", atol=0.004)
 claim("finite-data-unseen", "share of whole test images that the training images contain",
-      1 - unseen[-1], item="S0.4", by="1077 examples among 2^64 states", at_most=0.05)
+      1 - unseen[-1], by="1077 examples among 2^64 states", at_most=0.05)
 log10 = 784 * math.log10(2)
 claim("finite-data-states", "digits of the number 2^784, and of 2^784 / 10^7 rounded down, counted in exact integers",
       torch.tensor([len(str(2**784)), len(str(2**784 // 10**7))]), torch.tensor([1 + int(log10), 1 + int(log10 - 7)]),
@@ -373,8 +372,8 @@ claim("finite-data-states", "digits of the number 2^784, and of 2^784 / 10^7 rou
 
 
 # %% [markdown]
-# :::{admonition} Erratum E0.25 · Sparse coverage proves nothing about structured models
-# :class: erratum
+# :::{admonition} Common mistake: Sparse coverage proves nothing about structured models
+# :class: mistake
 # {item}`E0.25` **The notes say** that the state space is covered so sparsely that capturing the law is practically impossible. **What is true:** it is
 # impossible *for a table*. A model with structure does not visit states, it estimates parameters, and if its structure is true it needs examples
 # in proportion to their number, whatever the number of states: the law is in {ref}`sec-finite-data-structure`, with the same 784 pixels.
@@ -417,8 +416,8 @@ claim("finite-data-half-radius", "thickness of the shell that holds half the vol
 
 
 # %% [markdown]
-# :::{admonition} Erratum E0.10 · The shell formula's range, and what it is about
-# :class: erratum
+# :::{admonition} Common mistake: The shell formula's range, and what it is about
+# :class: mistake
 # {item}`E0.10` **The notes say** $s_d(\varepsilon)\approx 1-e^{-d\varepsilon}$, without saying when, and read it as a statement about data. **What is
 # true:** since $\log(1-\varepsilon)=-\varepsilon-\varepsilon^2/2-\dots$, the volume that is *left* is $e^{-d\varepsilon}$ times
 # $e^{-d\varepsilon^2/2-\dots}$. In proportion the approximation is right only for $d\varepsilon^2\ll1$: in 784 dimensions what is left is off by four per
@@ -436,11 +435,11 @@ def left_over(eps, d):  # true over approximate volume inside the shell
 claim("finite-data-shell-ratio", "(1 - ε)^d / e^(-dε) in d = 784, ε = 0.01 and 0.1",
       torch.tensor([left_over(0.01, 784), left_over(0.1, 784)]),
       torch.exp(-784 * torch.tensor([0.01, 0.1]).pow(torch.arange(2, 12)[:, None])
-                .div(torch.arange(2, 12)[:, None]).sum(0)),
-      item="E0.10", by="exp(-d(ε²/2 + ε³/3 + ...)), ten terms", rtol=1e-6)
+          .div(torch.arange(2, 12)[:, None]).sum(0)), item="E0.10",
+      by="exp(-d(ε²/2 + ε³/3 + ...)), ten terms", rtol=1e-6)
 claim("finite-data-shell-small-d", "exact and approximate share, d = 10, ε = 0.05",
       torch.tensor([shell(0.05, 10), -math.expm1(-0.5)]), torch.tensor([0.4013, 0.3935]),
-      item="E0.10 S0.12", by="1 - 0.95^10 and 1 - e^-0.5 by hand", atol=5e-5)
+      item="E0.10", by="1 - 0.95^10 and 1 - e^-0.5 by hand", atol=5e-5)
 claim("finite-data-shell-absolute", "largest error of the approximate share over all ε, times d, d = 784",
       784 * max(shell(eps, 784) + math.expm1(-784 * eps) for eps in torch.linspace(1e-5, 0.02, 2000).tolist()),
       2 * math.exp(-2), item="E0.10", by="maximum of u²e^(-u)/2 at u = dε = 2, up to 1/d", rtol=0.01)
@@ -473,20 +472,20 @@ lengths = {d: torch.randn(20_000, d, generator=gen).norm(dim=1) for d in dims}
 for d in (20, 784):
     mean, se = monte_carlo(lengths[d])
     exact = math.sqrt(2) * math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2))
-    claim(f"finite-data-length-{d}", f"mean length of a standard Gaussian draw, d = {d}", mean, exact,
-          item="X0.3", by="χ law: √2 Γ((d+1)/2)/Γ(d/2)", se=se)
+    claim(f"finite-data-length-{d}", f"mean length of a standard Gaussian draw, d = {d}", mean,
+          exact, by="χ law: √2 Γ((d+1)/2)/Γ(d/2)", se=se)
     spread = lengths[d].std()
     claim(f"finite-data-spread-{d}", f"standard deviation of that length, d = {d}", spread,
-          math.sqrt(d - exact**2), item="X0.3", by="√(d - mean²)", se=spread / math.sqrt(2 * 19_999))
+          math.sqrt(d - exact**2), by="√(d - mean²)", se=spread / math.sqrt(2 * 19_999))
 log_p = -784 / 2 * math.log(2 * math.pi) - lengths[784] ** 2 / 2
 gap, se = monte_carlo(-784 / 2 * math.log(2 * math.pi) - log_p)
-claim("finite-data-mode-gap", "log density of the mode minus that of a draw, mean, d = 784",
-      gap, 392, item="X0.3", by="d/2", se=se, unit="nats")
+claim("finite-data-mode-gap", "log density of the mode minus that of a draw, mean, d = 784", gap,
+      392, by="d/2", se=se, unit="nats")
 claim("finite-data-near-mode", "minus log probability that a draw is at most half as long as typical, d = 784",
       -stats.chi2.logcdf(784 / 4, 784), item="X0.3", by="Chernoff: at least (d/2)(1/4 - 1 + log 4) = 249.4; the bound is sharp to a factor",
       at_least=392 * (0.25 - 1 + math.log(4)), at_most=255.0, unit="nats")
 claim("finite-data-density-spread", "standard deviation of the log density, d = 784", log_p.std(),
-      math.sqrt(392), item="X0.3", by="√(d/2)", se=log_p.std() / math.sqrt(2 * 19_999), unit="nats")
+      math.sqrt(392), by="√(d/2)", se=log_p.std() / math.sqrt(2 * 19_999), unit="nats")
 
 # %% mystnb={"figure": {"name": "fig-finite-data-shell", "caption": "Lengths of standard Gaussian draws in four dimensions (bars) with the \u03c7 density (lines). The bump moves right as the square root of the dimension and keeps its width."}, "image": {"alt": "Four histograms of length on one axis, all about equally broad. In two dimensions it stands near one and touches zero; in 20, 100 and 784 dimensions the bumps stand near 4.5, 10 and 28, far from zero."}} tags=["hide-input"]
 _, ax = plt.subplots(figsize=(6.5, 2.6))
@@ -533,13 +532,13 @@ def inside(x):
 
 cosine = torch.nn.functional.cosine_similarity(a, b, dim=1)
 claim("finite-data-cosine", "standard deviation of the cosine of two draws, d = 784", cosine.std(),
-      1 / 28, item="X0.3", by="1/√d", se=cosine.std() / math.sqrt(2 * 7_999))
+      1 / 28, by="1/√d", se=cosine.std() / math.sqrt(2 * 7_999))
 mean, se = monte_carlo(((a + b) / 2).norm(dim=1))
 claim("finite-data-midpoint", "mean length of the midpoint of two draws, d = 784", mean,
-      exact / math.sqrt(2), item="Q0.3", by="mean length of a draw / √2", se=se)
+      exact / math.sqrt(2), by="mean length of a draw / √2", se=se)
 claim("finite-data-slerp", "midpoints in the shell that holds 99 % of draws: straight, spherical",
       torch.stack([inside((a + b) / 2), inside(slerp(a, b, 0.5))]), torch.tensor([0.0, 1.0]),
-      item="Q0.3", by="χ law", atol=0.01)
+      by="χ law", atol=0.01)
 pairs = torch.randn(2, 40_000, 8, generator=gen)
 claim("finite-data-midpoint-inside", "straight midpoints in that shell, d = 8", inside(pairs.mean(0)),
       stats.chi.cdf(2**0.5 * stats.chi.ppf([0.005, 0.995], 8), 8) @ [-1, 1], item="Q0.3", by="χ law", atol=0.005, digits=2)
@@ -588,8 +587,8 @@ claim("finite-data-distance-spread-784", "variance of that squared distance, d =
 away = torch.cdist(torch.rand(100, 784, generator=gen), torch.rand(1000, 784, generator=gen))
 contrast, se = monte_carlo(away.max(1).values / away.min(1).values - 1)
 extreme = 3.2414 * math.sqrt(784 / 30)  # mean of the largest of 1000 normals; d/30: variance given one of the points
-claim("finite-data-contrast", "farthest over nearest of 1000 uniform points, minus one, d = 784", contrast,
-      math.sqrt((784 / 6 + extreme) / (784 / 6 - extreme)) - 1, item="Q0.3",
+claim("finite-data-contrast", "farthest over nearest of 1000 uniform points, minus one, d = 784",
+      contrast, math.sqrt((784 / 6 + extreme) / (784 / 6 - extreme)) - 1,
       by="normal approximation of the squared distances", se=se, atol=0.003)
 claim("finite-data-neighbours", "nearest over mean distance, mean over points: digits against shuffled digits",
       nearest_ratio(x).mean() / nearest_ratio(shuffled).mean(), item="Q0.3",
@@ -625,17 +624,17 @@ circle = torch.stack([turn.cos(), turn.sin()], 1) @ frame.T[:2]  # one dimension
 # %% tags=["hide-input"]
 claim("finite-data-sheet", "dimension of a flat piece of three-space that is turned into 64 coordinates", intrinsic_dimension(sheet),
       3.0, item="S0.12 E0.10", by="3, less a little at the edges", se=3 / math.sqrt(1077), atol=0.15, z=3, digits=3)
-claim("finite-data-dimension", "dimension of the training digits", intrinsic_dimension(x), item="S0.12 E0.10",
-      by="64 coordinates; other splits", at_least=7.7, at_most=9.7, digits=2)
+claim("finite-data-dimension", "dimension of the training digits", intrinsic_dimension(x),
+      item="E0.10", by="64 coordinates; other splits", at_least=7.7, at_most=9.7, digits=2)
 part = torch.stack([intrinsic_dimension(x[torch.randperm(1077, generator=gen)[:200]]) for _ in range(20)]).mean()
-claim("finite-data-dimension-part", "the same from 200 of them, mean of 20 choices", part, item="S0.12", by="other splits",
-      at_least=6.3, at_most=7.9, digits=2)
+claim("finite-data-dimension-part", "the same from 200 of them, mean of 20 choices", part,
+      by="other splits", at_least=6.3, at_most=7.9, digits=2)
 every = torch.cat([data.train.x, data.validation.x, data.test.x])
-claim("finite-data-dimension-all", "the same from all 1797 digits", intrinsic_dimension(every), item="S0.12",
+claim("finite-data-dimension-all", "the same from all 1797 digits", intrinsic_dimension(every),
       by="the same images in every split", at_least=9.0, at_most=9.1, digits=2)
 noisy = circle + 0.01 * torch.randn(1077, 64, generator=gen)
-claim("finite-data-dimension-circle", "dimension of a circle in 64 coordinates", intrinsic_dimension(circle), 1.0,
-      item="S0.12", by="1; other seeds", atol=0.15, digits=2)
+claim("finite-data-dimension-circle", "dimension of a circle in 64 coordinates",
+      intrinsic_dimension(circle), 1.0, by="1; other seeds", atol=0.15, digits=2)
 claim("finite-data-dimension-noisy", "the same with noise of 1 % of the radius in each coordinate", intrinsic_dimension(noisy),
       item="S0.12", by="64, seen closely enough; other seeds", at_least=21.0, at_most=27.0, digits=2)
 gauss = torch.randn(1077, 64, generator=gen) @ torch.linalg.cholesky(torch.cov(x.T) + 1e-6 * torch.eye(64)).T
@@ -833,8 +832,8 @@ mean, se = monte_carlo(runs[:, 0])
 claim("finite-data-wrong-structure", "a product fitted to 1000 rows of twelve dependent pixels", mean, correlation + 12 / 2000,
       item="E0.25 S0.3", by="total correlation + d/2m", se=se, unit="nats")
 mean, se = monte_carlo(runs[:, 1])
-claim("finite-data-right-structure", "a Markov chain fitted to the same rows", mean, 23 / 2000, item="E0.25 X0.4",
-      by="P/2m with P = 23", se=se, unit="nats", digits=3)
+claim("finite-data-right-structure", "a Markov chain fitted to the same rows", mean, 23 / 2000,
+      item="E0.25", by="P/2m with P = 23", se=se, unit="nats", digits=3)
 
 # %% [markdown]
 # With a thousand examples the wrong structure costs {value}`finite-data-wrong-structure:.2f` nats, all but a trace of them for ever; the right one costs
@@ -842,7 +841,7 @@ claim("finite-data-right-structure", "a Markov chain fitted to the same rows", m
 # {ref}`ch-density` a chain of logistic regressions needs {value}`density-ar-gain:.1f` bits per binarised test image less than independent pixels. The art is to assume *true*
 # structure: locality, hierarchy, a low-dimensional cause. Every architecture of the later pages is such an assumption.
 #
-# :::{exercise-start} Q0.3 · Concentration of measure
+# :::{exercise-start} Concentration of measure
 # :label: q0-3
 # :class: question
 # :::

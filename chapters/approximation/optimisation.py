@@ -274,8 +274,8 @@ slider_figure(
 
 
 # %% [markdown]
-# :::{admonition} Erratum E0.13 · What momentum is for
-# :class: erratum
+# :::{admonition} Common mistake: What momentum is for
+# :class: mistake
 # {item}`E0.13` **The notes say** that variational autoencoders and flows are frequently trained by stochastic gradient descent with momentum, which "helps to
 # overcome shallow local minima". **What is true:** in practice they are trained by Adam; what is *proved* about momentum is {eq}`eq-optimisation-hb`, a remedy
 # for bad conditioning; and rolling through a shallow minimum is a thing that may happen, in either direction. The cell starts four thousand balls on
@@ -421,8 +421,8 @@ def stationary_variance(eta, a=1.0, sigma=1.0, chains=20_000, steps=400):
 
 
 # %% [markdown]
-# :::{admonition} Erratum E0.12 · Gradient flow with noise
-# :class: erratum
+# :::{admonition} Common mistake: Gradient flow with noise
+# :class: mistake
 # {item}`E0.12` **The notes say** that training follows $\dot\theta=-\nabla L(\theta)+\eta(t)$ and that the trouble is many local minima. **What is true:** the
 # noise must scale with the square root of the learning rate, or the stationary variance is wrong: in the cell, a noise that does not know the learning rate foretells one variance for all
 # of them. It must have the gradient's covariance, which is no multiple of $I$ (next cell but one). And the update of an adversarial game is no gradient of anything, so that no such flow
@@ -557,8 +557,8 @@ claim("optimisation-no-hats", "the same without bias correction", raw, torch.ten
 
 
 # %% [markdown]
-# :::{admonition} Erratum E0.16 · Adam adapts to the axes, and may fail
-# :class: erratum
+# :::{admonition} Common mistake: Adam adapts to the axes, and may fail
+# :class: mistake
 # {item}`E0.16` **The notes say** that Adam adapts its rates to the complex landscapes of generative models. **What is true:** it adapts to the *coordinates*.
 # Turned by 45 degrees, the ravine of {numref}`fig-optimisation-ravine` costs it orders of magnitude within two hundred steps, and gradient descent nothing. Nor is convergence implied:
 # on the convex problem below, from {cite:t}`reddi2018`, Adam walks to the *worst* point. With a constant rate it need not settle at all. And for adversarial

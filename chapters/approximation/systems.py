@@ -184,7 +184,7 @@ claim("systems-class-covariances", "what a covariance for each class adds to tha
 # with one covariance for all like the two others, knowledge is worth {value}`systems-knows-best:.0f` nats, far more than a label of ten classes can be worth
 # to one model; a covariance for each class adds {value}`systems-class-covariances:.0f`.
 #
-# :::{exercise-start} Q0.11 · Known hierarchical structure
+# :::{exercise-start} Known hierarchical structure
 # :label: q0-11
 # :class: question
 # :::
@@ -292,7 +292,7 @@ w = stack(on_validation)
 
 
 # %% [markdown]
-# :::{exercise-start} Q0.12 · Ensembles of families
+# :::{exercise-start} Ensembles of families
 # :label: q0-12
 # :class: question
 # :::
@@ -529,7 +529,7 @@ claim("systems-buffer-floor", "the same with a floor of 5 instead of 0.5 under t
 # thirty loses about half, and one of ten no less than no buffer: the components shrink onto copies of a few images. A higher floor under the variances, 5
 # instead of 0.5 squared grey levels, helps against that.
 #
-# :::{exercise-start} Q0.13 · Learning on without forgetting
+# :::{exercise-start} Learning on without forgetting
 # :label: q0-13
 # :class: question
 # :::
@@ -769,7 +769,7 @@ claim("systems-sum", "total probability of memoriser, editor and grammar over al
 # learns slowly and ends well: with eighty strings it is nearer to the truth than the grammar in {value}`systems-brave-divergence:.0f` of the choices, and its
 # code is shorter in {value}`systems-brave-code:.0f`.
 #
-# :::{exercise-start} Q0.9 · Evaluation without a test set
+# :::{exercise-start} Evaluation without a test set
 # :label: q0-9
 # :class: question
 # :::
@@ -835,8 +835,8 @@ claim("systems-peaks-null", "total variation of the number of peaks, memoriser, 
 #    them is false.
 # 5. Every metric has a blind spot that can be constructed ({ref}`ch-evaluation`, {ref}`ch-human`).
 #
-# :::{admonition} Erratum E0.27 · References of the conclusion
-# :class: erratum
+# :::{admonition} Common mistake: References of the conclusion
+# :class: mistake
 # {item}`E0.27` **The notes cite**, for optimisation strategies, mode collapse and evaluation, lecture slides on limited data, on counting images and on the
 # question what is best. **What is true:** those slides are about other subjects; the pages above cite papers on these.
 # :::

@@ -248,8 +248,8 @@ claim(
 
 
 # %% [markdown]
-# :::{admonition} Erratum E1.7 · FID: whose distance, of what, squared or not
-# :class: erratum
+# :::{admonition} Common mistake: FID: whose distance, of what, squared or not
+# :class: mistake
 # {item}`E1.7` **The notes say** that FID stands for the "Fréchet distance between embeddings", give formula
 # {eq}`eq-at-work-frechet` for it (with the product $\Sigma_r\Sigma_g$ under the root, which has the same trace), and cite
 # a lecture slide on the three objectives of generative models.
@@ -723,7 +723,7 @@ claim(
 # for the classes of ImageNet; {cite:t}`stein2023` show that for modern image models FID on them no longer agrees with people, and
 # that features learned without labels do better. "Which FID?" is a question about features first.
 #
-# :::{exercise-start} Q1.2 · What FID is good for
+# :::{exercise-start} What FID is good for
 # :label: q1-2
 # :class: question
 # :::
@@ -1019,8 +1019,8 @@ plt.show()
 # context lowers the perplexity by a tenth at least, and what the model writes comes nearer to words. (Paragraphs that differ still share sentences: about an eighth of
 # the test characters stand in passages of thirty that training has too; without them the perplexity is a few per cent higher.) Whether the two must go together is the next question.
 #
-# :::{admonition} Erratum E1.5 · Perplexity does not measure generation
-# :class: erratum
+# :::{admonition} Common mistake: Perplexity does not measure generation
+# :class: mistake
 # {item}`E1.5` **The notes say** that the quality of *generated* text is measured by perplexity, as that of images is by FID.
 #
 # **What is true.** Perplexity never looks at a generated text. It is the likelihood of *held-out* text, and likelihood hardly

@@ -157,22 +157,17 @@ gauss_bpd = float(bits_per_dim(gauss_nll, 64, levels=17))
 
 # %% tags=["hide-input"]
 claim("density-uniform-bpd", "the uniform density, bits per pixel",
-      bits_per_dim(0.0, 64, levels=17), math.log2(17), item="S1.7",
-      by="closed form log2 17", atol=1e-12, unit="bits")
-claim("density-units",
-      "finer unit (factor 17): the same Gaussian's NLL changes by",
-      coarse_nll - gauss_nll, 64 * math.log(17), item="S1.7 E1.6",
-      by="closed form d log c", rtol=1e-10, unit="nats")
-claim("density-units-bpd", "bits per dimension from the finer unit",
-      bits_per_dim(coarse_nll, 64), gauss_bpd, item="S1.7",
-      by="those from the unit cube", rtol=1e-10, unit="bits")
-claim("density-units-mutant",
-      "wrong: leave out log2(levels), and the Gaussian seems to need",
-      bits_per_dim(gauss_nll, 64), item="S1.7",
-      by="no code has a negative length", at_most=0.0, unit="bits")
+      bits_per_dim(0.0, 64, levels=17), math.log2(17), by="closed form log2 17", atol=1e-12,
+      unit="bits")
+claim("density-units", "finer unit (factor 17): the same Gaussian's NLL changes by",
+      coarse_nll - gauss_nll, 64 * math.log(17), item="E1.6", by="closed form d log c", rtol=1e-10,
+      unit="nats")
+claim("density-units-bpd", "bits per dimension from the finer unit", bits_per_dim(coarse_nll, 64),
+      gauss_bpd, by="those from the unit cube", rtol=1e-10, unit="bits")
+claim("density-units-mutant", "wrong: leave out log2(levels), and the Gaussian seems to need",
+      bits_per_dim(gauss_nll, 64), by="no code has a negative length", at_most=0.0, unit="bits")
 claim("density-gauss-bpd", "one full Gaussian, test digits", gauss_bpd,
-      item="S1.7", by="range over 12 other splits, 2.927 to 2.979",
-      at_least=2.91, at_most=3.0, unit="bits")
+      by="range over 12 other splits, 2.927 to 2.979", at_least=2.91, at_most=3.0, unit="bits")
 
 def histogram_bits(groups):
     """Bits per pixel, test: a table of levels per pixel, one table for each group."""
@@ -187,11 +182,9 @@ def histogram_bits(groups):
 one_table = histogram_bits([data.train.x])
 ten_tables = histogram_bits([data.train.x[data.train.y == c] for c in range(10)])
 claim("density-one-histogram", "independent histograms, test digits", one_table,
-      item="S1.7", by="range over 12 other splits, 2.411 to 2.435",
-      at_least=2.39, at_most=2.45, unit="bits")
-claim("density-ten-histograms", "ten such tables, one for each class, mixed",
-      ten_tables, item="S1.7", by="range over 12 other splits, 2.213 to 2.246",
-      at_least=2.19, at_most=2.27, unit="bits")
+      by="range over 12 other splits, 2.411 to 2.435", at_least=2.39, at_most=2.45, unit="bits")
+claim("density-ten-histograms", "ten such tables, one for each class, mixed", ten_tables,
+      by="range over 12 other splits, 2.213 to 2.246", at_least=2.19, at_most=2.27, unit="bits")
 
 # %% [markdown]
 # A single Gaussian with a full covariance saves a bit per pixel: {value}`density-gauss-bpd:.2f` instead of $4.09$.
@@ -261,34 +254,28 @@ forward = kl_discrete(coin(p_hat), coin(theta))
 reverse = kl_discrete(coin(theta), coin(p_hat))
 
 # %% tags=["hide-input"]
-claim("density-mle-bernoulli", "pixel 20: best θ on a grid of step 0.001",
-      theta[log_lik.argmax()], heads / tosses, item="S1.7",
-      by="closed form k/n, to one step of the grid", atol=1e-3)
-claim("density-mle-is-kl",
-      "average NLL − entropy of the data − KL, the largest over all θ",
-      (-log_lik - entropy - forward).abs().max(), 0.0, item="S1.7",
-      by="forward KL, from its definition", atol=1e-12, unit="nats")
-claim("density-mle-not-reverse",
-      "wrong: the reverse KL instead is off by up to",
-      (-log_lik - entropy - reverse).abs().max(), item="S1.7",
-      by="the two directions differ", at_least=0.5, unit="nats")
+claim("density-mle-bernoulli", "pixel 20: best θ on a grid of step 0.001", theta[log_lik.argmax()],
+      heads / tosses, by="closed form k/n, to one step of the grid", atol=1e-3)
+claim("density-mle-is-kl", "average NLL − entropy of the data − KL, the largest over all θ",
+      (-log_lik - entropy - forward).abs().max(), 0.0, by="forward KL, from its definition",
+      atol=1e-12, unit="nats")
+claim("density-mle-not-reverse", "wrong: the reverse KL instead is off by up to",
+      (-log_lik - entropy - reverse).abs().max(), by="the two directions differ", at_least=0.5,
+      unit="nats")
 
 at_best = gaussian_log_density(train, mean, cov).mean()
-claim("density-mle-gaussian",
-      "64-D Gaussian: average log-likelihood at the MLE", at_best,
-      -0.5 * (64 * math.log(2 * math.pi * math.e) + torch.logdet(cov)),
-      item="S1.7", by="closed form", rtol=1e-10, unit="nats")
+claim("density-mle-gaussian", "64-D Gaussian: average log-likelihood at the MLE", at_best,
+      -0.5 * (64 * math.log(2 * math.pi * math.e) + torch.logdet(cov)), by="closed form",
+      rtol=1e-10, unit="nats")
 m, C = mean.clone().requires_grad_(), cov.clone().requires_grad_()
 gaussian_log_density(train, m, C).mean().backward()
-claim("density-mle-stationary",
-      "64-D Gaussian: largest derivative by μ and Σ at the MLE",
-      max(m.grad.abs().max(), C.grad.abs().max()), 0.0, item="S1.7",
-      by="zero at a maximum (autograd)", atol=1e-6, unit="nats", stable=False)
+claim("density-mle-stationary", "64-D Gaussian: largest derivative by μ and Σ at the MLE",
+      max(m.grad.abs().max(), C.grad.abs().max()), 0.0, by="zero at a maximum (autograd)",
+      atol=1e-6, unit="nats", stable=False)
 c = len(train) / (len(train) - 1)  # the "unbiased" covariance divides by n-1 instead
 claim("density-mle-unbiased-is-lower",
       "wrong: dividing by n−1 lowers the training log-likelihood by",
-      at_best - gaussian_log_density(train, mean, c * cov).mean(),
-      32 * (math.log(c) + 1 / c - 1), item="S1.7",
+      at_best - gaussian_log_density(train, mean, c * cov).mean(), 32 * (math.log(c) + 1 / c - 1),
       by="closed form d/2 (log c + 1/c − 1)", rtol=1e-6, unit="nats")
 
 
@@ -334,8 +321,8 @@ def kde_log_density(x, centres, h):
 
 
 # %% [markdown]
-# :::{admonition} Erratum E1.1 · A kernel estimate needs $h^d$
-# :class: erratum
+# :::{admonition} Common mistake: A kernel estimate needs $h^d$
+# :class: mistake
 # {item}`E1.1` **The notes say** $p(x)=\frac{1}{nh}\sum_i K\big(\frac{x-x_i}{h}\big)$, for data that elsewhere in the same chapter are
 # vectors. **What is true:** by {eq}`eq-density-kde-mass` that function integrates to $h^{d}/h = h^{d-1}$, which is one
 # only if $d=1$ (or $h=1$). In 8 dimensions with $h=\tfrac12$ it loses more than 99 % of the mass, as measured below ({numref}`fig-density-mass`).
@@ -370,20 +357,18 @@ right, printed = torch.tensor(right), torch.tensor(printed)
 
 # %% tags=["hide-input"]
 lost = torch.tensor([h ** (d - 1) for d, h in setting.items()])
-claim("density-kde-mass", "∫ of the kernel estimate, d = 1, 2, 3, 8",
-      right[:, 0], torch.ones(4), se=right[:, 1], item="X1.1 S1.8",
-      by="a density integrates to one", digits=3)
-claim("density-kde-mass-printed", "∫ of the printed formula, d = 1, 2, 3, 8",
-      printed[:, 0], lost, se=printed[:, 1], item="X1.1 E1.1",
-      by="closed form h^(d−1)", digits=3)
+claim("density-kde-mass", "∫ of the kernel estimate, d = 1, 2, 3, 8", right[:, 0], torch.ones(4),
+      se=right[:, 1], by="a density integrates to one", digits=3)
+claim("density-kde-mass-printed", "∫ of the printed formula, d = 1, 2, 3, 8", printed[:, 0], lost,
+      se=printed[:, 1], item="E1.1", by="closed form h^(d−1)", digits=3)
 
 line = torch.linspace(-7, 7, 281)  # a second route: quadrature for d = 2
 square, cell = torch.cartesian_prod(line, line), (line[1] - line[0]) ** 2
 centres = torch.randn(50, 2, generator=gen)
 both = [f(square, centres, 0.3).exp().sum() * cell
         for f in (kde_log_density, kde_as_printed)]
-claim("density-kde-mass-grid",
-      "the same by quadrature, d = 2: right and printed", both, [1.0, 0.3], item="X1.1 E1.1", by="closed form 1 and h", rtol=1e-6)
+claim("density-kde-mass-grid", "the same by quadrature, d = 2: right and printed", both, [1.0, 0.3],
+      item="E1.1", by="closed form 1 and h", rtol=1e-6)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-mass", "caption": "The right estimate keeps its mass at one in every dimension; the printed one follows h to the power d \u2212 1 (black dashes)."}, "image": {"alt": "Integral on a logarithmic axis against dimension one, two, three and eight. One series stays at one, the other falls from one to eight thousandths, each point on a black dash."}}
 fig, ax = plt.subplots(figsize=(5.2, 2.8))
@@ -494,16 +479,12 @@ kde_bpd = float(bits_per_dim(kde_nll, 64, levels=17))
 
 # %% tags=["hide-input"]
 needles = average(train, train, (0.02, 0.002))
-claim("density-kde-needles",
-      "wrong: training log-likelihood gained per tenfold smaller h",
-      needles[1] - needles[0], 64 * math.log(10), item="S1.8",
-      by="closed form d log 10", rtol=1e-8, unit="nats")
-claim("density-kde-inside", "the validation choice of h, from 0.05 to 0.5",
-      best_h, item="S1.8", by="three neighbours inside the grid", at_least=0.12,
-      at_most=0.16, digits=2)
+claim("density-kde-needles", "wrong: training log-likelihood gained per tenfold smaller h",
+      needles[1] - needles[0], 64 * math.log(10), by="closed form d log 10", rtol=1e-8, unit="nats")
+claim("density-kde-inside", "the validation choice of h, from 0.05 to 0.5", best_h,
+      by="three neighbours inside the grid", at_least=0.12, at_most=0.16, digits=2)
 claim("density-kde-bpd", "kernel estimate of the digits, test", kde_bpd,
-      item="S1.8", by="range over 12 other splits, 3.360 to 3.404",
-      at_least=3.34, at_most=3.43, unit="bits")
+      by="range over 12 other splits, 3.360 to 3.404", at_least=3.34, at_most=3.43, unit="bits")
 
 root = torch.linalg.cholesky(cov)           # bumps N(x_i, h² cov) instead
 
@@ -515,11 +496,10 @@ shapes = torch.logspace(-0.6, 0.4, 21)      # 0.25 to 2.5
 shape_h = shapes[average(white[1], white[0], shapes).argmax()]
 shaped_nll = root.logdet() - kde_log_density(white[2], white[0], shape_h).mean()
 shaped_bpd = bits_per_dim(shaped_nll, 64, levels=17)
-claim("density-kde-shaped-h", "validated h of bumps shaped like the covariance",
-      shape_h, item="S1.8", by="inside the grid", at_least=0.79, at_most=1.13, digits=2)
+claim("density-kde-shaped-h", "validated h of bumps shaped like the covariance", shape_h,
+      by="inside the grid", at_least=0.79, at_most=1.13, digits=2)
 claim("density-kde-shaped", "their bits per pixel minus those of the Gaussian",
-      shaped_bpd - gauss_bpd, item="S1.8",
-      by="range over 12 other splits, -0.016 to 0.016", at_least=-0.03,
+      shaped_bpd - gauss_bpd, by="range over 12 other splits, -0.016 to 0.016", at_least=-0.03,
       at_most=0.03, unit="bits", digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-bandwidth", "caption": "Choosing h for the digits: on the training images small is always better, on held-out images there is an optimum."}, "image": {"alt": "Two curves against bandwidth on a logarithmic axis. Bits per pixel of the training images fall steadily towards small bandwidths, those of the validation images have a minimum near one seventh, marked by a dot. It lies above three dotted lines, from above a single Gaussian, the histograms and ten tables of histograms."}}
@@ -569,18 +549,15 @@ for _ in range(8):
 
 # %% tags=["hide-input"]
 claim("density-kde-ring-regret",
-      "ring: KL of the validated h minus the smallest KL on the grid, mean of 8",
-      sum(regret) / 8, item="S1.8", by="quadrature with the exact density",
-      at_least=0.0, at_most=0.01, unit="nats", digits=1)
+      "ring: KL of the validated h minus the smallest KL on the grid, mean of 8", sum(regret) / 8,
+      by="quadrature with the exact density", at_least=0.0, at_most=0.01, unit="nats", digits=1)
 # KL to the best single Gaussian
 one_gaussian = math.log(2 * math.pi * math.e * (2 + 0.2**2)) - ring.entropy
-claim("density-kde-ring-kl",
-      "ring: KL from the truth to the validated estimate, mean of 8 draws",
-      sum(reached) / 8, item="S1.8", by="range over 80 draws in eights",
-      at_least=0.09, at_most=0.125, unit="nats", digits=2)
+claim("density-kde-ring-kl", "ring: KL from the truth to the validated estimate, mean of 8 draws",
+      sum(reached) / 8, by="range over 80 draws in eights", at_least=0.09, at_most=0.125,
+      unit="nats", digits=2)
 claim("density-kde-ring-gaussian", "over what the best single Gaussian loses",
-      max(reached) / one_gaussian, item="S1.8", by="moment matching",
-      at_most=0.1, digits=2)
+      max(reached) / one_gaussian, by="moment matching", at_most=0.1, digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-ring", "caption": "The ring: the exact density, then kernel estimates from 400 examples with h too small, chosen on validation data, and too large."}, "image": {"alt": "Four square panels. Eight round spots on a circle in the exact density, a spotty picture with speckles inside each spot, eight slightly wider spots, and a washed-out continuous annulus."}}
 fig, panels = plt.subplots(1, 4, figsize=(7, 2.2), sharey=True)
@@ -651,15 +628,13 @@ needed = torch.tensor([examples_needed(d)[0] for d in dims])
 # %% tags=["hide-input"]
 silverman = torch.tensor([4, 19, 67, 223, 768,
                           2790, 10_700, 43_700, 187_000, 842_000])
-claim("density-silverman-small", "examples needed, d = 1, 2, 3 (rounded up)",
-      needed[:3].ceil(), silverman[:3], item="X1.2",
-      by="Silverman 1986, Table 4.2")
-claim("density-silverman", "examples needed, d = 4 … 10", needed[3:],
-      silverman[3:], item="X1.2", by="Silverman 1986, Table 4.2", rtol=0.005,
-      digits=6)
+claim("density-silverman-small", "examples needed, d = 1, 2, 3 (rounded up)", needed[:3].ceil(),
+      silverman[:3], by="Silverman 1986, Table 4.2")
+claim("density-silverman", "examples needed, d = 4 … 10", needed[3:], silverman[3:],
+      by="Silverman 1986, Table 4.2", rtol=0.005, digits=6)
 claim("density-silverman-64", "the same for 64 dimensions, log10 n",
-      math.log10(examples_needed(64)[0]), item="X1.2",
-      by="between two powers of ten", at_least=54.0, at_most=55.0, digits=3)
+      math.log10(examples_needed(64)[0]), by="between two powers of ten", at_least=54.0,
+      at_most=55.0, digits=3)
 
 n, h = 67, examples_needed(3)[1]  # is it true? 4000 estimates for d = 3
 x = torch.randn(4000, n, 3, generator=gen)
@@ -667,11 +642,10 @@ x = torch.randn(4000, n, 3, generator=gen)
 at_zero = torch.exp(-(x**2).sum(-1) / (2 * h**2)).mean(1) / h**3
 V, B = variance_and_bias(h, 3)
 value, se = monte_carlo((at_zero - 1) ** 2)
-claim("density-mse", "relative MSE at 0, d = 3, n = 67, from 4000 estimates",
-      value, V / n + B**2, se=se, item="X1.2", by="closed form", digits=3)
-claim("density-mse-mutant", "wrong: without the squared bias the formula says",
-      V / n, item="X1.2", by="less than 0.06, when 0.1 is observed",
-      at_most=0.06, digits=3)
+claim("density-mse", "relative MSE at 0, d = 3, n = 67, from 4000 estimates", value, V / n + B**2,
+      se=se, by="closed form", digits=3)
+claim("density-mse-mutant", "wrong: without the squared bias the formula says", V / n,
+      by="less than 0.06, when 0.1 is observed", at_most=0.06, digits=3)
 
 
 # %% [markdown]
@@ -715,10 +689,10 @@ gaussian_needed = [next(n for n in range(d + 5, 1000) if gaussian_mse(n, d) <= 0
                    for d in dims]
 more = (needed.ceil() > torch.tensor(gaussian_needed)).tolist()
 claim("density-gaussian-crossing",
-      "does the kernel need more examples than the Gaussian? d = 1, 2 … 10",
-      more, [False] + 9 * [True], item="Q1.3 X1.2", by="two exact laws")
+      "does the kernel need more examples than the Gaussian? d = 1, 2 … 10", more,
+      [False] + 9 * [True], by="two exact laws")
 claim("density-gaussian-needed", "Gaussian family, d = 1, 2 and 10: examples needed",
-      [gaussian_needed[j] for j in (0, 1, 9)], [9, 18, 154], item="Q1.3 X1.2",
+      [gaussian_needed[j] for j in (0, 1, 9)], [9, 18, 154],
       by="exact law, held by 3000 fits below")
 
 n, d = gaussian_needed[-1], 10  # check the law by fitting 3000 Gaussians
@@ -728,8 +702,8 @@ S = (x - m).mT @ (x - m) / n                # (3000, d, d)
 quadratic = (m @ torch.linalg.solve(S, m.mT))[:, 0, 0]
 ratio = torch.exp(-0.5 * torch.logdet(S) - 0.5 * quadratic)
 value, se = monte_carlo((ratio - 1) ** 2)
-claim("density-gaussian-mse", "its relative MSE there, from 3000 fits", value,
-      gaussian_mse(n, d), se=se, item="Q1.3", by="Wishart moments", digits=2)
+claim("density-gaussian-mse", "its relative MSE there, from 3000 fits", value, gaussian_mse(n, d),
+      se=se, by="Wishart moments", digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-curse", "caption": "Examples needed for a relative mean squared error of 0.1 at the centre of a Gaussian: without assumptions (blue), and knowing that it is a Gaussian (green)."}, "image": {"alt": "Number of examples on a logarithmic axis against dimension one to ten. One curve rises almost straight from four to about a million and passes through hollow squares from a published table, the other bends and reaches about one hundred and fifty."}}
 fig, ax = plt.subplots(figsize=(5.6, 3.0))
@@ -804,11 +778,11 @@ integral = [
 
 # %% tags=["hide-input"]
 claim("density-flow-mass", "∫ with the determinant of f⁻¹", integral[0], 1.0,
-      item="S1.9", by="a density integrates to one", atol=1e-5)
-claim("density-flow-forgotten", "wrong: ∫ without any determinant", integral[1],
-      math.exp(0.5), item="S1.9", by="closed form e^(1/2)", rtol=1e-5)
-claim("density-flow-wrong-sign", "wrong: ∫ with the determinant of f",
-      integral[2], math.exp(2), item="S1.9", by="closed form e²", rtol=1e-5)
+      by="a density integrates to one", atol=1e-5)
+claim("density-flow-forgotten", "wrong: ∫ without any determinant", integral[1], math.exp(0.5),
+      by="closed form e^(1/2)", rtol=1e-5)
+claim("density-flow-wrong-sign", "wrong: ∫ with the determinant of f", integral[2], math.exp(2),
+      by="closed form e²", rtol=1e-5)
 
 def couple(z):                              # (2,) -> (2,), invertible
     return torch.stack([z[0], z[1] * torch.exp(0.7 * z[0]) + z[0] ** 2])
@@ -816,8 +790,8 @@ def couple(z):                              # (2,) -> (2,), invertible
 z = torch.tensor([0.8, -1.3])
 jacobian = torch.autograd.functional.jacobian(couple, z)
 claim("density-flow-logdet", "a coupling map: log |det ∂f/∂z| by autograd",
-      torch.linalg.slogdet(jacobian)[1], 0.7 * 0.8, item="S1.9",
-      by="triangular Jacobian: s z₁", atol=1e-12, unit="nats")
+      torch.linalg.slogdet(jacobian)[1], 0.7 * 0.8, by="triangular Jacobian: s z₁", atol=1e-12,
+      unit="nats")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-flow", "caption": "The map x = exp(z) carries ten slices of equal probability from z (left) to x (right): a stretched slice is lower, and its area is the same."}, "image": {"alt": "Left, a bell curve cut into ten coloured vertical slices of equal area. Right, the same ten slices under a skewed curve with a tall peak at small x and a long low tail."}}
 cut = torch.tensor(stats.norm.ppf(torch.linspace(0, 1, 11).numpy())).clamp(
@@ -895,13 +869,11 @@ pairs = pairs / pairs.sum(-1, keepdim=True)  # twenty p, twenty q
 kl = kl_of(pairs[:, 0], pairs[:, 1])        # by enumeration of all strings
 sums = torch.tensor([[chain_terms(p, q, p).sum(), chain_terms(p, q, q).sum()]
                      for p, q in pairs])
-claim("density-chain",
-      "KL of 20 pairs of distributions over 5 bits, as sums of five terms",
-      sums[:, 0], kl, item="S1.10 Q1.4", by="enumeration", atol=1e-12, unit="nats")
+claim("density-chain", "KL of 20 pairs of distributions over 5 bits, as sums of five terms",
+      sums[:, 0], kl, by="enumeration", atol=1e-12, unit="nats")
 claim("density-chain-mutant",
       "wrong: with prefixes drawn from the model the sums are off by, on average",
-      (sums[:, 1] - kl).abs().mean(), item="S1.10 Q1.4", by="enumeration",
-      at_least=0.05, unit="nats", digits=2)
+      (sums[:, 1] - kl).abs().mean(), by="enumeration", at_least=0.05, unit="nats", digits=2)
 agree("density-chain-twin", kl, kl_discrete(pairs[:, 0], pairs[:, 1]))
 
 
@@ -972,10 +944,9 @@ print("penalty chosen on validation images:", penalty)
 # 12 pixels: all 4096 images can be listed
 first = fit_fvsbn(ink[:, 18:30], 4.0)
 every = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 12)
-claim("density-fvsbn-sums",
-      "probabilities of all 4096 images of 12 pixels add up to",
-      torch.exp2(-pixel_bits(first, every).sum(1)).sum(), 1.0, item="S1.10",
-      by="normalised by construction", atol=1e-10)
+claim("density-fvsbn-sums", "probabilities of all 4096 images of 12 pixels add up to",
+      torch.exp2(-pixel_bits(first, every).sum(1)).sum(), 1.0, by="normalised by construction",
+      atol=1e-10)
 
 centre, b, W = fvsbn
 b_leaf, W_leaf = b.clone().requires_grad_(), W.clone().requires_grad_()
@@ -984,34 +955,30 @@ offset = ((k + 0.5) / (len(ink) - k + 0.5)).log()
 nll = pixel_bits((centre, b_leaf, W_leaf), ink).sum() * math.log(2)
 size_of = (W_leaf**2).sum() + ((b_leaf - offset) ** 2).sum()
 (nll + penalty / 2 * size_of).backward()
-claim("density-fvsbn-optimum",
-      "largest derivative of the penalised likelihood at the fit",
+claim("density-fvsbn-optimum", "largest derivative of the penalised likelihood at the fit",
       max(b_leaf.grad.abs().max(), W_leaf.grad.tril(-1).abs().max()), 0.0,
-      item="S1.10", by="zero at the optimum (autograd)", atol=1e-5,
-      stable=False)
+      by="zero at the optimum (autograd)", atol=1e-5, stable=False)
 
 frequency = (k + 0.5) / (len(ink) + 1)
 probability = torch.where(ink_test == 1, frequency, 1 - frequency)  # (360, 64)
 alone = -probability.log2().sum(1)          # (360,) bits per image
-claim("density-fvsbn-limit",
-      "λ → ∞: the largest difference from independent pixels",
+claim("density-fvsbn-limit", "λ → ∞: the largest difference from independent pixels",
       (pixel_bits(independent, ink_test).sum(1) - alone).abs().max(), 0.0,
-      item="S1.10", by="closed form of independent pixels", atol=1e-6,
-      unit="bits", stable=False)
+      by="closed form of independent pixels", atol=1e-6, unit="bits", stable=False)
 
 ideal = pixel_bits(fvsbn, ink_test).sum(1)  # (360,) bits per image
 saved = (alone - ideal).mean()
 claim("density-ar-bits", "autoregressive model, test images", ideal.mean(),
-      item="S1.10 X1.3", by="range over 12 other splits, 25.8 to 26.7",
-      at_least=25.4, at_most=27.1, unit="bits per image")
+      by="range over 12 other splits, 25.8 to 26.7", at_least=25.4, at_most=27.1,
+      unit="bits per image")
 claim("density-alone-bits", "independent pixels, test images", alone.mean(),
-      item="S1.10 X1.3", by="range over 12 other splits, 35.6 to 36.8",
-      at_least=35.2, at_most=37.2, unit="bits per image")
+      by="range over 12 other splits, 35.6 to 36.8", at_least=35.2, at_most=37.2,
+      unit="bits per image")
 claim("density-ar-gain", "saved by knowing the pixels before", saved,
-      item="S1.10 X1.3", by="range over 12 other splits, 9.3 to 10.4",
-      at_least=9.0, at_most=10.8, unit="bits per image", digits=3)
+      by="range over 12 other splits, 9.3 to 10.4", at_least=9.0, at_most=10.8,
+      unit="bits per image", digits=3)
 claim("density-ar-penalty", "penalty chosen on validation images", penalty,
-      item="S1.10", by="inside the grid from 0.25 to 8", at_least=0.5, at_most=4.0)
+      by="inside the grid from 0.25 to 8", at_least=0.5, at_most=4.0)
 
 log_joint = []                              # labels, and ten tables of frequencies
 for c in range(10):
@@ -1020,9 +987,9 @@ for c in range(10):
     log_p = torch.where(ink_test == 1, share, 1 - share).log2().sum(1)
     log_joint.append(log_p + math.log2(len(members) / len(ink)))
 ten_alone = -torch.stack(log_joint).mul(math.log(2)).logsumexp(0).mean() / math.log(2)
-claim("density-ten-alone", "independent pixels, one table a class, mixed",
-      ten_alone, item="S1.10 X1.3", by="range over 12 other splits, 28.0 to 29.3",
-      at_least=27.6, at_most=29.7, unit="bits per image")
+claim("density-ten-alone", "independent pixels, one table a class, mixed", ten_alone,
+      by="range over 12 other splits, 28.0 to 29.3", at_least=27.6, at_most=29.7,
+      unit="bits per image")
 
 
 # %% [markdown]
@@ -1038,8 +1005,7 @@ bits_a, bits_b, bits_c = pixel_bits(fvsbn, three).sum(1).tolist()
 
 # %% tags=["hide-input"]
 claim("density-three", "A (a seven), B (upside down), C (shuffled), in this order",
-      bits_a < bits_b < bits_c, True, item="S1.10", by="your ranking",
-      depends_on="split")
+      bits_a < bits_b < bits_c, True, by="your ranking", depends_on="split")
 
 def by_hand(image):                         # one factor at a time, one image
     factors = [conditional(fvsbn, i, image[None, :i])[0] for i in range(64)]
@@ -1048,21 +1014,18 @@ def by_hand(image):                         # one factor at a time, one image
 
 for letter, measured, image in zip("abc", (bits_a, bits_b, bits_c), three,
                                    strict=True):
-    claim(f"density-image-{letter}", f"image {letter.upper()}", measured,
-          by_hand(image), item="S1.10", by="64 factors, one at a time",
-          atol=1e-8, unit="bits", digits=3)
+    claim(f"density-image-{letter}", f"image {letter.upper()}", measured, by_hand(image),
+          by="64 factors, one at a time", atol=1e-8, unit="bits", digits=3)
 
 flipped = ink_test.reshape(-1, 8, 8).flip(1).reshape(-1, 64)
 mixed_up = ink_test.gather(1, torch.rand(360, 64, generator=gen).argsort(1))
 upright, down, mixed_up = (pixel_bits(fvsbn, x).sum(1)
                            for x in (ink_test, flipped, mixed_up))
 claim("density-upright", "test digits that cost less than upside down",
-      (upright < down).double().mean(), item="S1.10",
-      by="range over 12 other splits, 0.84 to 0.89", at_least=0.82, at_most=0.91,
-      digits=2)
+      (upright < down).double().mean(), by="range over 12 other splits, 0.84 to 0.89",
+      at_least=0.82, at_most=0.91, digits=2)
 claim("density-shuffled", "shuffled test digits that cost more than 64 bits",
-      (mixed_up > 64).double().mean(), item="S1.10",
-      by="a coin per pixel", at_least=0.99, digits=3)
+      (mixed_up > 64).double().mean(), by="a coin per pixel", at_least=0.99, digits=3)
 
 
 # %% [markdown]
@@ -1088,10 +1051,8 @@ top = centre[:16], b[:16], W[:16, :16]
 openings = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 16)
 exact_ink = torch.exp2(-pixel_bits(top, openings).sum(1)) @ openings.sum(1)
 value, se = monte_carlo(drawn[:, :16].sum(1))
-claim("density-sample-ink",
-      "black pixels in the first two rows, mean of 20 000 samples", value,
-      exact_ink, item="S1.10", by="enumeration of all 2^16 beginnings", se=se,
-      digits=3)
+claim("density-sample-ink", "black pixels in the first two rows, mean of 20 000 samples", value,
+      exact_ink, by="enumeration of all 2^16 beginnings", se=se, digits=3)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-samples", "caption": "Test digits (top two rows), samples of the autoregressive model (middle) and of independent pixels (bottom)."}, "image": {"alt": "Six rows of fourteen black-and-white eight-by-eight images. The first two show legible digits, the next two digit-like strokes with some broken ones, the last two scattered dots in the shape of a blurred disc."}}
 rows = torch.cat([ink_test[:28], drawn[:28], sample(independent, 28, gen)])
@@ -1168,27 +1129,22 @@ size = message.bit_length()
 
 # %% tags=["hide-input"]
 claim("density-codec-exact", "the 360 images come back, every pixel",
-      bool((decode(fvsbn, message, 360) == ink_test).all()), True,
-      item="X1.3 S1.11", by="lossless")
-claim("density-codec-excess", "size of the message minus Σ −log2 q",
-      size - ideal.sum(), item="X1.3",
-      by="Shannon: not below 0; range over other splits, 9.7 to 13.7",
-      at_least=8.0, at_most=16.0, unit="bits", digits=3)
+      bool((decode(fvsbn, message, 360) == ink_test).all()), True, by="lossless")
+claim("density-codec-excess", "size of the message minus Σ −log2 q", size - ideal.sum(),
+      by="Shannon: not below 0; range over other splits, 9.7 to 13.7", at_least=8.0, at_most=16.0,
+      unit="bits", digits=3)
 s, paid = 1, 0.0                            # ideal bits when s first reaches M
 for symbol, ones in reversed(in_order(fvsbn, ink_test)):
     if s >= M:
         break
     s, paid = push(s, symbol, ones), paid - math.log2((ones if symbol else M - ones) / M)
-claim("density-codec-start", "of them, before the integer first reaches M",
-      math.log2(s) - paid, math.log2(message) - ideal.sum(), item="X1.3",
-      by="the whole excess", atol=0.5, unit="bits", digits=3)
+claim("density-codec-start", "of them, before the integer first reaches M", math.log2(s) - paid,
+      math.log2(message) - ideal.sum(), by="the whole excess", atol=0.5, unit="bits", digits=3)
 single = [encode(fvsbn, image[None]).bit_length() for image in ink_test]
-claim("density-codec-apart",
-      "wrong: a fresh integer for each image wastes, per image",
-      sum(single) / 360 - ideal.mean(), item="X1.3",
-      by="range over other splits, 10.8 to 11.3", at_least=10.5, at_most=11.7,
-      unit="bits", digits=3)
-claim("density-codec-bits", "size of the message", size, ideal.sum(), item="X1.3 S1.11",
+claim("density-codec-apart", "wrong: a fresh integer for each image wastes, per image",
+      sum(single) / 360 - ideal.mean(), by="range over other splits, 10.8 to 11.3", at_least=10.5,
+      at_most=11.7, unit="bits", digits=3)
+claim("density-codec-bits", "size of the message", size, ideal.sum(),
       by="Σ −log2 q, within the excess above", atol=16.0, unit="bits")
 
 
@@ -1206,15 +1162,14 @@ def zlib_size(x, dictionary):
 zlib_bits = 8 * min(zlib_size(x, known) for x, y in ((ink_test, ink), (ink_test.T, ink.T))
                     for known in (b"", packed(y)))
 without = pixel_bits(fvsbn, 1 - ink_test).sum(1).mean()
-claim("density-zlib-bits", "zlib, level 9", zlib_bits / 360, item="X1.3 S1.11",
+claim("density-zlib-bits", "zlib, level 9", zlib_bits / 360,
       by="range over 12 other splits, 35.2 to 36.5", at_least=34.8, at_most=36.9,
       unit="bits per image")
 claim("density-codec-below-alone", "our message, bits per image", size / 360,
-      item="X1.3 S1.11", by="range over 12 other splits, 25.8 to 26.7",
-      at_least=25.4, at_most=27.1, unit="bits per image")
-claim("density-codec-mutant", "wrong: a model that is told the negatives needs",
-      without, item="X1.3", by="more than no model at all", at_least=64.0,
-      unit="bits per image", digits=3)
+      by="range over 12 other splits, 25.8 to 26.7", at_least=25.4, at_most=27.1,
+      unit="bits per image")
+claim("density-codec-mutant", "wrong: a model that is told the negatives needs", without,
+      by="more than no model at all", at_least=64.0, unit="bits per image", digits=3)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-codec", "caption": "Left: bits per test image. Right: where they go, as the average of \u2212log2 q over test images, and for image A."}, "image": {"alt": "Horizontal bars, sixty-four for raw pixels, nearly equal ones for zlib and independent pixels, shorter ones for ten tables and for the autoregressive ideal, and the actual codec, equal to the last to the eye. Two eight-by-eight heat maps with dark edges of the digits' strokes and blank outer columns."}}
 fig, (bars, mean_map, one_map) = plt.subplots(
@@ -1295,8 +1250,8 @@ def all_sequences(start, switch, T):        # (2**T,) log-probabilities
 
 log_p = all_sequences(start, switch, 20)
 claim("density-chain-entropy", "entropy of 20 symbols, over all 2^20 sequences",
-      -(log_p.exp() * log_p).sum(), H2(0.25) + 19 * rate, item="X1.4 Q1.4",
-      by="closed form", atol=1e-9, unit="nats", digits=7)
+      -(log_p.exp() * log_p).sum(), H2(0.25) + 19 * rate, by="closed form", atol=1e-9, unit="nats",
+      digits=7)
 
 def weather(n, T):  # (n, T) sequences of the stationary chain
     x = torch.zeros(n, T, dtype=torch.long)
@@ -1322,19 +1277,16 @@ for k in range(9):
     expected_cost.append(-(grams * context_table(history, k)).sum().item())
 
 # %% tags=["hide-input"]
-claim("density-rate",
-      "learned with one symbol of context, expected cost per symbol",
-      expected_cost[1], rate, atol=0.0005, item="X1.4",
-      by="entropy rate; excess of order 2 parameters / 2n", unit="nats")
-claim("density-rate-blind", "wrong: without context, expected cost per symbol",
-      expected_cost[0], H2(0.25), atol=0.001, item="X1.4",
-      by="entropy of one symbol, not the rate", unit="nats")
-claim("density-rate-floor",
-      "contexts of 1 to 8 symbols: smallest cost above the rate",
-      min(expected_cost[1:]) - rate, item="X1.4",
-      by="no model beats the entropy rate", at_least=0.0, unit="nats", digits=2)
+claim("density-rate", "learned with one symbol of context, expected cost per symbol",
+      expected_cost[1], rate, atol=0.0005, by="entropy rate; excess of order 2 parameters / 2n",
+      unit="nats")
+claim("density-rate-blind", "wrong: without context, expected cost per symbol", expected_cost[0],
+      H2(0.25), atol=0.001, by="entropy of one symbol, not the rate", unit="nats")
+claim("density-rate-floor", "contexts of 1 to 8 symbols: smallest cost above the rate",
+      min(expected_cost[1:]) - rate, by="no model beats the entropy rate", at_least=0.0,
+      unit="nats", digits=2)
 claim("density-rate-price", "8 symbols: cost above the rate, over 2^8 parameters / 2n",
-      (expected_cost[8] - rate) * 2 * history[:, 8:].numel() / 2**8, item="X1.4",
+      (expected_cost[8] - rate) * 2 * history[:, 8:].numel() / 2**8,
       by="law p/2n; less, as rare contexts fill slowly", at_least=0.5, at_most=1.1, digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-rate", "caption": "Expected cost per symbol against the length of the context: it drops once, to the entropy rate (black), since the chain has a memory of one; the slow rise is the price of estimating ever larger tables."}, "image": {"alt": "Points at context lengths zero to eight. The first lies at fifty-six hundredths of a nat, the second at two fifths on a horizontal line, the following ones on or slightly above that line."}}
@@ -1383,17 +1335,13 @@ table = {
 }
 
 # %% tags=["hide-input"]
-claim("density-anomaly-flips",
-      "three flipped pixels: AUROC of the autoregressive score",
-      table["autoregressive"][2], item="S1.11",
-      by="range over other splits and seeds, 0.937 to 0.953", at_least=0.93,
-      at_most=0.96, digits=3)
+claim("density-anomaly-flips", "three flipped pixels: AUROC of the autoregressive score",
+      table["autoregressive"][2], by="range over other splits and seeds, 0.937 to 0.953",
+      at_least=0.93, at_most=0.96, digits=3)
 ours = torch.tensor(table["autoregressive"])
 theirs = torch.tensor(table["distance to the mean"])
-claim("density-anomaly-gap",
-      "AUROC gained over the distance to the mean, smallest over k",
-      (ours - theirs).min(),
-      item="S1.11", by="the baseline", at_least=0.02, digits=2)
+claim("density-anomaly-gap", "AUROC gained over the distance to the mean, smallest over k",
+      (ours - theirs).min(), by="the baseline", at_least=0.02, digits=2)
 
 # %% [markdown]
 # With three flips the autoregressive score has {value}`density-anomaly-flips:.2f`. A second test: leave one class out of training and validation, and look for it. The anomalies are digits too now. We use grey pixels, and average over the ten classes.
@@ -1417,18 +1365,13 @@ for c in range(10):
 mean_auroc = {name: sum(values) / 10 for name, values in left_out.items()}
 
 # %% tags=["hide-input"]
-claim("density-anomaly-kde",
-      "a class never seen: AUROC of the kernel estimate, mean of ten",
-      mean_auroc["kernel estimate"], item="S1.11",
-      by="range over other splits, 0.986 to 0.989", at_least=0.98, at_most=0.995,
-      digits=3)
-claim("density-anomaly-gauss", "the same with one Gaussian",
-      mean_auroc["Gaussian"], item="S1.11",
-      by="range over other splits, 0.80 to 0.83", at_least=0.77, at_most=0.85,
-      digits=3)
+claim("density-anomaly-kde", "a class never seen: AUROC of the kernel estimate, mean of ten",
+      mean_auroc["kernel estimate"], by="range over other splits, 0.986 to 0.989", at_least=0.98,
+      at_most=0.995, digits=3)
+claim("density-anomaly-gauss", "the same with one Gaussian", mean_auroc["Gaussian"],
+      by="range over other splits, 0.80 to 0.83", at_least=0.77, at_most=0.85, digits=3)
 claim("density-anomaly-mean", "the same with the distance to the mean",
-      mean_auroc["distance to the mean"], item="S1.11",
-      by="the kernel estimate, less 0.2",
+      mean_auroc["distance to the mean"], by="the kernel estimate, less 0.2",
       at_most=mean_auroc["kernel estimate"] - 0.2, digits=3)
 
 # %% [markdown]
@@ -1449,25 +1392,22 @@ for i in range(64):
 # %% tags=["hide-input"]
 mode, mode_bits = beam[0], cost[0].item()
 real_bits = pixel_bits(fvsbn, ink_test).sum(1)
-claim("density-mode", "the most probable image found", mode_bits,
-      item="S1.11 E1.6", by="range over 12 other splits, 13.1 to 14.0",
-      at_least=12.8, at_most=14.4, unit="bits", digits=3)
+claim("density-mode", "the most probable image found", mode_bits, item="E1.6",
+      by="range over 12 other splits, 13.1 to 14.0", at_least=12.8, at_most=14.4, unit="bits",
+      digits=3)
 claim("density-mode-least", "its bits minus those of the cheapest test image",
-      mode_bits - real_bits.min(), item="S1.11 E1.6",
-      by="0 if a test image is the mode", at_least=-1.5, at_most=1e-9,
-      unit="bits", digits=2)
+      mode_bits - real_bits.min(), item="E1.6", by="0 if a test image is the mode", at_least=-1.5,
+      at_most=1e-9, unit="bits", digits=2)
 claim("density-mode-auroc", "as an anomaly among test images, its AUROC",
-      auroc(real_bits, torch.tensor([mode_bits])), 0.0, item="S1.11 E1.6",
+      auroc(real_bits, torch.tensor([mode_bits])), 0.0, item="E1.6",
       by="every test image costs more", atol=1e-12, depends_on="split")
 claim("density-mode-typical",
       "ten copies: standard errors by which their mean surprise is too small",
-      (real_bits.mean() - mode_bits) / (real_bits.std() / math.sqrt(10)),
-      item="S1.11 E1.6", by="range over other splits, 6.4 to 7.3",
-      at_least=5.7, at_most=7.9, digits=3)
-claim("density-mode-never",
-      "of 20 000 samples, those that are at most as surprising",
-      (pixel_bits(fvsbn, drawn).sum(1) <= mode_bits).double().mean(),
-      item="S1.11 E1.6", by="the mode is not typical", at_most=0.01, digits=2)
+      (real_bits.mean() - mode_bits) / (real_bits.std() / math.sqrt(10)), item="E1.6",
+      by="range over other splits, 6.4 to 7.3", at_least=5.7, at_most=7.9, digits=3)
+claim("density-mode-never", "of 20 000 samples, those that are at most as surprising",
+      (pixel_bits(fvsbn, drawn).sum(1) <= mode_bits).double().mean(), item="E1.6",
+      by="the mode is not typical", at_most=0.01, digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-anomaly", "caption": "Left: AUROC against the number of flipped pixels. Right: surprise of test images and of damaged ones; arrow and inset: the least surprising image that was found."}, "image": {"alt": "Left, three rising curves, the autoregressive one highest and near one at five flips. Right, two overlapping histograms of bits per image, with an arrow to the left of both, at the cost of the image in the inset, a plain upright stroke."}}
 fig, (left, right_) = plt.subplots(1, 2, figsize=(7, 2.7))
@@ -1573,10 +1513,8 @@ for A, sigma in tasks.values():
     G = S @ A.T @ torch.linalg.inv(A @ S @ A.T + sigma**2 * torch.eye(len(A)))
     expected.append(torch.trace(S - G @ A @ S) / 64)
 found = torch.tensor(found)
-claim("density-prior-exact",
-      "images drawn from a Gaussian prior: error per pixel, three tasks",
-      found[:, 0], torch.stack(expected), se=found[:, 1], item="S1.11",
-      by="closed form tr(Σ − GAΣ)/64", digits=3)
+claim("density-prior-exact", "images drawn from a Gaussian prior: error per pixel, three tasks",
+      found[:, 0], torch.stack(expected), se=found[:, 1], by="closed form tr(Σ − GAΣ)/64", digits=3)
 
 
 # %% [markdown]
@@ -1622,10 +1560,8 @@ for task, (A, sigma) in tasks.items():
 A = tasks["blur"][0]
 flat = [errors["noise"]["flat prior"], errors["blur"]["flat prior"]]
 claim("density-prior-flat", "flat prior: error per pixel for noise and blur",
-      [f.mean() for f in flat],
-      [16.0, torch.trace(torch.linalg.inv(A.T @ A)) / 64],
-      se=[monte_carlo(f)[1] for f in flat], item="S1.11",
-      by="closed form σ² tr((AᵀA)⁻¹)/64", digits=3)
+      [f.mean() for f in flat], [16.0, torch.trace(torch.linalg.inv(A.T @ A)) / 64],
+      se=[monte_carlo(f)[1] for f in flat], by="closed form σ² tr((AᵀA)⁻¹)/64", digits=3)
 for task in tasks:
     e, word = errors[task], task.split()[0]
     for better, worse in (
@@ -1634,9 +1570,8 @@ for task in tasks:
     ):
         drop, se = monte_carlo(e[worse] - e[better])
         claim(f"density-prior-{word}-{better.split()[0].lower()}",
-              f"{task}: error that the {better} saves on the {worse}",
-              drop - 4 * se, item="S1.11", by="paired, less 4 standard errors",
-              at_least=0.0, digits=2)
+              f"{task}: error that the {better} saves on the {worse}", drop - 4 * se,
+              by="paired, less 4 standard errors", at_least=0.0, digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-prior", "caption": "Restoring test digits. Above each estimate stands its mean squared error per pixel over all 360 test images (grey levels squared)."}, "image": {"alt": "Three rows, for noise, blur and missing rows, of six columns of two digits each, showing the truth, the observation, a flat-prior estimate that is noisy or garbage, a filtered one, a Gaussian estimate and a sharp and legible mixture estimate."}}
 fig, panels = plt.subplots(3, 6, figsize=(7, 3.0))
@@ -1660,11 +1595,11 @@ plt.show()
 # and fills in rows that nobody observed. A wrong prior fills in wrongly, and its error bar warns of nothing: for one Gaussian, $\Sigma-GA\Sigma$ does not contain $y$.
 #
 # (sec-density-questions)=
-# ## Questions from the notes
+# ## Questions
 #
 # {item}`S1.12`
 #
-# :::{exercise-start} Q1.3 · The curse of dimensionality
+# :::{exercise-start} The curse of dimensionality
 # :label: q1-3
 # :class: question
 # :::
@@ -1702,9 +1637,8 @@ def best_mse(n, d):  # smallest relative MSE at 0 over h; stable for tiny h
 
 gain = [best_mse(1e41, d) - best_mse(1e40, d) for d in (1, 2, 4, 8)]
 slopes = [g / math.log(10) for g in gain]
-claim("density-kde-rate", "exponent of n in the kernel's error, d = 1, 2, 4, 8",
-      slopes, [-4 / (4 + d) for d in (1, 2, 4, 8)], item="Q1.3",
-      by="rate −4/(4+d)", rtol=0.01)
+claim("density-kde-rate", "exponent of n in the kernel's error, d = 1, 2, 4, 8", slopes,
+      [-4 / (4 + d) for d in (1, 2, 4, 8)], by="rate −4/(4+d)", rtol=0.01)
 
 def expected_kl(n, d):  # E KL(N(0, I) ‖ N(μ̂, Σ̂)), exact: Wishart moments
     log_det = sum(special.digamma((n - i) / 2) for i in range(1, d + 1))
@@ -1720,20 +1654,17 @@ quadratic = (m[:, None] @ P @ m[..., None])[:, 0, 0]
 kl = 0.5 * (P.diagonal(dim1=1, dim2=2).sum(1) + quadratic - d + torch.logdet(S))
 value, se = monte_carlo(kl)
 parameters = d + d * (d + 1) // 2
-claim("density-parametric-exact",
-      "Gaussian, d = 10, n = 500: mean KL of 800 fits", value,
-      expected_kl(n, d), se=se, item="Q1.3", by="Wishart moments", unit="nats",
-      digits=3)
-claim("density-parametric-rate",
-      "n times the expected KL, n = 10 000 and d = 10",
-      10_000 * expected_kl(10_000, d), parameters / 2, item="Q1.3",
-      by="p/2 with p = 65 parameters", rtol=0.01, unit="nats")
+claim("density-parametric-exact", "Gaussian, d = 10, n = 500: mean KL of 800 fits", value,
+      expected_kl(n, d), se=se, by="Wishart moments", unit="nats", digits=3)
+claim("density-parametric-rate", "n times the expected KL, n = 10 000 and d = 10",
+      10_000 * expected_kl(10_000, d), parameters / 2, by="p/2 with p = 65 parameters", rtol=0.01,
+      unit="nats")
 
 # %% [markdown]
 # :::{solution-end}
 # :::
 #
-# :::{exercise-start} Q1.4 · Autoregressive models of sequences
+# :::{exercise-start} Autoregressive models of sequences
 # :label: q1-4
 # :class: question
 # :::
@@ -1766,8 +1697,7 @@ pixel_bits(fvsbn, ink_test)
 sample(fvsbn, 5, gen)
 conditional, fvsbn_logits = plain
 claim("density-calls", "calls of the model: to score 360 images, to draw 5",
-      [calls["scoring"], calls["sampling"]], [1, 64], item="Q1.4",
-      by="counting")
+      [calls["scoring"], calls["sampling"]], [1, 64], by="counting")
 
 # %% [markdown]
 # The **order** is a choice, free for the truth but not for a model family. Let a hidden cause $z$ be a fair coin and five effects agree with it with probability 0.8, independently. With $z$ first, each effect needs only $z$, which a logistic regression expresses exactly. With $z$ last, the effects come as a mixture, whose conditionals are *not* logistic.
@@ -1785,11 +1715,10 @@ def excess(order):                          # KL from the truth to the best fit
     return pixel_bits(fit_fvsbn(x, 1e-3), x).sum(1).mean() - entropy_bits
 
 claim("density-order-first", "cause first: KL from the truth to the best model",
-      excess([0, 1, 2, 3, 4, 5]), 0.0, item="Q1.4", by="the truth is in the family",
-      atol=1e-5, unit="bits", stable=False)
+      excess([0, 1, 2, 3, 4, 5]), 0.0, by="the truth is in the family", atol=1e-5, unit="bits",
+      stable=False)
 claim("density-order-last", "cause last: KL from the truth to the best model",
-      excess([1, 2, 3, 4, 5, 0]), item="Q1.4", by="it is not", at_least=0.001,
-      unit="bits", digits=3)
+      excess([1, 2, 3, 4, 5, 0]), by="it is not", at_least=0.001, unit="bits", digits=3)
 
 raster = torch.arange(64)
 checker = (raster // 8 + raster % 8) % 2
@@ -1806,9 +1735,9 @@ for name, o in orders.items():
     costs[name] = pixel_bits(refit, ink_test[:, o]).sum(1).mean()
 spread = max(costs.values()) - min(costs.values())
 claim("density-order-digits",
-      "digits: bits per image between the best and the worst of five orders",
-      spread, item="Q1.4", by="range over other splits and seeds, 0.20 to 0.24",
-      at_least=0.18, at_most=0.27, unit="bits", digits=2)
+      "digits: bits per image between the best and the worst of five orders", spread,
+      by="range over other splits and seeds, 0.20 to 0.24", at_least=0.18, at_most=0.27,
+      unit="bits", digits=2)
 
 # %% [markdown]
 # **Exposure bias.** In training, prefixes come from the data; in sampling, from the model. How much harm can that do? If each step costs a conditional KL of $\varepsilon$ on average, the chain rule gives $\mathrm{KL}=T\varepsilon$ for the whole sequence: linear, with no explosion. But somebody who looks at whole *sequences* sees the total variation distance, the best possible advantage in telling the two apart. By Pinsker's inequality it is at most $\sqrt{T\varepsilon/2}$, and when
@@ -1825,12 +1754,10 @@ for T in lengths.tolist():
     kls.append((lp.exp() * (lp - lq)).sum())
     tvs.append(0.5 * (lp.exp() - lq.exp()).abs().sum())
 kls, tvs = torch.stack(kls), torch.stack(tvs)
-claim("density-exposure-kl", "KL of sequences of 2 to 18 steps", kls,
-      (lengths - 1.0) * step_kl, item="Q1.4", by="chain rule: (T − 1) ε",
-      atol=1e-12, unit="nats")
-claim("density-exposure-pinsker", "largest TV / sqrt(KL/2)",
-      (tvs / (kls / 2).sqrt()).max(), item="Q1.4", by="Pinsker's inequality",
-      at_most=1.0)
+claim("density-exposure-kl", "KL of sequences of 2 to 18 steps", kls, (lengths - 1.0) * step_kl,
+      by="chain rule: (T − 1) ε", atol=1e-12, unit="nats")
+claim("density-exposure-pinsker", "largest TV / sqrt(KL/2)", (tvs / (kls / 2).sqrt()).max(),
+      by="Pinsker's inequality", at_most=1.0)
 
 # steps T; switches ~ Binomial(T, 0.1), model: 0.105
 long = torch.logspace(1, 5, 25).round().long()
@@ -1845,16 +1772,12 @@ law = torch.erf(0.5 * (long * flip_kl).sqrt())
 many = long >= 300
 first, last = (long >= 300).int().argmax(), (long >= 3000).int().argmax()
 slope = (flip_tv[last] / flip_tv[first]).log() / (long[last] / long[first]).log()
-claim("density-exposure-law",
-      "TV after 300 to 100 000 steps, over the law erf(½ sqrt(T ε))",
-      flip_tv[many] / law[many], torch.ones(int(many.sum())), item="Q1.4",
-      by="central limit theorem", atol=0.03)
-claim("density-exposure-slope", "exponent of T in the TV, 300 to 3000 steps",
-      slope, 0.5, item="Q1.4", by="square-root law", atol=0.06)
-claim("density-exposure-mutant",
-      "wrong: growth proportional to T would give, at 3000 steps, TV",
-      flip_tv[first] * long[last] / long[first], item="Q1.4",
-      by="impossible: a TV is at most 1", at_least=1.0)
+claim("density-exposure-law", "TV after 300 to 100 000 steps, over the law erf(½ sqrt(T ε))",
+      flip_tv[many] / law[many], torch.ones(int(many.sum())), by="central limit theorem", atol=0.03)
+claim("density-exposure-slope", "exponent of T in the TV, 300 to 3000 steps", slope, 0.5,
+      by="square-root law", atol=0.06)
+claim("density-exposure-mutant", "wrong: growth proportional to T would give, at 3000 steps, TV",
+      flip_tv[first] * long[last] / long[first], by="impossible: a TV is at most 1", at_least=1.0)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-exposure", "caption": "A small error per step, seen over whole sequences: exact total variation (dots), the square-root law (line) and the bound of Pinsker (dashed)."}, "image": {"alt": "Log-log plot of total variation against the number of steps from ten to one hundred thousand. Dots follow a line of slope one half that bends to a plateau at one, below a dashed straight line."}}
 fig, ax = plt.subplots(figsize=(5.4, 2.9))

@@ -232,24 +232,18 @@ library = torch.distributions.MixtureSameFamily(
     torch.distributions.Categorical(gmm[0]),
     torch.distributions.MultivariateNormal(gmm[1], gmm[2]),
 )
-claim("generation-gmm-oracle",
-      "mean log density of the test images under the class mixture",
-      log_prob(x_test, gmm).mean(), library.log_prob(x_test).mean(),
-      item="S1.2", by="torch.distributions", rtol=1e-10, unit="nats")
-claim("generation-accuracy-gmm",
-      "test accuracy of the class mixture by Bayes' rule",
-      right_generative.mean(), item="S1.2",
-      by="other splits; the commonest class has 0.1", at_least=0.95,
+claim("generation-gmm-oracle", "mean log density of the test images under the class mixture",
+      log_prob(x_test, gmm).mean(), library.log_prob(x_test).mean(), by="torch.distributions",
+      rtol=1e-10, unit="nats")
+claim("generation-accuracy-gmm", "test accuracy of the class mixture by Bayes' rule",
+      right_generative.mean(), by="other splits; the commonest class has 0.1", at_least=0.95,
       at_most=0.995)
 claim("generation-accuracy-logistic", "test accuracy of logistic regression",
-      right_discriminative.mean(), item="S1.2",
-      by="other splits; the commonest class has 0.1", at_least=0.94,
+      right_discriminative.mean(), by="other splits; the commonest class has 0.1", at_least=0.94,
       at_most=0.985)
 gain, gain_se = monte_carlo(right_generative - right_discriminative)
-claim("generation-accuracy-gain",
-      "accuracy of the generative minus the discriminative classifier", gain,
-      item="S1.2", by="not worse than the baseline", se=gain_se, z=2.0,
-      at_least=0.0)
+claim("generation-accuracy-gain", "accuracy of the generative minus the discriminative classifier",
+      gain, by="not worse than the baseline", se=gain_se, z=2.0, at_least=0.0)
 
 # %% [markdown]
 # On this dataset modelling the images costs nothing in accuracy: the mixture gets
@@ -276,10 +270,9 @@ a = torch.linalg.solve(lda[2][0], lda[1].T)  # (d, K)
 b = lda[0].log() - 0.5 * (lda[1].T * a).sum(0)  # (K,)
 linear = x_test[:5] @ a + b
 joint = log_joint(x_test[:5], lda)
-claim("generation-lda-linear",
-      "log odds of 3 against 8 for five test images, by Bayes' rule",
-      joint[:, 3] - joint[:, 8], linear[:, 3] - linear[:, 8], item="S1.2",
-      by="linear function of x", atol=1e-8, unit="nats")
+claim("generation-lda-linear", "log odds of 3 against 8 for five test images, by Bayes' rule",
+      joint[:, 3] - joint[:, 8], linear[:, 3] - linear[:, 8], by="linear function of x", atol=1e-8,
+      unit="nats")
 
 
 # %% [markdown]
@@ -347,8 +340,7 @@ log_hidden = torch.stack(by_class, 1).logsumexp(1)  # log p(bottom | top)
 claim("generation-completion-chain-rule",
       "mean of log p(top) + log p(bottom | top) over the test images",
       (log_visible + log_hidden).mean(), log_prob(x_test, gmm).mean(),
-      item="S1.2", by="chain rule: equals log p(whole image)", rtol=1e-10,
-      unit="nats")
+      by="chain rule: equals log p(whole image)", rtol=1e-10, unit="nats")
 
 nearest = torch.cdist(top, x[:, seen]).argmin(1)
 rmse = {
@@ -357,20 +349,15 @@ rmse = {
     "nearest training image": 17
     * (bottom - x[nearest][:, ~seen]).square().mean().sqrt(),
 }
-claim("generation-completion-error",
-      "error of the completed lower half, root mean square", rmse["model"],
-      item="S1.2", by="other splits", at_least=2.85, at_most=3.25,
-      unit="grey levels")
-claim("generation-completion-mean",
-      "by how much the mean image's lower half errs more",
-      rmse["mean image"] - rmse["model"], item="S1.2",
-      by="baseline: lower half of the mean image", at_least=0.5,
+claim("generation-completion-error", "error of the completed lower half, root mean square",
+      rmse["model"], by="other splits", at_least=2.85, at_most=3.25, unit="grey levels")
+claim("generation-completion-mean", "by how much the mean image's lower half errs more",
+      rmse["mean image"] - rmse["model"], by="baseline: lower half of the mean image", at_least=0.5,
       unit="grey levels")
 claim("generation-completion-nearest",
       "by how much copying from the nearest training image errs more",
-      rmse["nearest training image"] - rmse["model"], item="S1.2",
-      by="baseline: nearest neighbour; other splits", at_least=0.6, at_most=1.1,
-      unit="grey levels")
+      rmse["nearest training image"] - rmse["model"],
+      by="baseline: nearest neighbour; other splits", at_least=0.6, at_most=1.1, unit="grey levels")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-completion", "caption": "What only a generative model answers: given the upper half of an unseen digit, the expected lower half and two draws of it."}, "image": {"alt": "Five rows of ten digits, one column per class. The lower half is hidden in the second row and filled in plausibly in the rows below it, smoothly for the expectation and with more texture for the two draws."}}
 pick = torch.stack([(y_test == c).nonzero()[2, 0] for c in range(10)])
@@ -430,8 +417,8 @@ plt.show()
 # $p_\theta \approx p$ by maximum likelihood, $\max_\theta \sum_i \log p_\theta(x_i)$, is the subject of
 # {ref}`ch-density`, codes are that of {ref}`ch-representation`, and {ref}`ch-at-work` judges and applies all three.
 #
-# :::{admonition} Erratum E1.11 · What the references support
-# :class: erratum
+# :::{admonition} Common mistake: What the references support
+# :class: mistake
 # {item}`E1.11` **The notes** cite the opening of a chapter of {cite:t}`bishop2024` for the three objectives, and the lecture
 # slide above for the formula of the Fréchet distance. **The first passage** only recalls that probability underlies deep
 # learning, with binary classification as its example; **the slide** is the source of the three objectives and has no such
@@ -574,10 +561,9 @@ mu, W, sigma2 = ppca = fit_ppca(x, k)
 
 # %% tags=["hide-input"]
 library = torch.distributions.LowRankMultivariateNormal(mu, W, sigma2.expand(d))
-claim("generation-ppca-oracle",
-      "mean log density of the test images under pPCA with 20 directions",
+claim("generation-ppca-oracle", "mean log density of the test images under pPCA with 20 directions",
       ppca_log_prob(x_test, *ppca).mean(), library.log_prob(x_test).mean(),
-      item="X1.9", by="torch.distributions", rtol=1e-10, unit="nats")
+      by="torch.distributions", rtol=1e-10, unit="nats")
 
 lam = torch.linalg.eigvalsh(torch.cov(x.T, correction=0)).flip(0)
 maximum = -0.5 * (
@@ -586,18 +572,15 @@ maximum = -0.5 * (
     + (d - k) * lam[k:].mean().log()
     + d
 )
-claim("generation-ppca-maximum",
-      "mean log density of the training images at the closed-form fit",
-      ppca_log_prob(x, *ppca).mean(), maximum, item="X1.9",
-      by="closed form from the eigenvalues alone", rtol=1e-10, unit="nats")
+claim("generation-ppca-maximum", "mean log density of the training images at the closed-form fit",
+      ppca_log_prob(x, *ppca).mean(), maximum, by="closed form from the eigenvalues alone",
+      rtol=1e-10, unit="nats")
 
 free = [t.clone().requires_grad_() for t in ppca]
 gradient = torch.autograd.grad(ppca_log_prob(x, *free).mean(), free)
-claim("generation-ppca-stationary",
-      "largest entry of the gradient in mean, W and noise variance",
-      max(g.abs().max() for g in gradient), item="X1.9",
-      by="automatic differentiation: zero at a maximum", at_most=1e-8,
-      stable=False)
+claim("generation-ppca-stationary", "largest entry of the gradient in mean, W and noise variance",
+      max(g.abs().max() for g in gradient), by="automatic differentiation: zero at a maximum",
+      at_most=1e-8, stable=False)
 
 joint_mean = torch.cat([torch.zeros(k), mu])
 joint_cov = torch.cat(
@@ -611,13 +594,11 @@ by_joint, cov_by_joint = conditional_gaussian(
 )
 code, code_cov = ppca_posterior(x_test[:1], *ppca)
 # squared: the sign of an eigenvector is nobody's choice
-claim("generation-ppca-posterior", "squares of the 20 numbers of an image's code",
-      code[0] ** 2, by_joint[0] ** 2, item="X1.9",
-      by="conditional of the joint Gaussian", atol=1e-8)
-claim("generation-ppca-posterior-variance",
-      "posterior variances of the 20 numbers", code_cov.diagonal(),
-      cov_by_joint.diagonal(), item="X1.9",
-      by="conditional of the joint Gaussian", rtol=1e-8)
+claim("generation-ppca-posterior", "squares of the 20 numbers of an image's code", code[0] ** 2,
+      by_joint[0] ** 2, by="conditional of the joint Gaussian", atol=1e-8)
+claim("generation-ppca-posterior-variance", "posterior variances of the 20 numbers",
+      code_cov.diagonal(), cov_by_joint.diagonal(), by="conditional of the joint Gaussian",
+      rtol=1e-8)
 
 # %% [markdown]
 # And the test must be able to fail. The commonest slip is to average the left-out variance over all $d$ pixels,
@@ -628,12 +609,10 @@ claim("generation-ppca-posterior-variance",
 lam_, U_ = torch.linalg.eigh(torch.cov(x.T, correction=0))
 slip = lam_[: d - k].sum() / d
 W_slip = U_.flip(1)[:, :k] * (lam_.flip(0)[:k] - slip).sqrt()
-claim("generation-ppca-slip",
-      "training nats per image lost by dividing by d, not d - k",
+claim("generation-ppca-slip", "training nats per image lost by dividing by d, not d - k",
       maximum - ppca_log_prob(x, mu, W_slip, slip).mean(),
       torch.tensor((d - k) / 2 * (k / (d - k) - math.log(d / (d - k)))),
-      item="X1.9", by="closed form of the wrong estimate", rtol=1e-8,
-      unit="nats")
+      by="closed form of the wrong estimate", rtol=1e-8, unit="nats")
 
 # %% [markdown]
 # ### One model, three readings
@@ -690,15 +669,11 @@ def auroc(high, low):
     return ((difference > 0).double() + 0.5 * (difference == 0)).mean()
 
 
-claim("generation-noise-detected",
-      "probability that an unseen digit scores above a noise image",
-      auroc(ppca_log_prob(x_test, *ppca), ppca_log_prob(noise, *ppca)), 1.0,
-      item="X1.9", by="all pairs counted")
-claim("generation-code-probe",
-      "test accuracy of a linear classifier on the 20 numbers of the code",
-      linear_probe(ppca_posterior(x, *ppca)[0], y, codes, y_test), item="X1.9",
-      by="other splits; the commonest class has 0.1", at_least=0.92,
-      at_most=0.985)
+claim("generation-noise-detected", "probability that an unseen digit scores above a noise image",
+      auroc(ppca_log_prob(x_test, *ppca), ppca_log_prob(noise, *ppca)), 1.0, by="all pairs counted")
+claim("generation-code-probe", "test accuracy of a linear classifier on the 20 numbers of the code",
+      linear_probe(ppca_posterior(x, *ppca)[0], y, codes, y_test),
+      by="other splits; the commonest class has 0.1", at_least=0.92, at_most=0.985)
 
 # %% [markdown]
 # ## Generation
@@ -797,20 +772,17 @@ J = [
 ]
 claim("generation-jacobian-rank",
       "rank of the Jacobian: pPCA decoder, random network, flow, autoregressive",
-      torch.tensor([torch.linalg.matrix_rank(j, rtol=1e-9) for j in J]),
-      torch.tensor([k, 2, d, d]), item="E1.3 S1.3",
-      by="dimension of the latent space")
+      torch.tensor([torch.linalg.matrix_rank(j, rtol=1e-9) for j in J]), torch.tensor([k, 2, d, d]),
+      item="E1.3", by="dimension of the latent space")
 claim("generation-autoregressive-density",
       "log density of an autoregressive draw, from its conditionals",
-      autoregressive_log_prob(autoregressive(u)[None])[0],
-      -torch.linalg.slogdet(J[3])[1], item="E1.3 S1.3",
-      by="change of variables: minus log |det J| of the generator", rtol=1e-8,
+      autoregressive_log_prob(autoregressive(u)[None])[0], -torch.linalg.slogdet(J[3])[1],
+      item="E1.3", by="change of variables: minus log |det J| of the generator", rtol=1e-8,
       unit="nats")
 claim("generation-autoregressive-is-gaussian",
       "mean log density of the test images, pixel after pixel",
-      autoregressive_log_prob(x_test).mean(),
-      gaussian_log_prob(x_test, mean_image, S).mean(), item="E1.3",
-      by="joint Gaussian density", rtol=1e-9, unit="nats")
+      autoregressive_log_prob(x_test).mean(), gaussian_log_prob(x_test, mean_image, S).mean(),
+      item="E1.3", by="joint Gaussian density", rtol=1e-9, unit="nats")
 
 # %% [markdown]
 # The last two have no low-dimensional latent space, and both have an exact density. What goes
@@ -826,15 +798,14 @@ on = torch.stack([ppca_log_prob(on_plane, mu, W, s**2).mean() for s in sigmas])
 off = torch.stack([ppca_log_prob(x_test, mu, W, s**2).mean() for s in sigmas])
 
 claim("generation-no-density-slope",
-      "growth of the log density on the plane per decade of the noise level",
-      on[-1] - on[-11], torch.tensor((d - k) * math.log(10)), item="E1.3 S1.3",
-      by="closed form (d - k) log 10", rtol=1e-3, unit="nats")
+      "growth of the log density on the plane per decade of the noise level", on[-1] - on[-11],
+      torch.tensor((d - k) * math.log(10)), item="E1.3", by="closed form (d - k) log 10", rtol=1e-3,
+      unit="nats")
 Q = torch.linalg.qr(W).Q
 residual = (((x_test - mu) - (x_test - mu) @ Q @ Q.T) ** 2).sum(1).mean()
 claim("generation-no-density-residual",
       "mean squared distance of test images to the plane, from the density",
-      -2 * sigmas[-1] ** 2 * off[-1], residual, item="E1.3 S1.3",
-      by="orthogonal projection", rtol=1e-3)
+      -2 * sigmas[-1] ** 2 * off[-1], residual, item="E1.3", by="orthogonal projection", rtol=1e-3)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-no-density", "caption": "A decoder without noise has no density: as the noise vanishes, log density explodes on the plane and collapses off it. The vertical line is the maximum likelihood noise."}, "image": {"alt": "Two curves of log density against the noise level on a logarithmic axis. One rises steadily as the noise falls, the other peaks near the vertical line and then drops out of the picture."}}
 fig, ax = plt.subplots(figsize=(6, 2.7))
@@ -851,8 +822,8 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# :::{admonition} Erratum E1.3 · Not every generator starts from a low-dimensional latent space
-# :class: erratum
+# :::{admonition} Common mistake: Not every generator starts from a low-dimensional latent space
+# :class: mistake
 # {item}`E1.3` **The notes say** that generative models learn to map a latent space $Z$ of low dimension to the data
 # space. **What is true**: GANs and the decoders of VAEs usually do. Autoregressive models have no latent space (or
 # one number per pixel), flows and diffusions have one of the data's own dimension (rank $64$ above). The difference matters:
@@ -988,20 +959,17 @@ automatic = torch.autograd.grad(
     log_prob(at, (weight, mean, cov + s**2 * torch.eye(d))).sum(), at
 )[0]
 claim("generation-score-autograd", "score at four noisy images, every pixel",
-      noisy_score(at.detach(), s), automatic, item="S1.1",
-      by="automatic differentiation", atol=1e-8)
+      noisy_score(at.detach(), s), automatic, by="automatic differentiation", atol=1e-8)
 
 direct = gmm_sample(4000)
 truth, truth_se = monte_carlo(log_prob(direct, gmm))
 measured, measured_se = monte_carlo(log_prob(drawn, gmm))
-claim("generation-flow-entropy", "mean log density at the end of the flow",
-      measured, truth, item="S1.1", by="4000 direct draws of the same mixture",
-      se=math.hypot(measured_se, truth_se), unit="nats")
+claim("generation-flow-entropy", "mean log density at the end of the flow", measured, truth,
+      by="4000 direct draws of the same mixture", se=math.hypot(measured_se, truth_se), unit="nats")
 # over draws of p, the mean of p(c | x) is the weight of c
 share = log_joint(drawn, gmm).softmax(1).mean(0)
-claim("generation-flow-classes", "share of each class at the end of the flow",
-      share, weight, item="S1.1", by="mixture weights",
-      se=(weight * (1 - weight) / len(drawn)).sqrt())
+claim("generation-flow-classes", "share of each class at the end of the flow", share, weight,
+      by="mixture weights", se=(weight * (1 - weight) / len(drawn)).sqrt())
 
 
 def belief(s):
@@ -1012,12 +980,10 @@ def belief(s):
     return log_joint(states[t], noisy).softmax(1).gather(1, final).mean()
 
 
-claim("generation-flow-belief-early", "belief in the final class near s = 3",
-      belief(3.0), item="S1.1", by="other splits; knowing nothing gives 0.1",
-      at_least=0.17, at_most=0.21)
-claim("generation-flow-belief-late", "belief in the final class near s = 0.3",
-      belief(0.3), item="S1.1", by="other splits; certainty gives 1",
-      at_least=0.92, at_most=0.97)
+claim("generation-flow-belief-early", "belief in the final class near s = 3", belief(3.0),
+      by="other splits; knowing nothing gives 0.1", at_least=0.17, at_most=0.21)
+claim("generation-flow-belief-late", "belief in the final class near s = 0.3", belief(0.3),
+      by="other splits; certainty gives 1", at_least=0.92, at_most=0.97)
 
 total_mean = weight @ mean
 offset = mean - total_mean
@@ -1033,10 +999,9 @@ def frechet_to_mixture(sample):
 reference = torch.stack(
     [frechet_to_mixture(gmm_sample(len(drawn))) for _ in range(20)]
 )
-claim("generation-flow-frechet",
-      "Fréchet distance of 500 flow draws to the mixture's moments",
-      frechet_to_mixture(drawn), reference.mean(), item="S1.1",
-      by="20 samples of 500 direct draws", se=reference.std(), digits=3)
+claim("generation-flow-frechet", "Fréchet distance of 500 flow draws to the mixture's moments",
+      frechet_to_mixture(drawn), reference.mean(), by="20 samples of 500 direct draws",
+      se=reference.std(), digits=3)
 
 
 # %% [markdown]
@@ -1083,19 +1048,16 @@ copies, ours = memoriser_sample(360), gmm_sample(360)
 # Mann and Whitney's statistic under exchangeability
 null_se = math.sqrt((360 + 360 + 1) / (12 * 360 * 360))
 claim("generation-copy-null", "copy statistic of the validation images",
-      copy_statistic(x_val, x_test), 0.5, item="E1.4",
-      by="exchangeability of fresh draws", se=null_se)
+      copy_statistic(x_val, x_test), 0.5, item="E1.4", by="exchangeability of fresh draws",
+      se=null_se)
 claim("generation-copy-memoriser", "copy statistic of the memoriser",
-      copy_statistic(copies, x_test), 1.0, item="E1.4",
-      by="its draws are training images")
-claim("generation-copy-gmm", "copy statistic of the class mixture",
-      copy_statistic(ours, x_test), item="E1.4",
-      by="other splits; one half for fresh draws, less if farther off",
-      at_least=0.08, at_most=0.2)
+      copy_statistic(copies, x_test), 1.0, item="E1.4", by="its draws are training images")
+claim("generation-copy-gmm", "copy statistic of the class mixture", copy_statistic(ours, x_test),
+      item="E1.4", by="other splits; one half for fresh draws, less if farther off", at_least=0.08,
+      at_most=0.2)
 in_table = (torch.cdist(data.test.x, data.train.x).amin(1) == 0).sum()
-claim("generation-copy-lookup",
-      "test images to which the memoriser gives any probability", in_table, 0,
-      item="E1.4", by="a lookup table knows no unseen image")
+claim("generation-copy-lookup", "test images to which the memoriser gives any probability",
+      in_table, 0, item="E1.4", by="a lookup table knows no unseen image")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-copies", "caption": "Left: draws of the memoriser and of the class mixture. Right: how far each image lies from the nearest training image."}, "image": {"alt": "Two small grids of digits, sharp ones from the memoriser and slightly grainy ones from the mixture, beside three histograms of distance. The memoriser's is a spike near zero, unseen digits lie in the middle, and the mixture's draws lie farthest right."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.6), width_ratios=[1, 1, 1.5])
@@ -1127,8 +1089,8 @@ axes[2].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# :::{admonition} Erratum E1.4 · Indistinguishable from what?
-# :class: erratum
+# :::{admonition} Common mistake: Indistinguishable from what?
+# :class: mistake
 # **The notes say** that samples should be indistinguishable from the real samples *of the training set*.
 # **What is true**: they should be indistinguishable from *fresh* draws of $p$. No test tells the memoriser from random
 # training images, for it returns random training images; yet its copy statistic is {value}`generation-copy-memoriser:.0f` where fresh images have
@@ -1161,8 +1123,7 @@ lost = torch.stack([total - f[1].square().sum() for f in fits])
 picked = [2, 10, 20, 40]
 claim("generation-lost-variance",
       "variance missing from noise-free draws with 2, 10, 20, 40 directions",
-      lost[[j - 1 for j in picked]],
-      torch.stack([d * fits[j - 1][2] for j in picked]), item="Q1.1",
+      lost[[j - 1 for j in picked]], torch.stack([d * fits[j - 1][2] for j in picked]),
       by="closed form: d times the noise variance", rtol=1e-9)
 bits_train, bits_val = (
     torch.stack(
@@ -1270,15 +1231,13 @@ for _ in range(300):
     if 0 < p and 0 < q:
         slack.append(standard.icdf(p) + standard.icdf(q) + gap_width / lipschitz)
 claim("generation-bridge-law",
-      "largest left side minus right side of the bridge law, random networks",
-      max(slack), item="Q1.1", by="theorem: never positive", at_most=0.0,
-      digits=2)
+      "largest left side minus right side of the bridge law, random networks", max(slack),
+      by="theorem: never positive", at_most=0.0, digits=2)
 steepness = torch.tensor([1.0, 2.0, 4.0, 8.0])
 ramp = [((z[:, 0] * s).abs() < gap_width / 2).double() for s in steepness]
 claim("generation-bridge-ramp",
       "bridge mass of ramps of slope 1, 2, 4, 8 between modes at distance 2",
-      torch.stack([r.mean() for r in ramp]),
-      2 * standard.cdf(gap_width / 2 / steepness) - 1, item="Q1.1",
+      torch.stack([r.mean() for r in ramp]), 2 * standard.cdf(gap_width / 2 / steepness) - 1,
       by="closed form 2 Phi(distance / 2 slope) - 1",
       se=torch.stack([r.std() / math.sqrt(len(z)) for r in ramp]))
 
@@ -1342,31 +1301,24 @@ score_train, score_val, score_test = score(x), score(x_val), score(x_test)
 # %% tags=["hide-input"]
 gain = (score_test - ppca_log_prob(x_test, *ppca)).mean()
 claim("generation-gaussian-gain",
-      "log density of the full Gaussian minus that of pPCA on test images",
-      gain, item="X1.8", by="other splits", at_least=19, at_most=22.5,
-      unit="nats")
+      "log density of the full Gaussian minus that of pPCA on test images", gain, by="other splits",
+      at_least=19, at_most=22.5, unit="nats")
 
 top_score = score(mean_image[None])[0]
-claim("generation-mean-image-excess",
-      "log density of the mean image minus the training average",
-      top_score - score_train.mean(), d / 2, item="X1.8 E1.6",
-      by="closed form d/2: mean squared whitened length is d", atol=1e-8,
-      unit="nats")
+claim("generation-mean-image-excess", "log density of the mean image minus the training average",
+      top_score - score_train.mean(), d / 2, item="E1.6",
+      by="closed form d/2: mean squared whitened length is d", atol=1e-8, unit="nats")
 c = 0.5
 claim("generation-contrast-shift",
       "gain in log density when the training images' contrast is halved",
-      (score(mean_image + c * (x - mean_image)) - score_train).mean(),
-      d / 2 * (1 - c**2), item="X1.8 E1.6", by="closed form d/2 (1 - c^2)",
-      atol=1e-8, unit="nats")
-claim("generation-mean-image-auroc",
-      "probability that the mean image scores below an unseen digit",
-      auroc(score_test, top_score[None]), 0.0, item="X1.8 E1.6",
-      by="the mean is the mode of a Gaussian")
+      (score(mean_image + c * (x - mean_image)) - score_train).mean(), d / 2 * (1 - c**2),
+      item="E1.6", by="closed form d/2 (1 - c^2)", atol=1e-8, unit="nats")
+claim("generation-mean-image-auroc", "probability that the mean image scores below an unseen digit",
+      auroc(score_test, top_score[None]), 0.0, item="E1.6", by="the mean is the mode of a Gaussian")
 faded = score(mean_image + c * (x_test - mean_image))
-claim("generation-contrast-auroc",
-      "probability that a faded digit scores below an unseen digit",
-      auroc(score_test, faded), item="X1.8 E1.6",
-      by="other splits; chance is one half", at_least=0.001, at_most=0.03)
+claim("generation-contrast-auroc", "probability that a faded digit scores below an unseen digit",
+      auroc(score_test, faded), item="E1.6", by="other splits; chance is one half", at_least=0.001,
+      at_most=0.03)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-suspects", "caption": "The second row of the first figure, sorted by log density under a Gaussian fitted to the digits. The numbers are in nats; the average unseen digit is marked in the histogram."}, "image": {"alt": "Seven pictures in decreasing order of log density, the grey mean image first, the faded digit second, the digit itself third and the inverted digit last. Below, a histogram of the scores of unseen digits with the mean image's score beyond its right end."}}
 scores = dict(
@@ -1421,12 +1373,12 @@ def oddity(scores):
 
 claim("generation-typicality-mean",
       "typicality: probability that the mean image is odder than a digit",
-      auroc(oddity(top_score[None]), oddity(score_test)), item="X1.8 E1.6",
+      auroc(oddity(top_score[None]), oddity(score_test)), item="E1.6",
       by="other splits; chance is one half", at_least=0.94, at_most=0.99)
 claim("generation-typicality-faded",
       "typicality: probability that a faded digit is odder than a digit",
-      auroc(oddity(faded), oddity(score_test)), item="X1.8 E1.6",
-      by="other splits; chance is one half", at_least=0.93, at_most=0.98)
+      auroc(oddity(faded), oddity(score_test)), item="E1.6", by="other splits; chance is one half",
+      at_least=0.93, at_most=0.98)
 
 # %% [markdown]
 # It repairs both: {value}`generation-typicality-mean:.2f` for the mean image, {value}`generation-typicality-faded:.2f` for faded digits. But a
@@ -1440,13 +1392,12 @@ step = (2 * (top_score - score_val.mean()) * spectrum[0]).sqrt()
 forged = mean_image + step * axes_of_S[:, 0]
 claim("generation-typicality-forged",
       "typicality: probability that the forgery is odder than a digit",
-      auroc(oddity(score(forged[None])), oddity(score_test)), 0.0,
-      item="X1.8 E1.6", by="its score is the expected one")
-claim("generation-typicality-forgery-size",
-      "largest change of a pixel by the forgery",
-      17 * (forged - mean_image).abs().max(), item="X1.8 E1.6",
-      by="other seeds and splits; a picture's grain is as large", at_least=1.1,
-      at_most=2.0, unit="grey levels")
+      auroc(oddity(score(forged[None])), oddity(score_test)), 0.0, item="E1.6",
+      by="its score is the expected one")
+claim("generation-typicality-forgery-size", "largest change of a pixel by the forgery",
+      17 * (forged - mean_image).abs().max(), item="E1.6",
+      by="other seeds and splits; a picture's grain is as large", at_least=1.1, at_most=2.0,
+      unit="grey levels")
 
 # %% [markdown]
 # The forgery changes no pixel by more than {value}`generation-typicality-forgery-size:.1f` grey levels and is still grey fog, but its score is as
@@ -1462,14 +1413,13 @@ claim("generation-typicality-forgery-size",
 # to each coordinate. It maps the model to the uniform law on the cube $(0,1)^d$, where *every* picture has log density zero.
 
 # %% tags=["hide-input"]
-claim("generation-density-above-one", "log density at the mean image",
-      top_score, -(d * math.log(2 * math.pi) + spectrum.log().sum()) / 2,
-      item="E1.6", by="eigenvalues of S", rtol=1e-9, unit="nats")
+claim("generation-density-above-one", "log density at the mean image", top_score,
+      -(d * math.log(2 * math.pi) + spectrum.log().sum()) / 2, item="E1.6", by="eigenvalues of S",
+      rtol=1e-9, unit="nats")
 claim("generation-probability-below-one",
       "log of the largest probability that any cell of grey levels can have",
-      top_score - d * math.log(17), -torch.logdet(2 * math.pi * 17**2 * S) / 2,
-      item="E1.6", by="the density of grey levels, not of x", rtol=1e-9,
-      unit="nats")
+      top_score - d * math.log(17), -torch.logdet(2 * math.pi * 17**2 * S) / 2, item="E1.6",
+      by="the density of grey levels, not of x", rtol=1e-9, unit="nats")
 
 
 def flatten(a):
@@ -1489,14 +1439,13 @@ log_det = torch.stack(
 )
 claim("generation-density-flattened",
       "log densities of mean image, faded digit and digit in new coordinates",
-      score(three) - log_det, torch.zeros(3), item="E1.6",
-      by="the model becomes the uniform law", atol=1e-6, unit="nats",
-      stable=False)
+      score(three) - log_det, torch.zeros(3), item="E1.6", by="the model becomes the uniform law",
+      atol=1e-6, unit="nats", stable=False)
 
 
 # %% [markdown]
-# :::{admonition} Erratum E1.6 · Low density does not mean unusual
-# :class: erratum
+# :::{admonition} Common mistake: Low density does not mean unusual
+# :class: mistake
 # **The notes say** that density estimation quantifies the probability of occurrence of specific samples, and that a low value
 # marks an anomaly. **What is true**: a single continuous sample has probability zero; its density may exceed one, depends on the
 # coordinates, and can be *higher* on pictures that never occur: as a detector it has an area under the ROC curve of
@@ -1546,48 +1495,40 @@ alpha = 8.0
 R = torch.linalg.qr(torch.randn(k, k, generator=gen)).Q
 claim("generation-rotation-invariance",
       "mean log density of the test images when W is replaced by W R",
-      ppca_log_prob(x_test, mu, W @ R, sigma2).mean(),
-      ppca_log_prob(x_test, *ppca).mean(), item="E1.10 X1.9",
-      by="W R (W R)^T = W W^T: no difference", rtol=1e-12, unit="nats")
+      ppca_log_prob(x_test, mu, W @ R, sigma2).mean(), ppca_log_prob(x_test, *ppca).mean(),
+      item="E1.10", by="W R (W R)^T = W W^T: no difference", rtol=1e-12, unit="nats")
 volume = [
     torch.linalg.slogdet(jacobian(lambda z: twist(z, alpha), z))[1]
     for z in codes_test[:5]
 ]
 prior = torch.distributions.Normal(0.0, 1.0)
-claim("generation-twist-prior",
-      "log density of five twisted codes under the law of T(z)",
+claim("generation-twist-prior", "log density of five twisted codes under the law of T(z)",
       prior.log_prob(codes_test[:5]).sum(1) - torch.stack(volume),
       prior.log_prob(twist(codes_test[:5], alpha)).sum(1), item="E1.10",
       by="standard normal: T preserves it", atol=1e-8, unit="nats")
 back = twist(twist(codes_test, alpha), -alpha)
-claim("generation-twist-invertible",
-      "largest error of a test code, twisted and untwisted again",
-      (back - codes_test).abs().max(), item="E1.10",
-      by="the inverse turns back", at_most=1e-10, stable=False)
+claim("generation-twist-invertible", "largest error of a test code, twisted and untwisted again",
+      (back - codes_test).abs().max(), item="E1.10", by="the inverse turns back", at_most=1e-10,
+      stable=False)
 probe = linear_probe(codes_train, y, codes_test, y_test)
 probe_rotated = linear_probe(codes_train @ R, y, codes_test @ R, y_test)
 probe_twisted = linear_probe(
     twist(codes_train, alpha), y, twist(codes_test, alpha), y_test
 )
-claim("generation-probe-rotated",
-      "change of the linear probe's accuracy under the rotation",
-      probe_rotated - probe, item="E1.10",
-      by="linear classifiers barely see rotations", at_least=-0.02,
-      at_most=0.02, stable=False)
-claim("generation-probe-drawn", "accuracy of the linear probe on the code",
-      probe, item="E1.10", by="other seeds and splits", at_least=0.89,
-      at_most=0.985)
-claim("generation-probe-twisted",
-      "accuracy of the linear probe on the twisted code", probe_twisted,
-      item="E1.10", by="other seeds and splits; the commonest class has 0.1",
-      at_least=0.05, at_most=0.2)
+claim("generation-probe-rotated", "change of the linear probe's accuracy under the rotation",
+      probe_rotated - probe, item="E1.10", by="linear classifiers barely see rotations",
+      at_least=-0.02, at_most=0.02, stable=False)
+claim("generation-probe-drawn", "accuracy of the linear probe on the code", probe, item="E1.10",
+      by="other seeds and splits", at_least=0.89, at_most=0.985)
+claim("generation-probe-twisted", "accuracy of the linear probe on the twisted code", probe_twisted,
+      item="E1.10", by="other seeds and splits; the commonest class has 0.1", at_least=0.05,
+      at_most=0.2)
 posterior_mean = [
     sum(twist(draw_code(a), alpha) for _ in range(200)) / 200 for a in (x, x_test)
 ]
-claim("generation-probe-twisted-mean",
-      "the same on the mean of 200 draws of the twisted code",
-      linear_probe(posterior_mean[0], y, posterior_mean[1], y_test),
-      item="E1.10", by="averaging does not untwist", at_most=0.3)
+claim("generation-probe-twisted-mean", "the same on the mean of 200 draws of the twisted code",
+      linear_probe(posterior_mean[0], y, posterior_mean[1], y_test), item="E1.10",
+      by="averaging does not untwist", at_most=0.3)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-twist", "caption": "Two codes of the same unseen digits under two models with the same density of images: before and after the twist."}, "image": {"alt": "Two scatter plots of the first two code coordinates, coloured by digit. On the left zeros, fours and threes form separate clouds, on the right the same points are spread around the circle and mixed."}}
 fig, axes = plt.subplots(1, 2, figsize=(6.4, 3))
@@ -1618,8 +1559,8 @@ plt.show()
 # reader falls from {value}`generation-probe-drawn:.2f` to
 # {value}`generation-probe-twisted:.2f`. Maximum likelihood is indifferent between the two codes.
 #
-# :::{admonition} Erratum E1.10 · Likelihood does not identify a representation
-# :class: erratum
+# :::{admonition} Common mistake: Likelihood does not identify a representation
+# :class: mistake
 # **The notes say** that generative learning reveals the semantic structure of the data. **What is true**: it may, but the objective
 # does not ask for it. Two models with equal likelihood on *every* data set can have a code that a linear reader can use and one that it
 # cannot, and a model may ignore $z$ altogether. {cite:t}`locatello2019` prove the general statement: without assumptions on model and data, unsupervised learning
@@ -1661,23 +1602,20 @@ def junk_log_prob(a):
 
 
 loss = log_prob(x_test, gmm) - junk_log_prob(x_test)
-claim("generation-theis-bound", "largest loss of any single test image",
-      loss.max(), item="Q1.7 X1.9", by="bound log 100, plus rounding",
-      at_most=math.log(100) + 1e-9, unit="nats")
-claim("generation-theis-bits", "mean loss in bits per pixel",
-      bits_per_dim(loss.mean(), d), item="Q1.7 X1.9",
-      by="other splits; bound log2(100)/64", at_least=0.085,
-      at_most=math.log2(100) / 64 + 1e-9, unit="bits")
+claim("generation-theis-bound", "largest loss of any single test image", loss.max(),
+      by="bound log 100, plus rounding", at_most=math.log(100) + 1e-9, unit="nats")
+claim("generation-theis-bits", "mean loss in bits per pixel", bits_per_dim(loss.mean(), d),
+      by="other splits; bound log2(100)/64", at_least=0.085, at_most=math.log2(100) / 64 + 1e-9,
+      unit="bits")
 claim("generation-theis-beats-gaussian",
       "log density of the 99 % noise model minus that of the full Gaussian",
-      (junk_log_prob(x_test) - score_test).mean(), item="Q1.7 X1.9",
-      by="the noise model still wins", at_least=6.0, unit="nats")
+      (junk_log_prob(x_test) - score_test).mean(), by="the noise model still wins", at_least=6.0,
+      unit="nats")
 # weights outside the logarithm (that of the uniform density is 0)
 mutant = eps * log_prob(x_test, gmm)
-claim("generation-theis-mutant",
-      "largest loss if the weights are put outside the logarithm",
-      (log_prob(x_test, gmm) - mutant).max(), item="Q1.7",
-      by="breaks the bound log 100", at_least=math.log(100), unit="nats")
+claim("generation-theis-mutant", "largest loss if the weights are put outside the logarithm",
+      (log_prob(x_test, gmm) - mutant).max(), by="breaks the bound log 100", at_least=math.log(100),
+      unit="nats")
 
 # %% [markdown]
 # {numref}`fig-generation-scoreboard` holds nine models to three numbers: bits per pixel on unseen digits (score; smaller is better), how well a network
@@ -1805,40 +1743,30 @@ best_first = [
 order = [scoreboard[name][0] for name in best_first]
 claim("generation-scoreboard-bits",
       "bits per pixel: counted levels (ten tables, one), mixture, 99 % noise, "
-      "full Gaussian, pPCA",
-      torch.tensor(order[:6]), item="X1.9",
-      by="knowing nothing costs log2 17 = 4.087", at_most=math.log2(17),
-      unit="bits")
-claim("generation-scoreboard-order",
-      "is that their order, best first, with uniform noise last?",
-      order == sorted(order), True, item="X1.9",
-      by="Theis bound for the 99 % noise, comparison for the rest")
+          "full Gaussian, pPCA", torch.tensor(order[:6]),
+      by="knowing nothing costs log2 17 = 4.087", at_most=math.log2(17), unit="bits")
+claim("generation-scoreboard-order", "is that their order, best first, with uniform noise last?",
+      order == sorted(order), True, by="Theis bound for the 99 % noise, comparison for the rest")
 claim("generation-scoreboard-samples",
       "how much easier 99 % noise is told from digits than the memoriser is",
       told_apart["1 % mixture, 99 % noise"] - told_apart["memoriser"],
-      item="X1.9", by="order reversed: better score, worse samples",
-      at_least=0.3, stable=False)
+      by="order reversed: better score, worse samples", at_least=0.3, stable=False)
 claim("generation-scoreboard-noise-shape",
       "how much easier draws of pPCA are told than those of factor analysis, "
-      "the mixture, the full Gaussian",
+          "the mixture, the full Gaussian",
       [
-          told_apart["pPCA, 20 directions"] - told_apart[name]
-          for name in ("factor analysis, 20", "class mixture", "full Gaussian")
-      ],
-      item="X1.9", by="one noise for all pixels against one for each",
-      at_least=0.1, stable=False)
+              told_apart["pPCA, 20 directions"] - told_apart[name]
+              for name in ("factor analysis, 20", "class mixture", "full Gaussian")
+      ], by="one noise for all pixels against one for each", at_least=0.1, stable=False)
 claim("generation-scoreboard-counting",
       "how much easier draws of both tables of counts are told than the mixture's",
       [
-          told_apart[name] - told_apart["class mixture"]
-          for name in ("counted levels", "counted, each class")
-      ],
-      item="X1.9", by="order reversed: better score, worse samples",
-      at_least=0.05, stable=False)
+              told_apart[name] - told_apart["class mixture"]
+              for name in ("counted levels", "counted, each class")
+      ], by="order reversed: better score, worse samples", at_least=0.05, stable=False)
 claim("generation-scoreboard-code",
-      "accuracy of a probe on the noise model's own code, digit or noise",
-      probe_noise, item="X1.9", by="no better than the commonest class",
-      at_most=float(chance))
+      "accuracy of a probe on the noise model's own code, digit or noise", probe_noise,
+      by="no better than the commonest class", at_most=float(chance))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-scoreboard", "caption": "Nine models, three objectives, three different orders. Bars that point to a good value are short in the first two panels and long in the third; a hatched bar means infinitely bad, a missing one that the model has no code."}, "image": {"alt": "Three bar charts over the same nine models. Two tables of counts need the fewest bits per pixel. The noise model needs fewer than the full Gaussian, but its draws are nearly always recognised and its code is at chance; the memoriser has infinite bits, but draws that are hardly recognised."}}
 names = list(scoreboard)
@@ -1895,11 +1823,11 @@ plt.show()
 # What the objectives do share is the one thing to be learned, $p$. With $p_\theta = p$ samples and scores are perfect; the conflicts begin where
 # models are imperfect, which is everywhere.
 #
-# ## Questions of the notes
+# ## Questions
 #
 # {item}`S1.6`
 #
-# :::{exercise-start} Q1.1 · The latent space and the diversity of samples
+# :::{exercise-start} The latent space and the diversity of samples
 # :label: q1-1
 # :class: question
 # :::
@@ -1940,16 +1868,13 @@ def truncated_normal(shape, c):
 cut = torch.tensor([0.5, 1.0, 2.0])
 law = 1 - 2 * cut * standard.log_prob(cut).exp() / (2 * standard.cdf(cut) - 1)
 squares = [truncated_normal((20_000,), c) ** 2 for c in cut]
-claim("generation-truncation-law",
-      "variance of a latent coordinate truncated at 0.5, 1, 2",
-      torch.stack([s.mean() for s in squares]), law, item="Q1.1",
+claim("generation-truncation-law", "variance of a latent coordinate truncated at 0.5, 1, 2",
+      torch.stack([s.mean() for s in squares]), law,
       by="closed form 1 - 2 c phi(c) / (2 Phi(c) - 1)",
       se=torch.stack([s.std() / math.sqrt(len(s)) for s in squares]))
 energy = [(truncated_normal((4000, k), c) @ W.T).square().sum(1) for c in cut]
-claim("generation-truncation-images",
-      "total variance of clean images truncated at 0.5, 1, 2",
-      torch.stack([e.mean() for e in energy]), law * W.square().sum(),
-      item="Q1.1", by="the law times tr(W W^T)",
+claim("generation-truncation-images", "total variance of clean images truncated at 0.5, 1, 2",
+      torch.stack([e.mean() for e in energy]), law * W.square().sum(), by="the law times tr(W W^T)",
       se=torch.stack([e.std() / math.sqrt(len(e)) for e in energy]))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-truncation", "caption": "Truncation of the class mixture's noise: cleaner and more alike at the top, grainier and more diverse at the bottom."}, "image": {"alt": "Three rows of ten digits from zero to nine. The first row shows smooth average digits, the last row sharper but irregular ones with more contrast between them."}}
@@ -1975,8 +1900,8 @@ plt.show()
 flat = fit_ppca(x, 2)
 centres, spread = ppca_posterior(x, *flat)
 claim("generation-aggregate-moments", "covariance of the aggregated posterior",
-      torch.cov(centres.T, correction=0) + spread, torch.eye(2), item="Q1.1",
-      by="identity matrix", atol=1e-9, stable=False)
+      torch.cov(centres.T, correction=0) + spread, torch.eye(2), by="identity matrix", atol=1e-9,
+      stable=False)
 
 axis = torch.linspace(-4.5, 4.5, 121)
 grid = torch.cartesian_prod(axis, axis)
@@ -1990,20 +1915,17 @@ log_q = (
 )
 log_p = -(grid**2).sum(1) / 2 - math.log(2 * math.pi)
 cell = (axis[1] - axis[0]) ** 2
-claim("generation-aggregate-mass",
-      "total mass of the aggregated posterior on the grid",
-      log_q.exp().sum() * cell, 1.0, item="Q1.1",
-      by="a density integrates to one", atol=1e-3)
+claim("generation-aggregate-mass", "total mass of the aggregated posterior on the grid",
+      log_q.exp().sum() * cell, 1.0, by="a density integrates to one", atol=1e-3)
 claim("generation-aggregate-kl",
       "KL of the aggregated posterior from the prior, two latent numbers",
-      (log_q.exp() * (log_q - log_p)).sum() * cell, item="Q1.1",
-      by="Gibbs' inequality; zero only if no mismatch", at_least=0.01,
-      unit="nats")
+      (log_q.exp() * (log_q - log_p)).sum() * cell,
+      by="Gibbs' inequality; zero only if no mismatch", at_least=0.01, unit="nats")
 hole = (log_q < log_p - math.log(2)).double()
 claim("generation-aggregate-holes",
       "share of prior draws where the data's codes are less than half as dense",
-      (log_p.exp() * hole).sum() * cell, item="Q1.1",
-      by="other splits; zero if q = p", at_least=0.14, at_most=0.24)
+      (log_p.exp() * hole).sum() * cell, by="other splits; zero if q = p", at_least=0.14,
+      at_most=0.24)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-holes", "caption": "Left: where the codes of the digits lie (shaded) and where samples start (circles hold 50, 90 and 99 percent of the prior): equal mean and covariance, unequal shape. Right: what two latent numbers can draw."}, "image": {"alt": "On the left a shaded plane with separate dark spots and three concentric circles, inside which light gaps remain. On the right a grid of blurred digits that change smoothly, some of them between two digits."}}
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.3))
@@ -2030,16 +1952,15 @@ plt.show()
 # %%
 one_end, other_end = torch.randn(2, 20_000, k, generator=gen)
 half = ((one_end + other_end) / 2).square().sum(1)
-claim("generation-midpoint",
-      "mean squared length of the midpoint of two draws, 20 latent numbers",
-      half.mean(), k / 2, item="Q1.1", by="closed form k/2; the draws have k",
+claim("generation-midpoint", "mean squared length of the midpoint of two draws, 20 latent numbers",
+      half.mean(), k / 2, by="closed form k/2; the draws have k",
       se=half.std() / math.sqrt(len(half)))
 
 # %% [markdown]
 # :::{solution-end}
 # :::
 #
-# :::{exercise-start} Q1.7 · Sampling and scoring in GANs and VAEs
+# :::{exercise-start} Sampling and scoring in GANs and VAEs
 # :label: q1-7
 # :class: question
 # :::
@@ -2087,22 +2008,19 @@ real = ring.sample(4000, gen)
 kept = modes[::2][torch.randint(4, (4000,), generator=gen)] + 0.2 * torch.randn(
     4000, 2, generator=gen
 )
-claim("generation-ring-quality",
-      "share of real points within three standard deviations of a mode",
-      quality(real)[0], 1 - math.exp(-4.5), item="Q1.7",
-      by="closed form 1 - exp(-9/2)", se=math.sqrt(math.exp(-4.5) / 4000))
+claim("generation-ring-quality", "share of real points within three standard deviations of a mode",
+      quality(real)[0], 1 - math.exp(-4.5), by="closed form 1 - exp(-9/2)",
+      se=math.sqrt(math.exp(-4.5) / 4000))
 reverse, reverse_se = monte_carlo(
     half_ring_log_prob(kept) - ring.log_prob(kept)
 )
-claim("generation-ring-reverse-kl", "reverse KL of the half ring", reverse,
-      math.log(2), item="Q1.7", by="closed form log 2", atol=1e-3,
-      se=reverse_se, unit="nats")
+claim("generation-ring-reverse-kl", "reverse KL of the half ring", reverse, math.log(2),
+      by="closed form log 2", atol=1e-3, se=reverse_se, unit="nats")
 forward, forward_se = monte_carlo(
     ring.log_prob(real) - half_ring_log_prob(real)
 )
 claim("generation-ring-forward-kl", "forward KL of the half ring", forward,
-      item="Q1.7", by="ten times the reverse one and more",
-      at_least=10 * math.log(2), unit="nats", digits=3)
+      by="ten times the reverse one and more", at_least=10 * math.log(2), unit="nats", digits=3)
 
 
 # %% [markdown]
@@ -2215,34 +2133,24 @@ with torch.no_grad():
 # %%
 # mean of log p - log p_theta
 gap, gap_se = monte_carlo(nll + ring.log_prob(held_out))
-claim("generation-vae-kl",
-      "KL of the VAE from the ring: negative log-likelihood minus entropy", gap,
-      item="Q1.7", by="Gibbs' inequality", se=gap_se, at_least=0.0, unit="nats",
-      stable=False)
+claim("generation-vae-kl", "KL of the VAE from the ring: negative log-likelihood minus entropy",
+      gap, by="Gibbs' inequality", se=gap_se, at_least=0.0, unit="nats", stable=False)
 slack, slack_se = monte_carlo(bound - nll)
-claim("generation-vae-bound",
-      "negative bound minus exact negative log-likelihood", slack, item="Q1.7",
-      by="the bound is a bound", se=slack_se, at_least=0.0, unit="nats",
-      stable=False)
+claim("generation-vae-bound", "negative bound minus exact negative log-likelihood", slack,
+      by="the bound is a bound", se=slack_se, at_least=0.0, unit="nats", stable=False)
 # the best single Gaussian has covariance (r^2/2 + 0.2^2) I
 gaussian_nll = math.log(2 * math.pi * math.e) + math.log(2 + 0.04)
-claim("generation-vae-baseline",
-      "what the VAE gains over the best single Gaussian",
-      gaussian_nll - nll.mean(), item="Q1.7", by="baseline in closed form",
-      at_least=0.0, unit="nats", stable=False)
+claim("generation-vae-baseline", "what the VAE gains over the best single Gaussian",
+      gaussian_nll - nll.mean(), by="baseline in closed form", at_least=0.0, unit="nats",
+      stable=False)
 # the best single Gaussian is round: the same share at each of the eight modes
 one_gaussian = math.sqrt(2.04) * torch.randn(20_000, 2, generator=gen)
-claim("generation-vae-covers",
-      "least share of the VAE's draws at a mode over a single Gaussian's",
-      quality(from_vae)[1] / (quality(one_gaussian)[0] / 8), item="Q1.7",
+claim("generation-vae-covers", "least share of the VAE's draws at a mode over a single Gaussian's",
+      quality(from_vae)[1] / (quality(one_gaussian)[0] / 8),
       by="coverage: 1 is no better than one Gaussian", at_least=1.2, stable=False)
 claim("generation-gan-quality", "share of good draws: GAN minus VAE, data minus GAN",
-      [
-          quality(from_gan)[0] - quality(from_vae)[0],
-          quality(real)[0] - quality(from_gan)[0],
-      ],
-      item="Q1.7", by="fidelity first, but not that of the data",
-      at_least=0.02, stable=False)
+      [quality(from_gan)[0] - quality(from_vae)[0], quality(real)[0] - quality(from_gan)[0],],
+      by="fidelity first, but not that of the data", at_least=0.02, stable=False)
 
 # %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-generation-ring", "caption": "The same data through two objectives: the GAN stays nearer to the modes, though not as near as the data, and has no density to report; the VAE bounds a density and draws more between the modes."}, "image": {"alt": "Three scatter plots. Data form eight round spots on a circle, the GAN's draws clumps joined by thin threads, the VAE's draws a broad fuzzy ring with some points inside."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.5), sharex=True, sharey=True)

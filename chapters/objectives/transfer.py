@@ -232,29 +232,21 @@ theta = semi_supervised_em(
 )
 
 # %% tags=["hide-input"]
-claim(
-    "transfer-em-monotone", "smallest change of the objective in 30 rounds of EM",
-    min(np.diff(steps)), item="Q1.9", by="EM never lowers its objective",
-    at_least=-1e-6, stable=False
-)
+claim("transfer-em-monotone", "smallest change of the objective in 30 rounds of EM",
+      min(np.diff(steps)), by="EM never lowers its objective", at_least=-1e-6, stable=False)
 normals = map(torch.distributions.MultivariateNormal, *theta[:2])
 each = torch.stack([normal.log_prob(z_test) for normal in normals], 1)
-claim(
-    "transfer-em-density",
-    "largest difference of log p(z, y) from torch's own Gaussians",
-    (log_joint(z_test, theta) - each - theta[2].log()).abs().max(), item="Q1.9",
-    by="torch.distributions", at_most=1e-8, stable=False
-)
+claim("transfer-em-density", "largest difference of log p(z, y) from torch's own Gaussians",
+      (log_joint(z_test, theta) - each - theta[2].log()).abs().max(), by="torch.distributions",
+      at_most=1e-8, stable=False)
 
 alone = semi_supervised_em(*parts[:2], z_train[:0], 10)
 zero = semi_supervised_em(*parts, 10, w=0.0)
 
-claim(
-    "transfer-em-weight-zero",
-    "with weight 0: largest change of a class mean when the crowd is taken away",
-    (zero[0] - alone[0]).abs().max(), item="Q1.9",
-    by="the unlabelled examples must not count", at_most=1e-9, stable=False
-)
+claim("transfer-em-weight-zero",
+      "with weight 0: largest change of a class mean when the crowd is taken away",
+      (zero[0] - alone[0]).abs().max(), by="the unlabelled examples must not count", at_most=1e-9,
+      stable=False)
 
 
 def on_validation(nu, shrink, shape):
@@ -275,35 +267,22 @@ def on_validation(nu, shrink, shape):
 ways = [(20, 0.3), (10, 0.3), (40, 0.3), (20, 0.15), (20, 0.6)]
 tried = np.array([on_validation(*way, shape) for shape in ("sphere", "full") for way in ways])
 spread_only, spread_semi = np.ptp(tried, axis=0)
-claim(
-    "transfer-em-prior-only", "five labels per class, w = 0: range over ten priors",
-    spread_only, item="Q1.9", by="other splits", at_least=0.03, at_most=0.08, digits=1
-)
-claim(
-    "transfer-em-prior", "the same with w = 1",
-    spread_semi, item="Q1.9", by="other splits", at_least=0.003, at_most=0.04, digits=1
-)
-claim(
-    "transfer-em-prior-best", "best of the ten minus the page's, the worse of w = 0 and 1",
-    (tried.max(0) - tried[0]).max(), item="Q1.9", by="other splits", at_least=0.0,
-    at_most=0.01, digits=1
-)
+claim("transfer-em-prior-only", "five labels per class, w = 0: range over ten priors", spread_only,
+      by="other splits", at_least=0.03, at_most=0.08, digits=1)
+claim("transfer-em-prior", "the same with w = 1", spread_semi, by="other splits", at_least=0.003,
+      at_most=0.04, digits=1)
+claim("transfer-em-prior-best", "best of the ten minus the page's, the worse of w = 0 and 1",
+      (tried.max(0) - tried[0]).max(), by="other splits", at_least=0.0, at_most=0.01, digits=1)
 
 full = semi_supervised_em(z_train, y_train, z_train[:0], 10, steps=0)
 
-claim(
-    "transfer-generative-classifier",
-    "test accuracy with all labels, generative classifier (way d)",
-    accuracy(full, z_test, y_test), item="Q1.9", by="other splits",
-    at_least=0.96, at_most=0.999, digits=3
-)
-claim(
-    "transfer-generative-vs-logistic",
-    "all labels: generative classifier minus logistic regression",
-    accuracy(full, z_test, y_test) - logistic_accuracy(z_train, y_train),
-    item="Q1.9", by="curved borders fit digits better than straight ones",
-    at_least=0.005, digits=2
-)
+claim("transfer-generative-classifier",
+      "test accuracy with all labels, generative classifier (way d)",
+      accuracy(full, z_test, y_test), by="other splits", at_least=0.96, at_most=0.999, digits=3)
+claim("transfer-generative-vs-logistic",
+      "all labels: generative classifier minus logistic regression",
+      accuracy(full, z_test, y_test) - logistic_accuracy(z_train, y_train),
+      by="curved borders fit digits better than straight ones", at_least=0.005, digits=2)
 
 # %% [markdown]
 # ### What the crowd is worth
@@ -327,38 +306,22 @@ for b, per_class in enumerate(budgets):
 gain = [monte_carlo(semi[b] - lr[b]) for b in range(len(budgets))]
 
 # %% tags=["hide-input"]
-claim(
-    "transfer-gain",
-    ("gain over logistic regression at 1, 2, 5, 10 labels per class, mean of 10 "
-     "draws"),
-    [m for m, _ in gain[:4]], item="Q1.9",
-    by="other splits", at_least=0.03, at_most=0.25, digits=2
-)
-claim(
-    "transfer-gain-same-model",
-    "gain over the same model without the crowd, at 1 ... 20 labels per class",
-    (semi - only).mean(1), item="Q1.9",
-    by="what the unlabelled images contribute; other splits", at_least=0.005, at_most=0.2,
-    digits=2
-)
-claim(
-    "transfer-only-vs-logistic",
-    "Gaussian classes minus logistic regression, labels only, largest of the budgets",
-    np.abs(only.mean(1) - lr.mean(1)).max(), item="Q1.9", by="other splits",
-    at_least=0.0, at_most=0.05, digits=1
-)
-claim(
-    "transfer-gain-significant",
-    "gain at 5 labels per class, in standard errors over the draws",
-    gain[2][0] / gain[2][1], item="Q1.9", by="paired over ten draws", at_least=5.0,
-    digits=2
-)
-claim(
-    "transfer-more-labels",
-    "do more labels help? Smallest rise of the supervised curve between budgets",
-    np.diff(lr.mean(1)).min(), item="Q1.9", by="it rises from budget to budget",
-    at_least=0.005, digits=1
-)
+claim("transfer-gain",
+      "gain over logistic regression at 1, 2, 5, 10 labels per class, mean of 10 draws",
+      [m for m, _ in gain[:4]], by="other splits", at_least=0.03, at_most=0.25, digits=2)
+claim("transfer-gain-same-model",
+      "gain over the same model without the crowd, at 1 ... 20 labels per class",
+      (semi - only).mean(1), by="what the unlabelled images contribute; other splits",
+      at_least=0.005, at_most=0.2, digits=2)
+claim("transfer-only-vs-logistic",
+      "Gaussian classes minus logistic regression, labels only, largest of the budgets",
+      np.abs(only.mean(1) - lr.mean(1)).max(), by="other splits", at_least=0.0, at_most=0.05,
+      digits=1)
+claim("transfer-gain-significant", "gain at 5 labels per class, in standard errors over the draws",
+      gain[2][0] / gain[2][1], by="paired over ten draws", at_least=5.0, digits=2)
+claim("transfer-more-labels",
+      "do more labels help? Smallest rise of the supervised curve between budgets",
+      np.diff(lr.mean(1)).min(), by="it rises from budget to budget", at_least=0.005, digits=1)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-curve", "caption": "Test accuracy against the number of labels per class, mean and spread (one standard deviation) over ten draws of the labels. The distance between the solid curve and the dotted one is the work of the unlabelled images."}, "image": {"alt": "Three rising curves. The semi-supervised one is highest everywhere, at about three quarters for a single label; the two without unlabelled data lie below it, close to one another, and come near it where labels are many."}}
 fig, ax = plt.subplots(figsize=(7, 3.4))
@@ -409,19 +372,13 @@ for s in range(20):
 mean_harm = {w: float(np.mean(v)) for w, v in harm.items()}
 
 # %% tags=["hide-input"]
-claim(
-    "transfer-harm",
-    ("odd or even: loss of accuracy when 877 unlabelled images come in at full "
-     "weight"),
-    mean_harm[0.0] - mean_harm[1.0], item="Q1.9", by="other splits and draws",
-    at_least=0.03, at_most=0.06, digits=2
-)
-claim(
-    "transfer-harm-guard",
-    "loss against the supervised model when validation chooses the weight",
-    mean_harm[0.0] - float(np.mean(chosen)), item="Q1.9",
-    by="the guard limits the harm", at_least=-0.01, at_most=0.01, stable=False
-)
+claim("transfer-harm",
+      "odd or even: loss of accuracy when 877 unlabelled images come in at full weight",
+      mean_harm[0.0] - mean_harm[1.0], by="other splits and draws", at_least=0.03, at_most=0.06,
+      digits=2)
+claim("transfer-harm-guard", "loss against the supervised model when validation chooses the weight",
+      mean_harm[0.0] - float(np.mean(chosen)), by="the guard limits the harm", at_least=-0.01,
+      at_most=0.01, stable=False)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-harm", "caption": "Odd or even with one Gaussian per answer, 100 labels per class. The more weight the unlabelled images get, the worse the classifier; the dashed line is what a validated weight achieves."}, "image": {"alt": "Curve of test accuracy that stays level for small weights of the unlabelled data and then falls steadily as the weight grows to one, ending clearly below the dashed horizontal line."}}
 fig, ax = plt.subplots(figsize=(7, 2.8))
@@ -481,22 +438,14 @@ for s in range(5):
         taught[w].append(logistic_accuracy(z_both, y_both) - base)
 
 # %% tags=["hide-input"]
-claim(
-    "transfer-augment-semi",
-    "gain from samples of the semi-supervised model, 5 labels per class",
-    np.mean(taught[1.0]), item="Q1.9", by="other splits and draws", at_least=0.02,
-    at_most=0.09, digits=2
-)
-claim(
-    "transfer-augment-only",
-    "gain from the labels-only model's samples, minus that",
-    np.mean(taught[0.0]) - np.mean(taught[1.0]),
-    item="Q1.9", by="a model that saw only the labels has little to teach",
-    at_most=-0.03, digits=2
-)
+claim("transfer-augment-semi", "gain from samples of the semi-supervised model, 5 labels per class",
+      np.mean(taught[1.0]), by="other splits and draws", at_least=0.02, at_most=0.09, digits=2)
+claim("transfer-augment-only", "gain from the labels-only model's samples, minus that",
+      np.mean(taught[0.0]) - np.mean(taught[1.0]),
+      by="a model that saw only the labels has little to teach", at_most=-0.03, digits=2)
 
 # %% [markdown]
-# :::{exercise-start} Q1.9 · A generative model for a small labelled task
+# :::{exercise-start} A generative model for a small labelled task
 # :label: q1-9
 # :class: question
 # :::
@@ -585,30 +534,21 @@ def enter(name, log_p, continuous, samples, features):
 
 
 # %% tags=["hide-input"]
-claim(
-    "transfer-bpd-uniform", "bits per dimension of the uniform density on the cube",
-    bits(torch.zeros(5), True), math.log2(17), item="X1.9",
-    by="closed form log2 17", atol=1e-12
-)
+claim("transfer-bpd-uniform", "bits per dimension of the uniform density on the cube",
+      bits(torch.zeros(5), True), math.log2(17), by="closed form log2 17", atol=1e-12)
 cell = torch.rand(9, 17, generator=gen).log_softmax(1)     # nine laws of 17 levels
 gaps = [
     abs(bits(64 * p, False) - bits(64 * (p + math.log(17)), True)) for p in cell.T
 ]
-claim(
-    "transfer-bpd-scale",
-    "a law of levels as probability and as density on cells: largest difference",
-    max(gaps),
-    item="X1.9", by="the two forms of the equation are one scale", at_most=1e-9,
-    stable=False
-)
+claim("transfer-bpd-scale",
+      "a law of levels as probability and as density on cells: largest difference", max(gaps),
+      by="the two forms of the equation are one scale", at_most=1e-9, stable=False)
 q_mean, q_cov = q_train.mean(0), q_train.T.cov()
 one_gaussian = torch.distributions.MultivariateNormal(q_mean, q_cov)
-claim(
-    "transfer-bpd-wrong",
-    "wrong scale, log2 17 forgotten: 'bits' of a Gaussian on the test digits",
-    bits(one_gaussian.log_prob(q_test), False),
-    item="X1.9", by="negative code lengths do not exist", at_most=-1.0, digits=3
-)
+claim("transfer-bpd-wrong",
+      "wrong scale, log2 17 forgotten: 'bits' of a Gaussian on the test digits",
+      bits(one_gaussian.log_prob(q_test), False), by="negative code lengths do not exist",
+      at_most=-1.0, digits=3)
 
 # %% [markdown]
 # **Two without training.** Independent pixels (a histogram each, the baseline) and probabilistic PCA in closed form.
@@ -650,18 +590,14 @@ n = len(q_train)
 log_det = lam_q[-k:].log().sum() + (64 - k) * s2.log()
 closed = -0.5 * (64 * math.log(2 * math.pi) + log_det + 64 * (n - 1) / n)
 
-claim(
-    "transfer-ppca-closed", "training log-likelihood per digit of the fitted pPCA",
-    ppca_log_p(q_train, W, s2).mean(), closed, item="X1.9",
-    by="closed form in the eigenvalues", rtol=1e-9, unit="nats"
-)
+claim("transfer-ppca-closed", "training log-likelihood per digit of the fitted pPCA",
+      ppca_log_p(q_train, W, s2).mean(), closed, by="closed form in the eigenvalues", rtol=1e-9,
+      unit="nats")
 turn = torch.linalg.qr(torch.randn(k, k, generator=gen))[0]
-claim(
-    "transfer-rotation",
-    "pPCA, latent space turned at random: largest change of a log-likelihood",
-    (ppca_log_p(q_test, W @ turn, s2) - ppca_log_p(q_test, W, s2)).abs().max(),
-    item="Q1.8 X1.9", by="W R (W R)^T = W W^T", at_most=1e-7, stable=False
-)
+claim("transfer-rotation",
+      "pPCA, latent space turned at random: largest change of a log-likelihood",
+      (ppca_log_p(q_test, W @ turn, s2) - ppca_log_p(q_test, W, s2)).abs().max(),
+      by="W R (W R)^T = W W^T", at_most=1e-7, stable=False)
 
 # %%
 z, eps = torch.randn(1080, k, generator=gen), torch.randn(1080, 64, generator=gen)
@@ -676,27 +612,18 @@ enter("pPCA", ppca_log_p(q_test, W, s2), True, samples, codes)
 # $\lVert w_j\rVert$, their scale in the image, and not standardised, the *same* codes of the *same* density give {value}`transfer-ppca-scaled:.2f`.
 
 # %% tags=["hide-input"]
-claim(
-    "transfer-ppca-size",
-    "components of pPCA that validation bits per dimension choose", k,
-    item="Q1.8 X1.9", by="other splits", at_least=50, at_most=62
-)
+claim("transfer-ppca-size", "components of pPCA that validation bits per dimension choose", k,
+      by="other splits", at_least=50, at_most=62)
 scaled = [(codes_of * W.norm(dim=0)).numpy() for codes_of in codes]
 draws = [pick(y_train, 5, s)[0] for s in range(10)]
 image_scale = np.mean([
     LogisticRegression(max_iter=5000).fit(scaled[0][i], y_train[i]).score(scaled[1], y_test)
     for i in draws
 ])
-claim(
-    "transfer-ppca-probe", "linear probe on pPCA's codes, standardised",
-    board["pPCA"][2], item="Q1.8 X1.9", by="other splits", at_least=0.60, at_most=0.69,
-    digits=2
-)
-claim(
-    "transfer-ppca-scaled", "logistic regression on the same codes at image scale",
-    image_scale, item="Q1.8 X1.9", by="other splits", at_least=0.82, at_most=0.89,
-    digits=2
-)
+claim("transfer-ppca-probe", "linear probe on pPCA's codes, standardised", board["pPCA"][2],
+      by="other splits", at_least=0.60, at_most=0.69, digits=2)
+claim("transfer-ppca-scaled", "logistic regression on the same codes at image scale", image_scale,
+      by="other splits", at_least=0.82, at_most=0.89, digits=2)
 
 
 # %% [markdown]
@@ -735,10 +662,8 @@ each = [
 enter("mixture of Gaussians", mixture_log_p(q_test, mixture), True, samples, each)
 
 # %% tags=["hide-input"]
-claim(
-    "transfer-mixture-size", "components of the mixture that validation chooses, of 2 to 20",
-    len(mixture[0]), item="X1.9", by="other splits", at_least=2, at_most=10
-)
+claim("transfer-mixture-size", "components of the mixture that validation chooses, of 2 to 20",
+      len(mixture[0]), by="other splits", at_least=2, at_most=10)
 
 
 # %% [markdown]
@@ -795,12 +720,8 @@ influence = torch.autograd.functional.jacobian(      # (64, 64): conditional, pi
     lambda x: ar(x[None])[0].sum(1), f_test[0]
 )
 
-claim(
-    "transfer-ar-order",
-    "largest influence of a pixel on its own or an earlier conditional",
-    torch.triu(influence).abs().max(), 0.0, item="X1.9",
-    by="the chain rule allows none"
-)
+claim("transfer-ar-order", "largest influence of a pixel on its own or an earlier conditional",
+      torch.triu(influence).abs().max(), 0.0, by="the chain rule allows none")
 
 # %%
 with torch.no_grad():
@@ -888,12 +809,10 @@ fit(
 one = q_test[:1].float()
 J = torch.autograd.functional.jacobian(lambda x: flow(x)[0][0], one)[:, 0].double()
 
-claim(
-    "transfer-flow-logdet",
-    "log |det| of the flow minus that of its Jacobian by automatic differentiation",
-    flow(one)[1].item() - J.slogdet()[1].item(), item="X1.9",
-    by="autograd and slogdet", at_least=-0.001, at_most=0.001, stable=False
-)
+claim("transfer-flow-logdet",
+      "log |det| of the flow minus that of its Jacobian by automatic differentiation",
+      flow(one)[1].item() - J.slogdet()[1].item(), by="autograd and slogdet", at_least=-0.001,
+      at_most=0.001, stable=False)
 
 # %%
 with torch.no_grad():
@@ -983,12 +902,9 @@ with torch.no_grad():
     enter("VAE", bound, False, decode(torch.randn(1080, 16, generator=gen)), means)
 
 # %% tags=["hide-input"]
-claim(
-    "transfer-iw-elbo", "importance-weighted bound minus ELBO on the test digits",
-    (bound - elbo).mean().item(), item="X1.9",
-    by="Jensen: never negative, here clearly positive", at_least=2.0, stable=False,
-    unit="nats"
-)
+claim("transfer-iw-elbo", "importance-weighted bound minus ELBO on the test digits",
+      (bound - elbo).mean().item(), by="Jensen: never negative, here clearly positive",
+      at_least=2.0, stable=False, unit="nats")
 
 # %% [markdown]
 # Is the bound computed correctly? There is a model for which it is exact: pPCA, whose posterior is a known Gaussian. With
@@ -1005,24 +921,18 @@ noise = (
 log_w = noise + standard_normal(z) - q_z.log_prob(z)
 exact = ppca_log_p(some, W, s2)
 
-claim(
-    "transfer-iw-exact",
-    "pPCA with its exact posterior: largest error of the bound, K = 7",
-    (iw_bound(log_w) - exact).abs().max(), item="X1.9", by="every weight is p(x)",
-    at_most=1e-5, stable=False
-)
-claim(
-    "transfer-iw-wrong",
-    "wrong bound, sum of the weights instead of their mean: excess over log p(x)",
-    (log_w.logsumexp(0) - exact).mean(), math.log(7), item="X1.9",
-    by="closed form log K", atol=1e-6, unit="nats"
-)
+claim("transfer-iw-exact", "pPCA with its exact posterior: largest error of the bound, K = 7",
+      (iw_bound(log_w) - exact).abs().max(), by="every weight is p(x)", at_most=1e-5, stable=False)
+claim("transfer-iw-wrong",
+      "wrong bound, sum of the weights instead of their mean: excess over log p(x)",
+      (log_w.logsumexp(0) - exact).mean(), math.log(7), by="closed form log K", atol=1e-6,
+      unit="nats")
 
 # %% [markdown]
 # (sec-transfer-design)=
 # ## A design for all three
 #
-# :::{exercise-start} Q1.8 · One model for the three objectives
+# :::{exercise-start} One model for the three objectives
 # :label: q1-8
 # :class: question
 # :::
@@ -1091,37 +1001,22 @@ with torch.no_grad():
     misused = iw_test(log_mixture(reader))
 
 # %% tags=["hide-input"]
-claim(
-    "transfer-design-density",
-    "gain of the mixture prior over N(0, I) in the test bound",
-    (designed - bound).mean().item(), item="Q1.8 X1.9", by="KL(q(z) || p(z)) falls",
-    at_least=1.0, stable=False, unit="nats"
-)
-claim(
-    "transfer-design-components", "of that, what one fitted Gaussian would not give",
-    (designed - single).mean().item(), item="Q1.8", by="other splits and seeds",
-    at_least=0.4, at_most=1.5, stable=False, unit="nats", digits=1
-)
-claim(
-    "transfer-design-samples",
-    "fall of the two-sample accuracy with the mixture prior",
-    board["VAE"][1] - board["VAE, mixture prior"][1], item="Q1.8 X1.9",
-    by="samples start where the decoder was trained", at_least=0.0, stable=False
-)
-claim(
-    "transfer-design-conflict",
-    "loss in the test bound if the reader is used as the prior",
-    (designed - misused).mean().item(), item="Q1.8",
-    by="clean means are narrower than the codes", at_least=2.0, stable=False,
-    unit="nats"
-)
-claim(
-    "transfer-design-misread",
-    "loss of accuracy if the prior is used as the reader, 5 labels per class",
-    accuracy(reader, mu_test, y_test) - accuracy(prior, mu_test, y_test), item="Q1.8",
-    by="the prior's classes are widened by the noise of the codes", at_least=0.01,
-    stable=False
-)
+claim("transfer-design-density", "gain of the mixture prior over N(0, I) in the test bound",
+      (designed - bound).mean().item(), by="KL(q(z) || p(z)) falls", at_least=1.0, stable=False,
+      unit="nats")
+claim("transfer-design-components", "of that, what one fitted Gaussian would not give",
+      (designed - single).mean().item(), by="other splits and seeds", at_least=0.4, at_most=1.5,
+      stable=False, unit="nats", digits=1)
+claim("transfer-design-samples", "fall of the two-sample accuracy with the mixture prior",
+      board["VAE"][1] - board["VAE, mixture prior"][1],
+      by="samples start where the decoder was trained", at_least=0.0, stable=False)
+claim("transfer-design-conflict", "loss in the test bound if the reader is used as the prior",
+      (designed - misused).mean().item(), by="clean means are narrower than the codes",
+      at_least=2.0, stable=False, unit="nats")
+claim("transfer-design-misread",
+      "loss of accuracy if the prior is used as the reader, 5 labels per class",
+      accuracy(reader, mu_test, y_test) - accuracy(prior, mu_test, y_test),
+      by="the prior's classes are widened by the noise of the codes", at_least=0.01, stable=False)
 
 read, read_pca = [], []
 for s in range(5):
@@ -1131,19 +1026,14 @@ for s in range(5):
     read_pca.append(semi[2, s])
 pixels_probe = board["independent pixels"][2]
 
-claim(
-    "transfer-design-reader",
-    "accuracy, 5 labels per class: reader on the VAE's means minus probe on pixels",
-    np.mean(read) - pixels_probe, item="Q1.8 Q1.9", by="mean of five draws",
-    at_least=0.02, stable=False
-)
-claim(
-    "transfer-design-honest",
-    "the same reader on 20 principal components, minus that on the VAE's means",
-    np.mean(read_pca) - np.mean(read), item="Q1.8 Q1.9",
-    by="equal within a few points: the gain is the reader's, not the network's",
-    at_least=-0.03, at_most=0.08, stable=False
-)
+claim("transfer-design-reader",
+      "accuracy, 5 labels per class: reader on the VAE's means minus probe on pixels",
+      np.mean(read) - pixels_probe, by="mean of five draws", at_least=0.02, stable=False)
+claim("transfer-design-honest",
+      "the same reader on 20 principal components, minus that on the VAE's means",
+      np.mean(read_pca) - np.mean(read),
+      by="equal within a few points: the gain is the reader's, not the network's", at_least=-0.03,
+      at_most=0.08, stable=False)
 
 # %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-transfer-ordered", "caption": "Digits ordered by class from the designed model, which has seen five labels per class. Each column is one component of its mixture prior; where classes overlap in the codes, a column mixes two digits."}, "image": {"alt": "Grid of four rows and ten columns of small generated digits; the columns show zero to nine in order, most of them readable."}}
 with torch.no_grad():
@@ -1186,101 +1076,72 @@ density, fooled, probe = [
     {name: row[c] for name, row in board.items()} for c in range(3)
 ]
 
-claim(
-    "transfer-board-uniform", "worst of the seven models in bits per dimension",
-    max(density.values()), item="X1.9", by="log2 17 of the uniform law, less one bit",
-    at_most=math.log2(17) - 1, stable=False
-)
-claim(
-    "transfer-board-grid", "bits per dimension: independent pixels minus pPCA",
-    density["independent pixels"] - density["pPCA"], item="X1.9",
-    by="a model that knows the grid beats one that knows the correlations",
-    at_most=-0.3, stable=False
-)
-claim(
-    "transfer-board-density",
-    "bits per dimension: VAE with mixture prior minus autoregressive",
-    density["VAE, mixture prior"] - density["autoregressive"], item="X1.9 Q1.8",
-    by="the design is better", at_most=-0.01, stable=False
-)
+claim("transfer-board-uniform", "worst of the seven models in bits per dimension",
+      max(density.values()), by="log2 17 of the uniform law, less one bit",
+      at_most=math.log2(17) - 1, stable=False)
+claim("transfer-board-grid", "bits per dimension: independent pixels minus pPCA",
+      density["independent pixels"] - density["pPCA"],
+      by="a model that knows the grid beats one that knows the correlations", at_most=-0.3,
+      stable=False)
+claim("transfer-board-density", "bits per dimension: VAE with mixture prior minus autoregressive",
+      density["VAE, mixture prior"] - density["autoregressive"], by="the design is better",
+      at_most=-0.01, stable=False)
 rest = [v for name, v in fooled.items() if name != "VAE, mixture prior"]
-claim(
-    "transfer-board-samples",
-    "two-sample accuracy: VAE with mixture prior minus the best of the rest",
-    fooled["VAE, mixture prior"] - min(rest),
-    item="X1.9 Q1.8", by="the design is hardest to tell from real digits",
-    at_most=0.0, stable=False
-)
-claim(
-    "transfer-board-flow",
-    "linear probe: the best of pPCA, mixture and flow minus raw pixels",
-    max(probe[name] for name in ("pPCA", "mixture of Gaussians", "flow")) - probe["independent pixels"],
-    item="X1.9", by="an exact density need not give useful features", at_most=-0.05, stable=False
-)
-claim(
-    "transfer-board-pixels", "linear probe: best model minus raw pixels",
-    max(probe.values()) - probe["independent pixels"], item="X1.9",
-    by="on clean digits no model's features are much better than the pixels",
-    at_least=-0.02, at_most=0.04, stable=False
-)
+claim("transfer-board-samples",
+      "two-sample accuracy: VAE with mixture prior minus the best of the rest",
+      fooled["VAE, mixture prior"] - min(rest), by="the design is hardest to tell from real digits",
+      at_most=0.0, stable=False)
+claim("transfer-board-flow", "linear probe: the best of pPCA, mixture and flow minus raw pixels",
+      max(probe[name] for name in ("pPCA", "mixture of Gaussians", "flow")) - probe["independent pixels"],
+      by="an exact density need not give useful features", at_most=-0.05, stable=False)
+claim("transfer-board-pixels", "linear probe: best model minus raw pixels",
+      max(probe.values()) - probe["independent pixels"],
+      by="on clean digits no model's features are much better than the pixels", at_least=-0.02,
+      at_most=0.04, stable=False)
 discrete = [name for name in board if name not in ("pPCA", "mixture of Gaussians", "flow")]
-claim(
-    "transfer-board-discrete",
-    "bits per dimension: worst model of the levels minus best smooth density",
-    max(density[name] for name in discrete)
-    - min(v for name, v in density.items() if name not in discrete),
-    item="X1.9", by="a smooth density cannot say that a pixel is exactly 0",
-    at_most=-0.02, stable=False
-)
+claim("transfer-board-discrete",
+      "bits per dimension: worst model of the levels minus best smooth density",
+      max(density[name] for name in discrete)
+          - min(v for name, v in density.items() if name not in discrete),
+      by="a smooth density cannot say that a pixel is exactly 0", at_most=-0.02, stable=False)
 blank = (x_train == 0).double().mean(0) >= 0.95
-claim(
-    "transfer-board-zeros", "pixels, of 64, that are 0 in 95 % of the training digits",
-    int(blank.sum()), item="X1.9", by="other splits", at_least=12, at_most=16
-)
+claim("transfer-board-zeros", "pixels, of 64, that are 0 in 95 % of the training digits",
+      int(blank.sum()), by="other splits", at_least=12, at_most=16)
 each = log_hist[torch.arange(64), x_test.long()][:, ~blank].sum(1)  # (360,)
 rest = torch.distributions.MultivariateNormal(q_mean[~blank], q_cov[~blank][:, ~blank])
 dims = int((~blank).sum())
 gap = bits_per_dim(-rest.log_prob(q_test[:, ~blank]).mean(), dims, levels=17)
-claim(
-    "transfer-board-blank", "full Gaussian minus histogram on the other pixels",
-    gap - bits_per_dim(-each.mean(), dims), item="X1.9", by="other splits",
-    at_least=0.45, at_most=0.6, unit="bits", digits=2
-)
-claim(
-    "transfer-board-histogram", "independent pixel histograms", density["independent pixels"],
-    item="X1.9", by="other splits", at_least=2.38, at_most=2.45, unit="bits", digits=3
-)
+claim("transfer-board-blank", "full Gaussian minus histogram on the other pixels",
+      gap - bits_per_dim(-each.mean(), dims), by="other splits", at_least=0.45, at_most=0.6,
+      unit="bits", digits=2)
+claim("transfer-board-histogram", "independent pixel histograms", density["independent pixels"],
+      by="other splits", at_least=2.38, at_most=2.45, unit="bits", digits=3)
 by_class = []  # log p(x, y = c), (360,) each
 for c in range(10):
     counts = torch.stack([x.long().bincount(minlength=17) for x in x_train[y_train == c].T]) + 0.5
     log_c = (counts / counts.sum(1, keepdim=True)).log()
     share = (y_train == c).double().mean().log()
     by_class.append(log_c[torch.arange(64), x_test.long()].sum(1) + share)
-claim(
-    "transfer-board-ten", "ten histograms, one a class", bits(torch.stack(by_class).logsumexp(0), False),
-    item="X1.9", by="other splits", at_least=2.19, at_most=2.26, unit="bits", digits=3
-)
+claim("transfer-board-ten", "ten histograms, one a class",
+      bits(torch.stack(by_class).logsumexp(0), False), by="other splits", at_least=2.19,
+      at_most=2.26, unit="bits", digits=3)
 W10, s10 = ppca(10)
 z, eps = torch.randn(1080, 10, generator=gen, dtype=torch.float64), torch.randn(1080, 64, generator=gen, dtype=torch.float64)
 ten = levels(q_mean + z @ W10.T + s10.sqrt() * eps).split(360)
 told = np.mean([c2st(x_test / 16, fake / 16, generator=gen) for fake in ten])
-claim(
-    "transfer-board-few", "two-sample accuracy: pPCA with 10 components minus histogram",
-    told - fooled["independent pixels"], item="X1.9", by="other splits and seeds",
-    at_least=0.03, at_most=0.12, digits=2
-)
+claim("transfer-board-few", "two-sample accuracy: pPCA with 10 components minus histogram",
+      told - fooled["independent pixels"], by="other splits and seeds", at_least=0.03, at_most=0.12,
+      digits=2)
 factors = FactorAnalysis(10).fit(q_train.double().numpy())       # one noise variance a pixel
 normal = torch.distributions.MultivariateNormal(
     torch.as_tensor(factors.mean_), torch.as_tensor(factors.get_covariance())
 )
 white = torch.randn(1080, 64, generator=gen, dtype=torch.float64)
 drawn = levels(normal.loc + white @ normal.scale_tril.T).split(360)
-claim(
-    "transfer-board-factors", "the same of factor analysis with 10 factors",
-    np.mean([c2st(x_test / 16, fake / 16, generator=gen) for fake in drawn])
-    - fooled["independent pixels"], item="X1.9", by="other splits and seeds",
-    at_least=-0.12, at_most=0.0, digits=1
-)
+claim("transfer-board-factors", "the same of factor analysis with 10 factors",
+      np.mean([c2st(x_test / 16, fake / 16, generator=gen) for fake in drawn])
+          - fooled["independent pixels"], by="other splits and seeds", at_least=-0.12, at_most=0.0,
+      digits=1)
 claim(
     "transfer-board-orders",
     ("three pairs of models, each ordered one way by one column and the other way "
