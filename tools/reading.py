@@ -92,8 +92,8 @@ def wide(nb: nbformat.NotebookNode) -> list[str]:
     return [line for text in code for line in text.split("\n") if len(line) > COLUMNS]
 
 
+def rebound(nb: nbformat.NotebookNode) -> list[str]:
     """Names that shown cells bind and a folded cell binds anew: what the reader sees is not what runs."""
-    """Names that shown cells bind or use and a folded cell binds anew: what the reader sees is not what runs."""
     seen: set[str] = set()
     found: dict[str, None] = {}
     visible = {id(cell) for _, cell in shown(nb)}
