@@ -525,8 +525,10 @@ claim("human-bt-circle", "strengths of three models that beat each other in a ci
 #
 # A judge who sees one picture judges that picture. A model that returns copies of training digits passes, and so does one that returns *the same thirty* copies
 # for ever: each is a real digit, chosen fairly among real digits, and a judge who does not know *which* thirty, and forgets each picture before the next, can
-# only guess. What is wrong with the second model shows only in a set ({ref}`ch-evaluation`). One who remembers a run of pictures judges a set: "made if it
-# came before" is right in {value}`human-remembers-thirty:.0%` of hundredth answers, for copies of all digits in {value}`human-remembers-all:.0%` ({numref}`fig-human-memory`).
+# only guess. What is wrong with the second model shows only in a set ({ref}`ch-evaluation`). One who remembers a run of pictures judges a set: each of
+# the rounds before round $t$ showed this one of $m$ copies with probability $1/2m$, so "made if it came before" is right with probability
+# $1-\tfrac12(1-\tfrac1{2m})^{t-1}$. That is {value}`human-remembers-thirty:.0%` in round 100, and {value}`human-remembers-all:.0%` for copies of all digits
+# ({numref}`fig-human-memory`).
 
 # %%
 def remembering(m, rounds=100, runs=4000):
@@ -539,7 +541,7 @@ def remembering(m, rounds=100, runs=4000):
     return (before == made).double().mean(0)
 
 
-# %% mystnb={"figure": {"name": "fig-human-memory", "caption": "A judge who says \"made\" if the picture came before in this run: share of right answers in each round (points) and closed form $1-\\tfrac12(1-\\tfrac1{2m})^{t-1}$ for round $t$ and copies of $m$ digits, since each earlier round showed this copy with probability $1/2m$ (lines)."}, "image": {"alt": "Share of right answers against the round from 1 to 100. For thirty copies it rises from one half to nine tenths; for copies of all 1077 digits it hardly leaves one half."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-human-memory", "caption": "A judge who says \"made\" if the picture came before in this run: share of right answers in each round (points) and in closed form (lines)."}, "image": {"alt": "Share of right answers against the round from 1 to 100. For thirty copies it rises from one half to nine tenths; for copies of all 1077 digits it hardly leaves one half."}} tags=["hide-input"]
 _, ax = plt.subplots(figsize=(6, 2.6))
 rounds = torch.arange(1, 101)
 share, law = {}, {}
