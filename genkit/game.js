@@ -9,9 +9,12 @@
   var score = game.querySelector(".game-score");
   var tally = game.querySelector(".game-tally");
   var models = Object.keys(data.pictures).filter(function (name) { return name !== "real"; });
-  var counts, shown;
+  var piles = {}, counts, shown;
 
-  function pick(list) { return list[Math.floor(Math.random() * list.length)]; }
+  function deal(name) { // none comes twice before its pile is used up
+    if (!(piles[name] || []).length) piles[name] = data.pictures[name].slice();
+    return piles[name].splice(Math.floor(Math.random() * piles[name].length), 1)[0];
+  }
   function percent(x) { return Math.round(100 * x) + " %"; }
   function pair() { return game.querySelector("input:checked").value === "two"; }
 
@@ -43,13 +46,12 @@
   }
 
   function next() {
-    var model = pick(models);
+    var model = models[Math.floor(Math.random() * models.length)];
     var left = Math.random() < 0.5;
     var two = pair();
     shown = { model: model, real: left };
-    var real = pick(data.pictures.real), made = pick(data.pictures[model]);
-    draw(canvases[0], left ? real : made);
-    draw(canvases[1], left ? made : real);
+    draw(canvases[0], deal(left ? "real" : model));
+    if (two) draw(canvases[1], deal(left ? model : "real"));
     canvases[1].style.display = two ? "" : "none";
     canvases[0].setAttribute("aria-label", two ? "the left picture" : "the picture to judge");
     canvases[1].setAttribute("aria-label", "the right picture");

@@ -185,13 +185,13 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def _coded(name: str, pictures: Any, levels: int) -> list[str]:
-    """One string per picture, one character per pixel."""
+    """One string per picture, one character per pixel; equal pictures once."""
     x = torch.as_tensor(pictures)
     if x.ndim != 2 or len(x) == 0:
         raise ValueError(f"{name} must hold pictures as rows (n, pixels), n >= 1, got shape {tuple(x.shape)}")
     if not torch.equal(x, x.round()) or x.min() < 0 or x.max() >= levels:
         raise ValueError(f"{name} must hold whole grey levels from 0 to {levels - 1}")
-    return ["".join(_DIGITS[v] for v in row) for row in x.long().tolist()]
+    return list(dict.fromkeys("".join(_DIGITS[v] for v in row) for row in x.long().tolist()))
 
 
 def turing_game(
@@ -205,8 +205,9 @@ def turing_game(
     """Build a game in which a reader tells real pictures from made ones, by mouse, touch or keyboard.
 
     The reader sees one picture ("real or made?") or two side by side ("which is real?"), half of the
-    pictures real, and is told after each answer what it was; the tally shows the share of right answers
-    and every model's share of pictures caught. Since the reader watches and stops at will, the interval is
+    pictures real, and is told after each answer what it was; no picture comes twice before all of its
+    source were shown. The tally shows the share of right answers and every model's share of pictures
+    caught. Since the reader watches and stops at will, the interval is
     one that contains the true share at all times at once with probability 95 %: all p with
     P(k | n, p) >= 0.05/(n + 1) (Robbins, 1970, doi:10.1214/aoms/1177696786).
 

@@ -82,7 +82,8 @@ NEEDED = {0.6: 199, 0.75: 30}
 
 
 def test_the_game_carries_its_pictures_and_native_controls():
-    bundle = turing_game("demo", REAL, MADE, needed=NEEDED)._repr_mimebundle_()
+    twice = torch.cat([REAL, REAL[:1]])  # a picture that comes twice would be known
+    bundle = turing_game("demo", twice, MADE, needed=NEEDED)._repr_mimebundle_()
     markup = bundle["text/html"]
     data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', markup, re.S)[1])
     assert data["pictures"] == {"real": ["0g80", "1234"], "noise": ["g00g"]}
