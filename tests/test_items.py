@@ -145,7 +145,7 @@ def test_question_is_asked_and_answered(id: str) -> None:
     "id", sorted(k for k, v in written_items().items() if k[0] == "E" and v["severity"] in "AB")
 )
 def test_a_mistake_is_boxed_or_said(id: str) -> None:
-    """A mistake A of the register has a box with an executed claim; a B one a box, or its anchor in the text."""
+    """A mistake A of the register has a box with an executed claim; a B one a box, or its anchor."""
     severity = written_items()[id]["severity"]
     text = "\n".join(pages().values())
     boxed = re.search(
