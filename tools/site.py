@@ -186,36 +186,35 @@ def plain(text: str) -> str:
 
 
 class ClaimsLedger(Index):
-    """Every claim: where it stands, what was measured, the truth and how that is known."""
+    """The claims of a part's pages, folded by page: what was measured, and what it was held against."""
+
+    required_arguments = 1  # the part's folder, or a page that belongs to none
 
     def markdown(self) -> str:
+        part = self.arguments[0]
         book = self.env.book_claims_by_page  # type: ignore[attr-defined]
-        total = sum(map(len, book.values()))
-        out = [f"The book holds {total} claims on {sum(map(bool, book.values()))} pages.", ""]
-        for page, records in book.items():
-            if not records:
-                continue
-            rows = []
-            for r in records:
-                value = show(r) if len(flat(r["measured"])) <= 4 else "several"
-                value += f" {r['unit']}" if r["unit"] else ""
-                mark = "" if r["stable"] else " (differs between processors)"
-                mark += f" (for the book's own {r['depends_on'].replace(' ', ' and ')})" * bool(
-                    r["depends_on"]
-                )
-                rows.append(
-                    [
-                        self.link(plain(r["statement"]), f"{CHAPTERS}/{page}", f"claim-{r['id']}"),
-                        plain(value) + mark,
-                        plain(r["wanted"]),
-                        plain(r["by"]),
-                        " ".join(r["item"]),
-                    ]
-                )
-            title = self.title(page)
-            head = ["Claim", "Measured", "Held against", "Known from", "Item"]
-            out += [f"## {title}", "", table(head, rows), ""]
+        found = {page: records for page, records in book.items() if records}
+        chosen = {page: records for page, records in found.items() if part in (page, page.split("/")[0])}
+        total, pages_ = sum(map(len, chosen.values())), "pages" if len(chosen) > 1 else "page"
+        out = [f"{total} claims on {len(chosen)} {pages_}.", ""]
+        head = ["Claim", "Measured", "Held against", "Known from"]
+        for page, records in chosen.items():
+            rows = [self.row(page, record) for record in records]
+            out += [
+                f":::{{dropdown}} {self.title(page)}: {len(records)} claims",
+                table(head, rows),
+                ":::",
+                "",
+            ]
         return "\n".join(out)
+
+    def row(self, page: str, r: dict[str, Any]) -> list[str]:
+        value = show(r) if len(flat(r["measured"])) <= 4 else "several"
+        value += f" {r['unit']}" if r["unit"] else ""
+        mark = "" if r["stable"] else " (differs between processors)"
+        mark += f" (for the book's own {r['depends_on'].replace(' ', ' and ')})" * bool(r["depends_on"])
+        name = self.link(plain(r["statement"]), f"{CHAPTERS}/{page}", f"claim-{r['id']}")
+        return [name, plain(value) + mark, plain(r["wanted"]), plain(r["by"])]
 
 
 class QuestionMap(Index):

@@ -1589,11 +1589,63 @@ for row, (task, (seen, estimates)) in zip(
     row[0].set_ylabel(task, fontsize=8)
 plt.show()
 
-
 # %% [markdown]
 # Without a prior, deblurring is hopeless: the inverse of the blur amplifies the noise until the error per pixel reaches tens of thousands, as $\sigma^2\operatorname{tr}\big((A^\top A)^{-1}\big)/64$ predicts. The prior knows nothing about *this* image; it says what images are like,
 # and fills in rows that nobody observed. A wrong prior fills in wrongly, and its error bar warns of nothing: for one Gaussian, $\Sigma-GA\Sigma$ does not contain $y$.
 #
+# (sec-density-practice)=
+# ## In practice
+#
+# :::{list-table} What to call on an array of your own, shape $(n,d)$, columns on one scale
+# :header-rows: 1
+# :name: tab-density-practice
+#
+# * - data
+#   - call
+#   - settings
+#   - sign that it fails
+# * - $d\le5$, continuous
+#   - `sklearn.neighbors.KernelDensity`
+#   - `bandwidth` by five-fold `GridSearchCV` over a factor of 40; for the least $n$ see {numref}`fig-density-curse`
+#   - best bandwidth at an end of the grid; held-out log density below one Gaussian's
+# * - $d$ up to about 100
+#   - `sklearn.mixture.GaussianMixture`
+#   - `n_init=5`; `n_components` and `reg_covar` on validation data; several times $d^2/2$ examples a component
+#   - training log density far above validation; a component that owns a handful of examples
+# * - counts, grey levels
+#   - a table of counts per column, then a classifier per column given the earlier ones
+#   - add ½ to each count; the table is the baseline to beat
+#   - more bits than the table, or fewer than none
+# :::
+#
+# Scikit-learn scores in nats and gives the page's numbers: on the two hills, its kernel estimate is `kde_log_density`, and the information criterion finds
+# two components.
+
+# %%
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KernelDensity
+
+hills, held_out = draw_hills(100), draw_hills(400)   # (n, 1)
+x = hills.numpy()
+grid = {"bandwidth": np.geomspace(0.05, 2, 25)}
+search = GridSearchCV(KernelDensity(), grid, cv=5).fit(x)
+theirs = search.best_estimator_.score_samples(held_out)  # (400,) nats
+mixtures = [GaussianMixture(k, n_init=5, random_state=0) for k in range(1, 6)]
+mixture = min((m.fit(x) for m in mixtures), key=lambda m: m.bic(x))
+
+# %% tags=["hide-input"]
+chosen_h = search.best_params_["bandwidth"]
+claim("density-practice-kde", "KernelDensity minus kde_log_density, largest on 400 points",
+      np.abs(theirs - kde_log_density(held_out, hills, chosen_h).numpy()).max(),
+      by="the same formula", at_most=1e-9, stable=False, unit="nats")
+claim("density-practice-inside", "bandwidth by five-fold cross-validation, from 0.05 to 2", chosen_h,
+      by="other seeds: inside the grid", at_least=0.1, at_most=0.6, digits=1)
+claim("density-practice-mixture", "components that the Bayesian information criterion chooses, of 1 to 5",
+      mixture.n_components, by="the hills are two", at_least=2, at_most=2)
+
+
+# %% [markdown]
 # (sec-density-questions)=
 # ## Questions
 #
@@ -1813,6 +1865,64 @@ plt.show()
 # :::
 #
 # ## Exercises
+#
+# ### To practise
+#
+# :::{exercise-start} Hours and minutes
+# :label: practice-density-units
+# :class: question
+# :::
+# The waiting time for a bus has the density $p(t)=2e^{-2t}$, $t$ in hours. What is the density per *minute* of a wait of 30 minutes? By how many nats does
+# the negative log-likelihood of the same waits change when minutes replace hours?
+# :::{exercise-end}
+# :::
+#
+# :::{solution-start} practice-density-units
+# :label: practice-density-units-solution
+# :class: dropdown
+# :::
+# The probability of a short stretch is the same in both units, so $p_{\min}=p_{\text{hour}}/60=2e^{-1}/60$ per minute. Every wait's NLL
+# grows by $\log60$, whatever the model. SciPy agrees: a mean of half an hour is a mean of 30 minutes.
+
+# %%
+per_minute = 2 * math.exp(-2 * 0.5) / 60
+print(per_minute, stats.expon(scale=30).pdf(30))
+
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# :::{exercise-start} From memory
+# :label: practice-density-kde
+# :class: question
+# :::
+# Close the page and write the kernel estimate of one-dimensional data in four lines: points `t` $(m,)$, examples `x` $(n,)$, bandwidth `h`, result the log
+# density $(m,)$. Check it against `scipy.stats.gaussian_kde`, whose `bw_method` is the bandwidth divided by the examples' standard deviation.
+# :::{exercise-end}
+# :::
+#
+# :::{solution-start} practice-density-kde
+# :label: practice-density-kde-solution
+# :class: dropdown
+# :::
+
+# %%
+def log_kde(t, x, h):  # (m,), (n,), h -> (m,) nats
+    z = (t[:, None] - x) / h
+    log_kernel = -0.5 * z**2 - 0.5 * math.log(2 * math.pi)
+    return torch.logsumexp(log_kernel, 1) - math.log(len(x) * h)
+
+
+one_d, at = hills[:, 0], torch.linspace(-3, 4, 50)
+scipys = stats.gaussian_kde(one_d, bw_method=0.3 / float(one_d.std()))
+agree("from memory", log_kde(at, one_d, 0.3), scipys.logpdf(at))
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# ### From the bank
 #
 # :::{bank} density-kde
 # :::

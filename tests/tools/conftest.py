@@ -75,7 +75,7 @@ def tiny_book(tmp_path: Path) -> TinyBook:
     (root / "exercises").mkdir()
     (root / "chapters" / "appendix").mkdir()
     (root / "chapters" / "index.md").write_text("# Book\n")
-    (root / "chapters" / "appendix" / "claims.md").write_text("# Claims\n\n```{claims-ledger}\n```\n")
+    (root / "chapters" / "appendix" / "claims.md").write_text("# Claims\n\n```{claims-ledger} part\n```\n")
     (root / "chapters" / "appendix" / "errata.md").write_text("# Errata\n\n```{errata-register}\n```\n")
     (root / "chapters" / "appendix" / "items.yml").write_text(
         "items:\n"

@@ -14,7 +14,8 @@ def test_a_sound_book_builds_with_its_indexes(tiny_book):
     assert 'id="item-s1-8"' in page and 'id="claim-page-mass"' in page
     ledger = (html / "appendix" / "claims.html").read_text()
     assert (
-        "The book holds 1 claims on 1 pages" in ledger
+        "1 claims on 1 page." in ledger
+        and "A page: 1 claims" in ledger
         and 'href="../../chapters/part/page.html#claim-page-mass"' in ledger
     )
     register = (html / "appendix" / "errata.html").read_text()

@@ -1,0 +1,92 @@
+"""A page is a lecture: what it asks of its reader stays within the budget, and its words are the field's.
+
+Pages from before the budget have their overruns in OVERRUNS and LEFT; both may only shrink.
+"""
+
+import re
+
+import pytest
+
+from tools import pages, reading
+
+BUDGET = {"minutes": 35, "words": 3000, "lines": 200, "figures": 12, "wide": 0, "rebound": 0}
+OVERRUNS: dict[str, dict[str, int]] = {}
+
+# Our own words for what has a name: {pattern: the field's term}.
+HOUSE = {
+    r"the (?:source )?notes\b(?! column)": "what is often said",
+    r"\berrat(?:um|a)\b": "common mistake",
+    r"\breferees?\b": "classifier, discriminator",
+    r"\bcraftsm[ae]n\b": "a method for one task",
+    r"\bjunk\b": "off-support samples",
+    r"\bthe crowd\b": "unlabelled data",
+    r"\b(?:true|model's|data's|joint|marginal|conditional|prior|posterior) laws?\b": "distribution",
+}
+
+
+def measured(page: str) -> dict[str, int]:
+    nb, load = pages.notebook(page), reading.load(page)
+    asked = {"minutes": load.minutes, "words": load.words, "lines": load.lines, "figures": load.figures}
+    return asked | {"wide": len(reading.wide(nb)), "rebound": len(reading.rebound(nb))}
+
+
+@pytest.mark.parametrize("page", pages.pages())
+def test_a_page_keeps_to_its_budget(page):
+    allowed = OVERRUNS.get(page, {})
+    over = {what: n for what, n in measured(page).items() if n > max(BUDGET[what], allowed.get(what, 0))}
+    assert not over, f"more than {BUDGET} (see python -m tools.reading {page})"
+
+
+@pytest.mark.parametrize("page", OVERRUNS)
+def test_an_overrun_only_shrinks(page):
+    now = measured(page)
+    slack = {what: now[what] for what, n in OVERRUNS[page].items() if now[what] < n}
+    assert not slack, f"write these into OVERRUNS[{page!r}], or take out what is within {BUDGET}"
+
+
+@pytest.mark.parametrize("page", pages.pages())
+def test_the_fields_own_words(page):
+    text = pages.text(page)
+    found = {
+        f"{match[0]} -> {term}"
+        for pattern, term in HOUSE.items()
+        for match in re.finditer(pattern, text, re.I)
+    }
+    assert not found
+
+
+def test_the_measures_count_what_everybody_sees():
+    whole = """---
+kernelspec: {name: python3, display_name: Python 3}
+---
+# One two
+
+Three `code` $x$ four.
+
+$$ x = 1 $$
+
+:::{solution-start} a
+:class: dropdown
+:::
+Folded words, not counted.
+:::{solution-end}
+:::
+
+Five six.
+
+```{code-cell} ipython3
+shown = 1
+
+other = 2
+```
+
+```{code-cell} ipython3
+:tags: [hide-input]
+shown = 3
+long = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+```
+"""
+    nb = pages._parse(whole)
+    words = [text for text, cell in reading.shown(nb) if cell.cell_type == "markdown"]
+    assert "Folded" not in "".join(words) and "Five six." in "".join(words)
+    assert reading.rebound(nb) == ["shown"] and reading.wide(nb) == []
