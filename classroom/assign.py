@@ -42,12 +42,11 @@ class Assignment:
         return sum(exercise.points for _, exercise in self.chosen)
 
 
-def setup_source(config: dict[str, Any]) -> str:
+def setup_source(repository: str, branch: str) -> str:
     """The first cell of every notebook: in Colab it fetches genkit, and nothing that is there already.
 
-    `config` is the book's ``_config.yml``, which alone knows the repository's address.
+    `repository` is an address such as ``https://github.com/owner/name``, without a slash at its end.
     """
-    url, branch = str(config["repository"]["url"]).rstrip("/"), config["repository"]["branch"]
     return f"""\
 # In Colab this fetches the book's small helper package; anywhere else it does nothing.
 import sys
@@ -56,7 +55,7 @@ from importlib.metadata import distributions
 if list(distributions(name="genkit")):
     raise ImportError("another package called genkit is installed: %pip uninstall -y genkit, and restart")
 if "google.colab" in sys.modules and not list(distributions(name="genkit-book")):
-    %pip install -q --no-deps "genkit-book @ git+{url}@{branch}"
+    %pip install -q --no-deps "genkit-book @ git+{repository}@{branch}"
     if not list(distributions(name="genkit-book")):
         raise ImportError("genkit-book could not be fetched: see pip above, then run this cell again")"""
 

@@ -121,7 +121,8 @@ def assign_command(args: argparse.Namespace) -> int:
     given = assign.choose(
         masters, plan["exercises"], str(plan["name"]), str(plan.get("title", "")), str(plan.get("intro", ""))
     )
-    setup = assign.setup_source(yaml.safe_load((book() / "_config.yml").read_text(encoding="utf-8")))
+    repository = yaml.safe_load((book() / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    setup = assign.setup_source(repository["url"].rstrip("/"), repository["branch"])
     name = given.name + (f"-{args.variant}" if args.variant else "")
     numbers = {"": assign.numbers_for(given, args.variant)}
     if args.roster:

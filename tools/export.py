@@ -40,7 +40,9 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 def setup_cell(book: plain.Book) -> nbformat.NotebookNode:
-    return new_code_cell(setup_source(book.config), metadata={"tags": ["setup", "nbval-ignore-output"]})
+    return new_code_cell(
+        setup_source(book.repository, book.branch), metadata={"tags": ["setup", "nbval-ignore-output"]}
+    )
 
 
 # ---------- pictures and outputs ----------

@@ -37,10 +37,10 @@ def test_the_students_notebook_is_whole_and_holds_no_secret(notebook, masters):
 
 
 def test_the_first_cell_is_that_of_the_books_notebooks():
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    at = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
     first = json.loads(next((ROOT / "notebooks/objectives").glob("*.ipynb")).read_text())["cells"]
     setup = next("".join(cell["source"]) for cell in first if cell["cell_type"] == "code")
-    assert assign.setup_source(config) == setup
+    assert assign.setup_source(at["url"], at["branch"]) == setup
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,8 @@ def test_the_first_cell_is_that_of_the_books_notebooks():
     ],
 )
 def test_the_first_cell_says_what_is_wrong(monkeypatch, colab, there, then, message):
-    config = {"repository": {"url": "https://example.org/book/", "branch": "main"}}
     line = '%pip install -q --no-deps "genkit-book @ git+https://example.org/book@main"'
-    source = assign.setup_source(config)
+    source = assign.setup_source("https://example.org/book", "main")
     assert source.count(line) == 1
     installed = set(there)
     monkeypatch.setattr(importlib.metadata, "distributions", lambda name: [name] * (name in installed))

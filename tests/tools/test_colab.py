@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from classroom.assign import setup_source
 from tools import colab
 
-SETUP = setup_source({"repository": {"url": "https://github.com/a_b/book", "branch": "main"}})
+SETUP = setup_source("https://github.com/a_b/book", "main")
 
 
 def test_every_package_is_pinned():
