@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -41,6 +42,22 @@ def test_the_first_cell_is_that_of_the_books_notebooks():
     first = json.loads(next((ROOT / "notebooks/objectives").glob("*.ipynb")).read_text())["cells"]
     setup = next("".join(cell["source"]) for cell in first if cell["cell_type"] == "code")
     assert assign.setup_source(at["url"], at["branch"]) == setup
+
+
+@pytest.mark.parametrize(
+    ("folder", "installed"), [(".", {"genkit"}), ("classroom", {"classroom", "bin", "bin/genkit-book"})]
+)
+def test_the_first_cell_fetches_genkit_alone(tmp_path, folder, installed):
+    """The grader is a distribution of its own."""
+    book, site = tmp_path / "book", tmp_path / "site"
+    for name in ("genkit", "classroom"):
+        shutil.copytree(ROOT / name, book / name, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, book)
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", site, book / folder], check=True)
+    found = {path.relative_to(site).as_posix() for path in (*site.iterdir(), *site.glob("bin/*"))}
+    assert {name for name in found if not name.endswith(".dist-info")} == installed
 
 
 @pytest.mark.parametrize(
