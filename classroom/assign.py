@@ -45,7 +45,7 @@ class Assignment:
 def setup_source(repository: str, branch: str) -> str:
     """The first cell of every notebook: in Colab it fetches genkit, and nothing that is there already.
 
-    `repository` is an address such as https://github.com/owner/name.
+    `repository` is an address such as ``https://github.com/owner/name``, without a slash at its end.
     """
     return f"""\
 # In Colab this fetches the book's small helper package; anywhere else it does nothing.
@@ -73,19 +73,16 @@ def choose(
     if not name or not all(c.isalnum() or c in "-_." for c in name) or name.startswith("."):
         raise AssignError(f"the assignment's name must be letters, digits, '-', '_' and '.', got {name!r}")
     known = {exercise.id: (master, exercise) for master in masters for exercise in master.exercises}
-    unknown = [id for id in ids if id not in known]
-    if unknown:
+    if unknown := [one for one in ids if one not in known]:
         near = difflib.get_close_matches(unknown[0], known, 1)
         meant = f" (did you mean {near[0]}?)" if near else ""
-        raise AssignError(
-            f"the bank has no exercise {', '.join(map(repr, unknown))}{meant}; see genkit-book list"
-        )
+        missing = ", ".join(map(repr, unknown))
+        raise AssignError(f"the bank has no exercise {missing}{meant}; see genkit-book list")
     if not ids:
         raise AssignError("no exercise was chosen; see genkit-book list")
-    twice = sorted({id for id in ids if list(ids).count(id) > 1})
-    if twice:
+    if twice := sorted({one for one in ids if list(ids).count(one) > 1}):
         raise AssignError(f"chosen twice: {', '.join(twice)}")
-    chosen = [known[id] for id in ids]
+    chosen = [known[one] for one in ids]
     owner: dict[str, tuple[str, str]] = {}  # name -> (who defines it, in what words)
     for who, names in _definitions(chosen):
         for one, words in names.items():
@@ -103,14 +100,8 @@ def _definitions(chosen: list[tuple[Master, Exercise]]) -> Iterator[tuple[str, d
             seen.add(master.page)
             yield f"the setup of {master.page}", _bindings(master.setup)
         if not exercise.written:
-            yield (
-                exercise.id,
-                {
-                    name: f"{exercise.id}"
-                    for code in (exercise.numbers, exercise.solution)
-                    for name in bound(code)
-                },
-            )
+            names = bound(exercise.numbers) | bound(exercise.solution)
+            yield exercise.id, dict.fromkeys(names, exercise.id)
 
 
 def _bindings(code: str) -> dict[str, str]:
@@ -138,15 +129,12 @@ def read_plan(path: Path) -> dict[str, Any]:
         raise AssignError(f"{path}: {error}") from None
     if not isinstance(plan, dict) or not isinstance(plan.get("exercises"), list):
         raise AssignError(f"{path} must hold a list 'exercises' of ids (and may hold name, title, intro)")
-    unknown = sorted(map(str, set(plan) - {"name", "title", "intro", "exercises"}))
-    if unknown:
-        raise AssignError(
-            f"{path}: unknown entry {', '.join(unknown)}; it may hold name, title, intro, exercises"
-        )
+    if unknown := ", ".join(sorted(map(str, set(plan) - {"name", "title", "intro", "exercises"}))):
+        raise AssignError(f"{path}: unknown entry {unknown}; it may hold name, title, intro, exercises")
     for entry in set(plan) - {"exercises"}:
         if not isinstance(plan[entry], str | int | float):
             raise AssignError(f"{path}: {entry} must be a text, got {plan[entry]!r}")
-    return {"name": path.stem, **plan, "exercises": [str(id) for id in plan["exercises"]]}
+    return {"name": path.stem, **plan, "exercises": list(map(str, plan["exercises"]))}
 
 
 # ---------- variants ----------
@@ -181,28 +169,24 @@ def student_notebook(
     AssignError
         A secret line would be shown.
     """
-    tasks = [e for _, e in assignment.chosen]
-    many = len(tasks)
+    many = len(assignment.chosen)
     intro = assignment.intro.strip() or (
         "Fill in what is asked, run the check under it, and hand in this file. You may add cells. A check "
         "that passes is a good sign, not a mark: the work is graded on other inputs."
     )
-    head = (
-        f"# {assignment.title}\n\n{intro}\n\n*{many} exercise{'s' * (many > 1)}, {assignment.points} points*"
-    )
-    cells = [new_markdown_cell(head), new_code_cell(setup, metadata={"tags": ["setup"]})]
+    asked = f"{many} exercise{'s' * (many > 1)}, {assignment.points} points"
+    cells = [new_markdown_cell(f"# {assignment.title}\n\n{intro}\n\n*{asked}*"), _setup(setup)]
     for place, (master, exercise) in enumerate(assignment.chosen, start=1):
         cells += _statement(place, exercise, numbers[exercise.id])
         if exercise.written:
-            cells.append(
-                _tagged(new_markdown_cell(f"**Your answer to {exercise.id}**\n\n{WRITE}"), exercise, "answer")
-            )
+            answer = new_markdown_cell(f"**Your answer to {exercise.id}**\n\n{WRITE}")
+            cells.append(_tagged(answer, exercise, "answer"))
             continue
         cells += _given(assignment, place, master, exercise, numbers[exercise.id])
         cells.append(_tagged(new_code_cell(exercise.stub.rstrip()), exercise, "answer"))
         cells.append(_tagged(new_code_cell(check_source(exercise)), exercise, "check"))
     notebook = _notebook(cells, assignment)
-    _no_leak(notebook, bank, {exercise.id for exercise in tasks})
+    _no_leak(notebook, bank, {exercise.id for _, exercise in assignment.chosen})
     return notebook
 
 
@@ -211,6 +195,10 @@ def check_source(exercise: Exercise) -> str:
     lines = exercise.check.rstrip().split("\n")
     lines[-1] = "_ = " + lines[-1] if lines[-1].startswith("self_check(") else lines[-1]
     return "\n".join(lines)
+
+
+def _setup(code: str) -> nbformat.NotebookNode:
+    return new_code_cell(code, metadata={"tags": ["setup"]})
 
 
 def _statement(place: int, exercise: Exercise, numbers: dict[str, Any]) -> list[nbformat.NotebookNode]:
@@ -224,11 +212,7 @@ def _given(
 ) -> list[nbformat.NotebookNode]:
     """The cells that an exercise is given: its master's setup where that changes, and its numbers."""
     before = [m.page for m, e in assignment.chosen[: place - 1] if not e.written]
-    out = (
-        []
-        if before and before[-1] == master.page
-        else [new_code_cell(master.setup, metadata={"tags": ["setup"]})]
-    )
+    out = [] if before[-1:] == [master.page] else [_setup(master.setup)]
     if numbers:
         out.append(_tagged(new_code_cell(_assignments(numbers)), exercise, "numbers"))
     return out
@@ -242,25 +226,21 @@ def _tagged(cell: nbformat.NotebookNode, exercise: Exercise, role: str) -> nbfor
 def _notebook(cells: list[nbformat.NotebookNode], assignment: Assignment) -> nbformat.NotebookNode:
     for number, cell in enumerate(cells):
         cell["id"] = f"c{number}"
-    return new_notebook(
-        cells=cells, metadata={"kernelspec": KERNEL, "genkit_book": {"assignment": assignment.name}}
-    )
+    facts = {"kernelspec": KERNEL, "genkit_book": {"assignment": assignment.name}}
+    return new_notebook(cells=cells, metadata=facts)
 
 
 def _no_leak(notebook: nbformat.NotebookNode, bank: Sequence[Master], chosen: set[str]) -> None:
     """Hold the file against every line of a solution, probe, judge or rubric of the bank."""
     text = "\n".join(cell.source for cell in notebook.cells)
-    public = {line.strip() for master in bank for line in master.setup.split("\n")}
-    for master in bank:
-        for exercise in master.exercises:
-            public |= {line.strip() for code in (exercise.stub, exercise.check) for line in code.split("\n")}
-    lines = {line.strip() for line in text.split("\n")}
-    for master in bank:
-        for exercise in master.exercises:
-            for line in (one.strip() for one in exercise.secrets()):
-                shown = line in lines or (exercise.id in chosen and len(line) > 40 and line in text)
-                if len(line) > 14 and shown and line not in public:
-                    raise AssignError(f"the notebook would show a secret line of {exercise.id}: {line!r}")
+    exercises = [exercise for master in bank for exercise in master.exercises]
+    given = [master.setup for master in bank] + [code for e in exercises for code in (e.stub, e.check)]
+    public, lines = ({line.strip() for line in "\n".join(code).split("\n")} for code in (given, [text]))
+    for exercise in exercises:
+        for line in map(str.strip, exercise.secrets()):
+            shown = line in lines or (exercise.id in chosen and len(line) > 40 and line in text)
+            if len(line) > 14 and shown and line not in public:
+                raise AssignError(f"the notebook would show a secret line of {exercise.id}: {line!r}")
 
 
 def answer_notebook(
@@ -268,25 +248,22 @@ def answer_notebook(
 ) -> nbformat.NotebookNode:
     """What the instructor reads: solutions, probes, known wrong answers, rubrics; not yet executed."""
     head = f"# {assignment.title}: answers\n\nFor the instructor alone. {assignment.points} points."
-    cells = [new_markdown_cell(head), new_code_cell(setup, metadata={"tags": ["setup"]})]
+    cells = [new_markdown_cell(head), _setup(setup)]
     for place, (master, exercise) in enumerate(assignment.chosen, start=1):
         cells += _statement(place, exercise, numbers[exercise.id])
         if exercise.written:
             rubric = "\n".join(f"- **{points}**: {what}" for points, what in exercise.rubric)
-            cells.append(
-                new_markdown_cell(f"### Model answer\n\n{exercise.solution}\n\n### Rubric\n\n{rubric}")
-            )
+            model = f"### Model answer\n\n{exercise.solution}\n\n### Rubric\n\n{rubric}"
+            cells.append(new_markdown_cell(model))
             continue
         cells += _given(assignment, place, master, exercise, numbers[exercise.id])
         cells += [new_code_cell(exercise.solution), new_code_cell(check_source(exercise))]
         for number, probe in enumerate(exercise.probes, start=1):
             how = "by its judge" if probe.judge else f"to a relative and absolute {probe.tol:g}"
             worth = f"{probe.points} point{'s' * (probe.points > 1)}"
-            cells.append(
-                new_markdown_cell(f"**Hidden probe {number}**, {worth}, compared {how}; here with seed 0")
-            )
-            judge = f"\n\n\n{probe.judge}" if probe.judge else ""
-            cells.append(new_code_cell(f"{probe.code}{judge}\n\n\nprobe(0)"))
+            said = f"**Hidden probe {number}**, {worth}, compared {how}; here with seed 0"
+            code = "\n\n\n".join(filter(None, (probe.code, probe.judge, "probe(0)")))
+            cells += [new_markdown_cell(said), new_code_cell(code)]
         wrong = "\n".join(f"- {why}" for why, _ in exercise.wrong)
         cells.append(new_markdown_cell(f"**Known wrong answers**\n\n{wrong}"))
     return _notebook(cells, assignment)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from classroom import assign, grade, report
-from classroom.bank import BankError, Exercise, Master, read_bank
+from classroom.bank import KINDS, BankError, Exercise, Master, read_bank
 from classroom.sandbox import Limits, Sandbox, SandboxError
 from classroom.submissions import RosterError, find, match, read_roster, read_table
 
@@ -65,24 +67,17 @@ def list_command(args: argparse.Namespace) -> int:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["id", "page", "kind", "points", "minutes", "difficulty", "topic", "title"])
         for m, e in found:
-            writer.writerow(
-                [
-                    e.id,
-                    m.page,
-                    *(e.meta[k] for k in ("kind", "points", "minutes", "difficulty", "topic")),
-                    e.title,
-                ]
-            )
+            facts = [e.meta[k] for k in ("kind", "points", "minutes", "difficulty", "topic")]
+            writer.writerow([e.id, m.page, *facts, e.title])
         return 0
     page = ""
     for m, e in found:
         if m.page != page:
             page = m.page
             print(f"\n{page}")
-        facts = (
-            f"{e.meta['kind']:<11} {e.points:>2} p {e.meta['minutes']:>3} min {'●' * e.meta['difficulty']:<5}"
-        )
-        print(f"  {e.id:<28} {facts} {e.title}{'  [variants]' if e.choices else ''}")
+        worth = f"{e.points:>2} p {e.meta['minutes']:>3} min {'●' * e.meta['difficulty']:<5}"
+        mark = "  [variants]" if e.choices else ""
+        print(f"  {e.id:<28} {e.meta['kind']:<11} {worth} {e.title}{mark}")
     if not found and args.topic:
         topics = sorted({e.meta["topic"] for m in bank(args) for e in m.exercises})
         print(f"the topics are {', '.join(topics)}", file=sys.stderr)
@@ -101,11 +96,11 @@ def check_command(args: argparse.Namespace) -> int:
     for master in masters:
         wanted = [e for e in master.exercises if not args.ids or e.id in args.ids]
         written += sum(e.written for e in wanted)
-        for id, said in grade.trial(box, master, [e for e in wanted if not e.written]).items():
+        for exercise, said in grade.trial(box, master, wanted).items():
             faults += bool(said)
-            print(f"{'✗' if said else '✓'} {id}", flush=True)
+            print(f"{'✗' if said else '✓'} {exercise}", flush=True)
             for line in said:
-                print(f"{master.page}: exercise {id!r}: {line}", file=sys.stderr)
+                print(f"{master.page}: exercise {exercise!r}: {line}", file=sys.stderr)
     found = f"{faults} with a fault" if faults else "no faults"
     print(f"{len(args.ids) or len(known)} exercises, {written} of them written: {found}")
     return 1 if faults else 0
@@ -121,8 +116,8 @@ def assign_command(args: argparse.Namespace) -> int:
     given = assign.choose(
         masters, plan["exercises"], str(plan["name"]), str(plan.get("title", "")), str(plan.get("intro", ""))
     )
-    config = yaml.safe_load((book() / "_config.yml").read_text(encoding="utf-8"))["repository"]
-    setup = assign.setup_source(str(config["url"]).rstrip("/"), str(config["branch"]))
+    repository = yaml.safe_load((book() / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    setup = assign.setup_source(repository["url"].rstrip("/"), repository["branch"])
     name = given.name + (f"-{args.variant}" if args.variant else "")
     numbers = {"": assign.numbers_for(given, args.variant)}
     if args.roster:
@@ -147,15 +142,13 @@ def assign_command(args: argparse.Namespace) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(assign.dumps(notebook), encoding="utf-8")
         written.append(path)
-    assign.write_private(secret, assign.json.dumps(key, ensure_ascii=False, indent=1) + "\n")
+    assign.write_private(secret, json.dumps(key, ensure_ascii=False, indent=1) + "\n")
     print("running the solutions for the answer key", file=sys.stderr)
     answers = assign.executed(assign.answer_notebook(given, numbers[""], setup))
     assign.write_private(out / "instructor" / f"{name}-answers.ipynb", assign.dumps(answers))
     print(f"{len(given.chosen)} exercises, {given.points} points")
-    print(
-        f"hand out     {written[0]}"
-        + (f", or to each student the file in {out / 'students'}" if len(written) > 1 else "")
-    )
+    each = f", or to each student the file in {out / 'students'}" if len(written) > 1 else ""
+    print(f"hand out     {written[0]}{each}")
     print(f"keep secret  {secret}")
     print(f"             {out / 'instructor' / (name + '-answers.ipynb')}")
     return 0
@@ -173,7 +166,7 @@ def _same_as_before(secret: Path, key: dict[str, Any]) -> None:
     """Refuse to overwrite the key of another assignment: it grades what was handed out with it."""
     if not secret.exists():
         return
-    old, new = grade.read_key(secret), assign.json.loads(assign.json.dumps(key))
+    old, new = grade.read_key(secret), json.loads(json.dumps(key))
     moved = [student for student, own in old["numbers"].items() if new["numbers"].get(student) != own]
     if old["exercises"] != new["exercises"] or moved:
         raise Usage(
@@ -192,10 +185,8 @@ def _own_numbers(key: dict[str, Any], roster: list[dict[str, str]]) -> None:
             f"own: {', '.join(sorted(known)[:3])}, ..."
         )
     if known and without:
-        print(
-            f"{len(without)} of the roster have no numbers of their own, such as {without[0]!r}",
-            file=sys.stderr,
-        )
+        some = f"such as {without[0]!r}"
+        print(f"{len(without)} of the roster have no numbers of their own, {some}", file=sys.stderr)
 
 
 def _late(path: Path | None, roster: list[dict[str, str]]) -> dict[str, float]:
@@ -224,15 +215,12 @@ def _handed_in(args: argparse.Namespace, roster: list[dict[str, str]]) -> tuple[
     if not taken:
         raise Usage(f"{args.submissions} holds no notebooks (*.ipynb), in zip files or out of them")
     if others := [one.name for one in found if one not in taken]:
-        print(
-            f"{len(others)} files that are no notebooks are passed over, such as {others[0]!r}",
-            file=sys.stderr,
-        )
+        some = f"such as {others[0]!r}"
+        print(f"{len(others)} files that are no notebooks are passed over, {some}", file=sys.stderr)
     for row in roster:
         if row.get("submission") and row["student"] not in students.values():
-            print(
-                f"--roster: there is no {row['submission']!r}, named for {row['student']!r}", file=sys.stderr
-            )
+            named = f"named for {row['student']!r}"
+            print(f"--roster: there is no {row['submission']!r}, {named}", file=sys.stderr)
     return taken, students
 
 
@@ -247,11 +235,9 @@ def grade_command(args: argparse.Namespace) -> int:
     _own_numbers(key, roster)
     late = _late(args.late, roster)
     submissions, students = _handed_in(args, roster)
-    limits = Limits(
-        args.timeout, min(args.cell_timeout, args.timeout), min(args.cell_timeout, args.timeout), args.memory
-    )
-    grading = grade.Grading(key, args.out, limits)
-    for word in args.regrade if args.regrade is not None else []:
+    each = min(args.cell_timeout, args.timeout)
+    grading = grade.Grading(key, args.out, Limits(args.timeout, each, each, args.memory))
+    for word in args.regrade or []:
         if not any(word in one.name for one in submissions):
             raise Usage(f"--regrade: no submission has {word!r} in its name")
     if args.regrade is not None:
@@ -260,45 +246,38 @@ def grade_command(args: argparse.Namespace) -> int:
                 grading.path(one).unlink(missing_ok=True)
     private = [args.key, args.submissions, args.out, Path(__file__).resolve().parents[1] / "exercises"]
     states = grading.run(submissions, students, lambda: blind(Sandbox(args.python), private), args.jobs)
-    assign.write_private(args.out / "state/options.json", assign.json.dumps(
-        {"key": str(args.key.resolve()), "order": [s["slug"] for s in states], "roster": roster, "late": late,
-         "penalty": args.penalty}))  # fmt: skip
+    options = {"key": str(args.key.resolve()), "order": [s["slug"] for s in states], "roster": roster,
+               "late": late, "penalty": args.penalty}  # fmt: skip
+    assign.write_private(args.out / "state/options.json", json.dumps(options))
     table = report.write_results(key, states, args.out, roster, late, args.penalty)
     return _told(table, args.out)
 
 
 def _told(table: list[report.Row], out: Path) -> int:
     look = ("submissions of this student", report.NOBODY, grade.OTHER)
-    bad = sum(
-        not str(row["status"]).startswith("ok") or any(words in row["status"] for words in look)
-        for row in table
-    )
+    statuses = [row["status"] for row in table]
+    bad = sum(not one.startswith("ok") or any(words in one for words in look) for one in statuses)
     print(f"{len(table)} rows in {out / 'grades.csv'}" + (f"; {bad} with a status to look at" if bad else ""))
-    if (out / "written.csv").exists() and any(
-        row["status"].endswith("written answers to mark") for row in table
-    ):
+    to_mark = any(one.endswith("written answers to mark") for one in statuses)
+    if to_mark and (out / "written.csv").exists():
         print(f"mark the answers of written.md in {out / 'written.csv'}, then: genkit-book marks {out}")
     return 0
 
 
 def marks_command(args: argparse.Namespace) -> int:
+    def saved(name: str) -> Any:
+        return json.loads((args.results / f"state/{name}.json").read_text())
+
     try:
-        options = assign.json.loads((args.results / "state/options.json").read_text())
-        graded = assign.json.loads((args.results / "state/run.json").read_text())["key"]
-        states = [
-            assign.json.loads((args.results / f"state/{slug}.json").read_text()) for slug in options["order"]
-        ]
+        options, graded = saved("options"), saved("run")["key"]
+        states = [saved(slug) for slug in options["order"]]
     except (OSError, ValueError, KeyError):
         raise Usage(f"{args.results} is not a folder that genkit-book grade wrote") from None
     key = grade.read_key(Path(options["key"]))
     if grade.fingerprint(key) != graded:
         raise Usage(f"{options['key']} has changed since {args.results} was graded: grade again")
-    return _told(
-        report.write_results(
-            key, states, args.results, options["roster"], options["late"], options["penalty"]
-        ),
-        args.results,
-    )
+    given = [options[name] for name in ("roster", "late", "penalty")]
+    return _told(report.write_results(key, states, args.results, *given), args.results)
 
 
 def export_command(args: argparse.Namespace) -> int:
@@ -314,135 +293,78 @@ def export_command(args: argparse.Namespace) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="genkit-book",
-        description="Choose exercises, hand them out, grade what comes back.",
-        epilog=__doc__.split("\n\n")[1],
+    says = "Choose exercises, hand them out, grade what comes back."
+    top = argparse.ArgumentParser(prog="genkit-book", description=says, epilog=__doc__.split("\n\n")[1])
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    table: dict[str, Any] = {"type": Path, "metavar": "CSV"}
+    banked, boxed, graded = (argparse.ArgumentParser(add_help=False) for _ in range(3))
+    banked.add_argument(
+        "--bank", type=Path, metavar="PATH", help="a bank of your own (default: the book's exercises/)"
     )
-    sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    boxed.add_argument("--python", metavar="FILE", help="interpreter to use in the sandbox (default: found)")
+    graded.add_argument("results", type=Path, metavar="RESULTS", help="folder that grade wrote")
 
-    def add(name: str, run: Any, help: str, example: str, banked: bool = False) -> argparse.ArgumentParser:
-        one = sub.add_parser(
-            name,
-            help=help,
-            description=help[0].upper() + help[1:] + ".",
-            epilog=f"Example: genkit-book {name} {example}",
-        )
+    def add(run: Any, what: str, example: str, *shared: argparse.ArgumentParser) -> Callable[..., Any]:
+        """A command; what comes back adds an argument to it."""
+        name = run.__name__.removesuffix("_command")
+        example = f"Example: genkit-book {name} {example}"
+        says = what[0].upper() + what[1:] + "."
+        one = commands.add_parser(name, parents=shared, help=what, description=says, epilog=example)
         one.set_defaults(run=run)
-        if banked:
-            one.add_argument(
-                "--bank",
-                type=Path,
-                metavar="PATH",
-                help="a bank of your own (default: the book's exercises/)",
-            )
-        return one
+        return one.add_argument
 
-    def boxed(one: argparse.ArgumentParser) -> None:
-        one.add_argument(
-            "--python", metavar="FILE", help="interpreter to use in the sandbox (default: found)"
-        )
+    take = add(list_command, "list the exercises", "--part objectives/density", banked)
+    take("--part", metavar="WORD", help="only pages whose path contains this, such as objectives/density")
+    take("--topic", metavar="WORD", help="only topics that contain this")
+    take("--kind", choices=KINDS, help="only this kind")
+    take("--no-written", action="store_true", help="without those that a person must mark")
+    take("--max-points", type=int, default=99, metavar="N", help="worth at most N points")
+    take("--max-minutes", type=int, default=999, metavar="N", help="at most N minutes")
+    take("--csv", action="store_true", help="as a table for a spreadsheet")
 
-    one = add("list", list_command, "list the exercises", "--part objectives/density", banked=True)
-    one.add_argument(
-        "--part", metavar="WORD", help="only pages whose path contains this, such as objectives/density"
-    )
-    one.add_argument("--topic", metavar="WORD", help="only topics that contain this")
-    one.add_argument("--kind", choices=["implement", "investigate", "explain"], help="only this kind")
-    one.add_argument("--no-written", action="store_true", help="without those that a person must mark")
-    one.add_argument("--max-points", type=int, default=99, metavar="N", help="worth at most N points")
-    one.add_argument("--max-minutes", type=int, default=999, metavar="N", help="at most N minutes")
-    one.add_argument("--csv", action="store_true", help="as a table for a spreadsheet")
-    one = add(
-        "check",
-        check_command,
-        "check the bank: form, and what solutions, stubs and wrong answers score",
-        "--bank my-bank",
-        banked=True,
-    )
-    one.add_argument("ids", nargs="*", metavar="ID", help="only these exercises")
-    boxed(one)
-    one = add(
-        "assign",
-        assign_command,
-        "make a student's notebook, its secret key and an answer key",
-        "hw1.yml -o hw1",
-        banked=True,
-    )
-    one.add_argument("what", nargs="+", metavar="PLAN.yml | ID", help="a plan, or ids of exercises")
-    one.add_argument(
-        "-o", "--out", type=Path, default=Path("."), metavar="FOLDER", help="where to write (default: here)"
-    )
-    one.add_argument("--name", help="name of the files (default: the plan's, or 'homework')")
-    one.add_argument("--variant", metavar="SEED", help="draw the numbers that may vary with this seed")
-    one.add_argument(
-        "--roster", type=Path, metavar="CSV", help="other numbers for each student (column: student)"
-    )
-    one = add(
-        "grade",
-        grade_command,
-        "grade a folder or zip of submissions into a table, in a sandbox",
-        "hw1/instructor/hw1.key.json submissions.zip -o results --roster roster.csv",
-    )
-    one.add_argument("key", type=Path, metavar="KEY", help="the key that assign wrote")
-    one.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="a folder or a zip file")
-    one.add_argument(
-        "-o",
-        "--out",
-        type=Path,
-        required=True,
-        metavar="RESULTS",
-        help="folder of results; taken up again if it exists",
-    )
-    one.add_argument(
-        "--roster",
-        type=Path,
-        metavar="CSV",
-        help="columns: student, and where needed submission (a file or folder)",
-    )
-    one.add_argument("--late", type=Path, metavar="CSV", help="columns: student, days")
-    one.add_argument(
-        "--penalty",
-        type=float,
-        default=10.0,
-        metavar="PERCENT",
-        help="what a day costs, in per cent of the total (default 10)",
-    )
-    one.add_argument(
-        "--regrade", nargs="*", metavar="WORD", help="grade again: all, or those whose name contains a word"
-    )
-    one.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="submissions at once (default 2)")
-    one.add_argument(
-        "--timeout", type=float, default=120.0, metavar="S", help="seconds for a submission (default 120)"
-    )
-    one.add_argument(
+    what = "check the bank: form, and what solutions, stubs and wrong answers score"
+    take = add(check_command, what, "--bank my-bank", banked, boxed)
+    take("ids", nargs="*", metavar="ID", help="only these exercises")
+
+    what = "make a student's notebook, its secret key and an answer key"
+    take = add(assign_command, what, "hw1.yml -o hw1", banked)
+    take("what", nargs="+", metavar="PLAN.yml | ID", help="a plan, or ids of exercises")
+    take("-o", "--out", type=Path, default=".", metavar="FOLDER", help="where to write (default: here)")
+    take("--name", help="name of the files (default: the plan's, or 'homework')")
+    take("--variant", metavar="SEED", help="draw the numbers that may vary with this seed")
+    take("--roster", **table, help="other numbers for each student (column: student)")
+
+    what = "grade a folder or zip of submissions into a table, in a sandbox"
+    example = "hw1/instructor/hw1.key.json submissions.zip -o results --roster roster.csv"
+    take = add(grade_command, what, example, boxed)
+    take("key", type=Path, metavar="KEY", help="the key that assign wrote")
+    take("submissions", type=Path, metavar="SUBMISSIONS", help="a folder or a zip file")
+    results = "folder of results; taken up again if it exists"
+    take("-o", "--out", type=Path, required=True, metavar="RESULTS", help=results)
+    take("--roster", **table, help="columns: student, and where needed submission (a file or folder)")
+    take("--late", **table, help="columns: student, days")
+    penalty = "what a day costs, in per cent of the total (default 10)"
+    take("--penalty", type=float, default=10.0, metavar="PERCENT", help=penalty)
+    words = "grade again: all, or those whose name contains a word"
+    take("--regrade", nargs="*", metavar="WORD", help=words)
+    take("-j", "--jobs", type=int, default=2, metavar="N", help="submissions at once (default 2)")
+    take("--timeout", type=float, default=120.0, metavar="S", help="seconds for a submission (default 120)")
+    take(
         "--cell-timeout",
         type=float,
         default=30.0,
         metavar="S",
         help="seconds for a cell or probe (default 30)",
     )
-    one.add_argument(
-        "--memory", type=float, default=4.0, metavar="GIB", help="memory for a submission (default 4)"
-    )
-    boxed(one)
-    one = add(
-        "marks", marks_command, "take the points of written.csv into grades.csv and the feedback", "results"
-    )
-    one.add_argument("results", type=Path, metavar="RESULTS", help="folder that grade wrote")
-    one = add(
-        "export",
-        export_command,
-        "print the grades as a learning platform wants them",
-        'results --roster roster.csv "Email address=email" "Homework 1=total" > grades-to-import.csv',
-    )
-    one.add_argument("results", type=Path, metavar="RESULTS", help="folder that grade wrote")
-    one.add_argument(
-        "columns", nargs="+", metavar="HEADER=FIELD", help="columns to print, of grades.csv or the roster"
-    )
-    one.add_argument(
-        "--roster", type=Path, metavar="CSV", help="a table with the platform's own columns for each student"
-    )
+    take("--memory", type=float, default=4.0, metavar="GIB", help="memory for a submission (default 4)")
+
+    add(marks_command, "take the points of written.csv into grades.csv and the feedback", "results", graded)
+
+    what = "print the grades as a learning platform wants them"
+    example = 'results --roster roster.csv "Email address=email" "Homework 1=total" > grades-to-import.csv'
+    take = add(export_command, what, example, graded)
+    take("columns", nargs="+", metavar="HEADER=FIELD", help="columns to print, of grades.csv or the roster")
+    take("--roster", **table, help="a table with the platform's own columns for each student")
     return top
 
 

@@ -31,13 +31,8 @@ from classroom.submissions import Submission, find, harmless, read
 REPEATS = 2  # seeds for each probe
 OTHER = "the notebook of another assignment,"
 NEAR = 1e-4  # wrong, but by no more than what single precision loses
-SAID = (
-    "timed out",
-    "no answer",
-    "ended without an answer",
-    "returned None",
-    "returned something else than numbers",
-)
+SAID = ("timed out", "no answer", "ended without an answer", "returned None",
+        "returned something else than numbers")  # fmt: skip
 KNOWN = {name for name in vars(builtins) if name.endswith(("Error", "Exception", "Exit", "Interrupt"))}
 Answer = list[np.ndarray] | str
 Numbers = dict[str, dict[str, Any]]
@@ -90,18 +85,16 @@ def score(probe: dict[str, Any], answer: Answer, reference: Answer) -> tuple[flo
             share = 0.0
         share = min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
         return share, "" if share == 1 else "the judge is not satisfied"
-    if _close(answer, reference, probe["tol"]):
+    if _close(answer, reference, probe["tol"], probe["tol"]):
         return 1.0, ""
-    near = probe["tol"] < NEAR and _close(answer, reference, NEAR)
+    near = probe["tol"] < NEAR and _close(answer, reference, NEAR, NEAR)
     return 0.0, "wrong numbers" + (f", but close: to {NEAR:g}, not to {probe['tol']:g}" if near else "")
 
 
-def _close(answer: list[np.ndarray], reference: list[np.ndarray], tol: float) -> bool:
+def _close(answer: list[np.ndarray], reference: list[np.ndarray], rtol: float, atol: float) -> bool:
     with np.errstate(all="ignore"):
-        return all(
-            np.allclose(a, r, rtol=tol, atol=tol, equal_nan=True)
-            for a, r in zip(answer, reference, strict=True)
-        )
+        pairs = zip(answer, reference, strict=True)
+        return all(np.allclose(a, r, rtol, atol, equal_nan=True) for a, r in pairs)
 
 
 def _misshapen(answer: list[np.ndarray], reference: list[np.ndarray]) -> str:
@@ -138,12 +131,7 @@ class Jobs:
     def each(self) -> list[tuple[dict[str, Any], dict[str, Any], int]]:
         """(exercise, probe, seed), fresh for each grading and the same for every student of it."""
         return [
-            (
-                e,
-                p,
-                int.from_bytes(hashlib.sha256(f"{self.seed}/{e['id']}/{i}/{k}".encode()).digest()[:4], "big")
-                >> 1,
-            )
+            (e, p, int(hashlib.sha256(f"{self.seed}/{e['id']}/{i}/{k}".encode()).hexdigest()[:8], 16) >> 1)
             for e in self.key["exercises"]
             for i, p in enumerate(e["probes"])
             for k in range(REPEATS)
@@ -153,14 +141,17 @@ class Jobs:
         return list(dict.fromkeys(e["setup"] for e in self.key["exercises"]))
 
 
+def constants(numbers: Numbers) -> list[str]:
+    """Cells that bind the numbers of each exercise."""
+    return [f"globals().update({own!r})" for own in numbers.values() if own]
+
+
 @dataclass
 class Reference:
     """What the solution and each known wrong answer give, for one set of numbers."""
 
     answers: list[Answer]
-    wrong: dict[str, list[tuple[str, list[Answer]]]] = field(
-        default_factory=dict
-    )  # exercise -> (why, its answers)
+    wrong: dict[str, list[tuple[str, list[Answer]]]]  # exercise -> (why, its answers)
 
 
 def reference(box: Sandbox, jobs: Jobs, numbers: Numbers) -> Reference:
@@ -172,37 +163,30 @@ def reference(box: Sandbox, jobs: Jobs, numbers: Numbers) -> Reference:
         A reference solution gives no numbers, or stops.
     """
     coded = [e for e in jobs.key["exercises"] if e["probes"]]
-    setup = jobs.setups()
-    groups = [[*setup, *(e["solution"] for e in coded)]]
+    groups = [[*jobs.setups(), *(e["solution"] for e in coded)]]
     wanted = [jobs.probes(numbers)]
     for e in coded:
+        groups += [[e["setup"], code] for _, code in e["wrong"]]
         own = [p for p, (which, _, _) in zip(wanted[0], jobs.each(), strict=True) if which is e]
-        for _, code in e["wrong"]:
-            groups.append([e["setup"], code])
-            wanted.append(own)
-    preset = [
-        f"globals().update({n!r})" for n in [{k: v for one in numbers.values() for k, v in one.items()}] if n
-    ]
-    run = box.run(
-        [[*preset, *cells] for cells in groups],
-        wanted,
-        Limits(seconds=600, cell_seconds=120, probe_seconds=60),
-        1200,
+        wanted += [own] * len(e["wrong"])
+    groups = [constants(numbers) + cells for cells in groups]
+    limits = Limits(seconds=600, cell_seconds=120, probe_seconds=60)
+    first, *rest = box.run(groups, wanted, limits, 1200).outcomes
+    _must_answer(jobs, first)
+    left = iter(rest)
+    return Reference(
+        first.answers, {e["id"]: [(why, next(left).answers) for why, _ in e["wrong"]] for e in coded}
     )
-    first = run.outcomes[0]
-    for said in first.cells or []:
-        if said:
-            raise BankError(f"a reference solution stops: {said}")
-    for (e, _, _), answer in zip(jobs.each(), first.answers, strict=True):
+
+
+def _must_answer(jobs: Jobs, solutions: Outcome) -> None:
+    """Raise BankError unless every probe of the solutions gave numbers."""
+    if stopped := list(filter(None, solutions.cells or [])):
+        raise BankError(f"a reference solution stops: {stopped[0]}")
+    for (e, _, _), answer in zip(jobs.each(), solutions.answers, strict=True):
         if isinstance(answer, str):
-            raise BankError(
-                f"exercise {e['id']!r}: the reference solution gives no numbers: {answer} ({first.status})"
-            )
-    out = Reference(first.answers)
-    rest = iter(run.outcomes[1:])
-    for e in coded:
-        out.wrong[e["id"]] = [(why, next(rest).answers) for why, _ in e["wrong"]]
-    return out
+            said = f"the reference solution gives no numbers: {answer} ({solutions.status})"
+            raise BankError(f"exercise {e['id']!r}: {said}")
 
 
 @dataclass
@@ -241,11 +225,8 @@ def _alike(mine: list[Answer], theirs: list[Answer]) -> bool:
     for a, b in zip(mine, theirs, strict=True):
         if isinstance(a, str) or isinstance(b, str) or [x.shape for x in a] != [x.shape for x in b]:
             return False
-        with np.errstate(all="ignore"):
-            if not all(
-                np.allclose(x, y, rtol=1e-6, atol=1e-9, equal_nan=True) for x, y in zip(a, b, strict=True)
-            ):
-                return False
+        if not _close(a, b, 1e-6, 1e-9):
+            return False
     return True
 
 
@@ -253,29 +234,23 @@ def _alike(mine: list[Answer], theirs: list[Answer]) -> bool:
 
 
 def trial(box: Sandbox, master: Master, exercises: list[Exercise]) -> dict[str, list[str]]:
-    """What is wrong with the probes of a master's exercises, by id.
+    """What is wrong with the probes of a master's exercises, by id; those that a person marks have none.
 
     Nothing, if the solution scores full twice, the stub nothing and no known wrong answer full.
     """
     tried: list[tuple[Exercise, Jobs, int]] = []  # with the number of its first group
     groups: list[list[str]] = []
     probes: list[list[dict[str, Any]]] = []
-    for exercise in exercises:
+    for exercise in (e for e in exercises if not e.written):
         given = choose([master], [exercise.id], "trial")
         numbers = numbers_for(given, None)
         jobs = Jobs(make_key(given, {"": numbers}, None), secrets.randbelow(2**31))
         tried.append((exercise, jobs, len(groups)))
-        for code in (
-            exercise.solution,
-            exercise.solution,
-            exercise.stub,
-            *(wrong for _, wrong in exercise.wrong),
-        ):
-            groups.append([master.setup, f"globals().update({numbers[exercise.id]!r})", code])
-            probes.append(jobs.probes(numbers))
-    outcomes = (
-        box.run(groups, probes, Limits(cell_seconds=60, probe_seconds=60), 1800).outcomes if groups else []
-    )
+        answers = [exercise.solution, exercise.solution, exercise.stub, *(code for _, code in exercise.wrong)]
+        groups += [[master.setup, *constants(numbers), code] for code in answers]
+        probes += [jobs.probes(numbers)] * len(answers)
+    limits = Limits(cell_seconds=60, probe_seconds=60)
+    outcomes = box.run(groups, probes, limits, 1800).outcomes if groups else []
     return {e.id: _faults(e, jobs, outcomes[at : at + 3 + len(e.wrong)]) for e, jobs, at in tried}
 
 
@@ -301,6 +276,14 @@ def _faults(exercise: Exercise, jobs: Jobs, outcomes: list[Outcome]) -> list[str
 # ---------- a folder ----------
 
 
+def _saved(path: Path) -> dict[str, Any]:
+    """What an earlier run left; nothing, if it can't be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
 @dataclass
 class Grading:
     """One folder of results: its seed, and a state for each submission, so that it can be taken up again."""
@@ -310,14 +293,10 @@ class Grading:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        self.print = fingerprint(self.key)
-        state = self.out / "state/run.json"
-        try:
-            run = json.loads(state.read_text())
-        except (OSError, ValueError):
-            run = {}
-        if run.get("key") != self.print:  # another key: nothing of before holds
-            run = {"key": self.print, "seed": secrets.randbelow(2**31)}
+        state, key = self.out / "state/run.json", fingerprint(self.key)
+        run = _saved(state)
+        if run.get("key") != key:  # another key: nothing of before holds
+            run = {"key": key, "seed": secrets.randbelow(2**31)}
             for old in (self.out / "state").glob("*.json"):
                 old.unlink()
             write_private(state, json.dumps(run))
@@ -326,20 +305,10 @@ class Grading:
     def path(self, submission: Submission) -> Path:
         return self.out / "state" / f"{submission.slug}.json"
 
-    def saved(self, submission: Submission) -> dict[str, Any] | None:
-        """What an earlier run found of the very same file."""
-        try:
-            state = json.loads(self.path(submission).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return state if state.get("digest") == submission.digest else None
-
     def given(self) -> set[str]:
         """Sources of the cells that came with the assignment and need not run again."""
-        out = {e["setup"].strip() for e in self.key["exercises"]} | {
-            e["check"].strip() for e in self.key["exercises"]
-        }
-        return (out | {self.key.get("colab", "").strip()}) - {""}
+        cells = [e[role] for e in self.key["exercises"] for role in ("setup", "check")]
+        return {cell.strip() for cell in (*cells, self.key.get("colab", ""))} - {""}
 
     def numbers(self, student: str) -> Numbers:
         return self.key["numbers"].get(student) or self.key["numbers"].get("") or {}
@@ -361,8 +330,8 @@ class Grading:
         todo = []
         written = [e["id"] for e in self.key["exercises"] if not e["probes"]]
         for one in submissions:
-            old = self.saved(one)
-            if old and old.get("student") == students.get(one.name, ""):
+            old, student = _saved(self.path(one)), students.get(one.name, "")
+            if (old.get("digest"), old.get("student")) == (one.digest, student):  # the very same file
                 states[one.name] = old
                 continue
             read(one, self.given(), written)
@@ -389,7 +358,8 @@ class Grading:
                 if crowded and workers > 1:
                     again.append(submission)
                     return
-                self._keep(submission, state, states)
+                states[submission.name] = state
+                write_private(self.path(submission), json.dumps(state, ensure_ascii=True))
                 done[0] += 1
                 took = f", {state['seconds']:.1f} s" if "seconds" in state else ""
                 say(f"[{done[0]}/{len(todo)}] {submission.name}: {state['status']}{took}")
@@ -403,10 +373,6 @@ class Grading:
         workers = 1  # one at a time, whoever was stopped while memory or processors were short
         for submission in again:
             one(submission)
-
-    def _keep(self, submission: Submission, state: dict[str, Any], states: dict[str, Any]) -> None:
-        states[submission.name] = state
-        write_private(self.path(submission), json.dumps(state, ensure_ascii=True))
 
     def _grade(
         self, box: Sandbox, submission: Submission, student: str, references: dict[str, Reference]
@@ -422,17 +388,14 @@ class Grading:
         if not submission.code:
             return {**state, "status": "ok"}, False
         numbers = self.numbers(student)
-        preset = self.jobs.setups() + [f"globals().update({n!r})" for n in numbers.values() if n]
+        preset = self.jobs.setups() + constants(numbers)
         cells = preset + [source for _, source in submission.code]
         run = box.run([cells], [self.jobs.probes(numbers)], self.limits)
         outcome = run.outcomes[0]
         found = marks(self.jobs, outcome.answers, references[json.dumps(numbers, sort_keys=True)])
         said = (outcome.cells or [])[len(preset) :]
-        failed = [
-            (n, " ".join(harmless(what).split()))
-            for (n, _), what in zip(submission.code, said, strict=False)
-            if what
-        ]
+        told = [(n, what) for (n, _), what in zip(submission.code, said, strict=False) if what]
+        failed = [(n, " ".join(harmless(what).split())) for n, what in told]
         status = outcome.status
         if status == "ok" and failed:
             status = f"ok, {len(failed)} cell{'s' * (len(failed) > 1)} failed"
@@ -440,8 +403,8 @@ class Grading:
             status += f"; {OTHER} {submission.assignment!r}"
         state |= {
             "status": status, "seconds": round(run.seconds, 2), "cpu": round(run.cpu, 2), "cells": failed,
-            "marks": {id: round(mark.points, 2) for id, mark in found.items()},
-            "notes": {id: mark.notes for id, mark in found.items()},
+            "marks": {exercise: round(mark.points, 2) for exercise, mark in found.items()},
+            "notes": {exercise: mark.notes for exercise, mark in found.items()},
         }  # fmt: skip
         return state, run.crowded
 

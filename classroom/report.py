@@ -24,9 +24,12 @@ def number(value: float) -> int | float:
     return int(value) if float(value).is_integer() else round(value, 2)
 
 
+FORMULA = tuple("=+-@＝＋－＠\t\r")  # how one begins in a spreadsheet, full width or not
+
+
 def safe(text: str) -> str:
-    """A cell of a table that no spreadsheet takes for a formula, full width or not."""
-    return "'" + text if text[:1] and text[:1] in "=+-@＝＋－＠\t\r" else text
+    """A cell of a table that no spreadsheet takes for a formula."""
+    return "'" + text if text.startswith(FORMULA) else text
 
 
 def rows(key: dict[str, Any], states: Iterable[dict[str, Any]], given: Given, late: dict[str, float],
@@ -41,17 +44,11 @@ def rows(key: dict[str, Any], states: Iterable[dict[str, Any]], given: Given, la
     out: list[Row] = []
     owners: dict[str, int] = {}
     for state in states:
-        points: dict[str, float | str] = dict(state["marks"])
-        for id in ids:
-            if id not in points:
-                unanswered = id not in state["written"]
-                points[id] = (
-                    given[state["submission"], id][0]
-                    if (state["submission"], id) in given
-                    else 0
-                    if unanswered
-                    else ""
-                )
+        points: dict[str, float | str] = {}
+        for one in ids:
+            unmarked = "" if one in state["written"] else 0
+            by_person, _ = given.get((state["submission"], one), (unmarked, ""))
+            points[one] = state["marks"].get(one, by_person)
         total = float(sum(p for p in points.values() if not isinstance(p, str)))
         status = state["status"]
         days = late.get(state["student"], 0) if state["student"] else 0
@@ -59,12 +56,12 @@ def rows(key: dict[str, Any], states: Iterable[dict[str, Any]], given: Given, la
             cut = min(days * penalty, 100)
             total *= 1 - cut / 100
             status += f"; {days:g} day{'s' * (days != 1)} late, minus {cut:g} %"
-        if any(p == "" for p in points.values()):
+        if "" in points.values():
             status += "; written answers to mark"
         if state["student"]:
             owners[state["student"]] = owners.get(state["student"], 0) + 1
         out.append({"submission": state["submission"], "student": state["student"], "status": status,
-                    **{id: p if isinstance(p, str) else number(p) for id, p in ((i, points[i]) for i in ids)},
+                    **{one: p if isinstance(p, str) else number(p) for one, p in points.items()},
                     "total": number(total), "max": most})  # fmt: skip
     for row in out:
         if owners.get(row["student"], 0) > 1:
@@ -97,11 +94,16 @@ def code_span(text: str) -> str:
     return "`" + text.replace("`", "'") + "`"
 
 
+def by_hand(key: dict[str, Any]) -> list[dict[str, Any]]:
+    """The exercises that a person marks."""
+    return [e for e in key["exercises"] if not e["probes"]]
+
+
 def written_md(key: dict[str, Any], states: list[dict[str, Any]]) -> str:
     """The written answers by exercise, each with the rubric; marks go into written.csv."""
     parts = [f"# {key['title']}: written answers\n\nPut the points into `written.csv`, then run "
              "`genkit-book marks` on this folder.\n"]  # fmt: skip
-    for e in (e for e in key["exercises"] if not e["probes"]):
+    for e in by_hand(key):
         rubric = "\n".join(f"- {points}: {what}" for points, what in e["rubric"])
         parts.append(
             f"## {e['id']}: {e['title']} ({e['points']} points)\n\n{e['statement']}\n\n"
@@ -121,7 +123,7 @@ NOBODY = "no student of the roster, or more than one"
 def written_rows(key: dict[str, Any], states: list[dict[str, Any]], old: Given) -> str:
     """written.csv: a line for each answer to mark; marks given before are kept."""
     table = []
-    for e in (e for e in key["exercises"] if not e["probes"]):
+    for e in by_hand(key):
         for state in states:
             if e["id"] in state["written"]:
                 points, comment = old.get((state["submission"], e["id"]), ("", ""))
@@ -140,26 +142,23 @@ def read_marks(path: Path, key: dict[str, Any]) -> Given:
     """
     if not path.exists():
         return {}
-    most = {e["id"]: e["points"] for e in key["exercises"] if not e["probes"]}
+    most = {e["id"]: e["points"] for e in by_hand(key)}
     out = {}
     for line, row in enumerate(read_table(path, *WRITTEN), start=2):
         if not row["points"]:
             continue
-        id = row.get("exercise", "")
+        asked = row["exercise"]
         try:
             points = float(row["points"].replace(",", "."))
         except ValueError:
             points = -1.0
-        if id not in most or not 0 <= points <= most[id]:
-            rule = f"from 0 to {most[id]}" if id in most else "for an exercise of this assignment"
-            raise RosterError(
-                f"{path}, line {line}: points must be a number {rule}, got {row['points']!r} for {id!r}"
-            )
+        if asked not in most or not 0 <= points <= most[asked]:
+            rule = f"from 0 to {most[asked]}" if asked in most else "for an exercise of this assignment"
+            got = f"got {row['points']!r} for {asked!r}"
+            raise RosterError(f"{path}, line {line}: points must be a number {rule}, {got}")
         name = row["submission"]
-        out[name[1:] if name[:1] == "'" and name[1:2] in "=+-@＝＋－＠" else name, id] = (
-            points,
-            row.get("comment", ""),
-        )
+        name = name[1:] if name[:1] == "'" and name[1:].startswith(FORMULA) else name
+        out[name, asked] = (points, row["comment"])
     return out
 
 
@@ -185,11 +184,12 @@ def feedback(key: dict[str, Any], state: dict[str, Any], row: Row, given: Given)
     for e in key["exercises"]:
         points = row[e["id"]]
         out += [f"## {e['title']}: {'to be marked' if points == '' else points} of {e['points']}", ""]
-        notes = state["notes"].get(e["id"], []) if e["probes"] else []
-        if (state["submission"], e["id"]) in given and given[state["submission"], e["id"]][1]:
-            notes = [given[state["submission"], e["id"]][1]]
-        if e["probes"] and not notes:
-            notes = ["all hidden probes agree with the reference solution"] if points == e["points"] else []
+        notes = state["notes"].get(e["id"], [])
+        _, comment = given.get((state["submission"], e["id"]), (0, ""))
+        if comment:
+            notes = [comment]
+        if e["probes"] and not notes and points == e["points"]:
+            notes = ["all hidden probes agree with the reference solution"]
         if not e["probes"] and e["id"] not in state["written"]:
             notes = ["no answer"]
         out += [f"- {note}" for note in notes] + [""]
@@ -219,16 +219,15 @@ def write_results(key: dict[str, Any], states: list[dict[str, Any]], out: Path, 
     """grades.csv, feedback/, written.md and written.csv; marks given before are kept."""
     given = read_marks(out / "written.csv", key)
     if lost := {name for name, _ in given} - {state["submission"] for state in states}:
-        raise RosterError(
-            f"{out / 'written.csv'}: there is no submission {min(lost)!r}; mend it or remove its line"
-        )
+        what = f"there is no submission {min(lost)!r}; mend it or remove its line"
+        raise RosterError(f"{out / 'written.csv'}: {what}")
     here = {state["student"] for state in states}
     missing = [row["student"] for row in roster if row["student"] not in here]
     table = rows(key, states, given, late, penalty, missing)
     for row in table if roster else []:
         row["status"] += "" if row["student"] else f"; {NOBODY}"
     ids = [e["id"] for e in key["exercises"]]
-    if any(not e["probes"] for e in key["exercises"]):
+    if by_hand(key):
         write_private(out / "written.md", written_md(key, states))
         write_private(out / "written.csv", written_rows(key, states, given))
     pages = {state["slug"] for state in states}
@@ -239,9 +238,8 @@ def write_results(key: dict[str, Any], states: list[dict[str, Any]], out: Path, 
         text = feedback(key, state, row, given)
         write_private(out / "feedback" / f"{state['slug']}.md", text)
         write_private(out / "feedback" / f"{state['slug']}.html", as_html(text, key["title"]))
-    write_private(
-        out / "grades.csv", as_csv(table, ["submission", "student", "status", *ids, "total", "max"])
-    )
+    columns = ["submission", "student", "status", *ids, "total", "max"]
+    write_private(out / "grades.csv", as_csv(table, columns))
     return table
 
 

@@ -17,7 +17,7 @@ import json
 import math
 import os
 import platform
-import selectors
+import select
 import shutil
 import signal
 import struct
@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -232,43 +233,15 @@ class Sandbox:
         """
         outcomes = [Outcome(answers=["no answer"] * len(wanted)) for wanted in probes]
         talk = _Talk(groups, probes, limits, outcomes)
-        start, crowded = time.monotonic(), False
+        start = time.monotonic()
         end = start + (seconds or limits.seconds) + 5
-        process = self._start(self._command(limits), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL)  # fmt: skip
-        assert process.stdin and process.stdout
-        stopped = ""
-        try:
-            with selectors.DefaultSelector() as waiting:
-                for stream in (process.stdin, process.stdout):
-                    os.set_blocking(stream.fileno(), False)
-                waiting.register(process.stdout, selectors.EVENT_READ)
-                looked = 0.0
-                while not talk.over and not stopped:
-                    _want(waiting, process.stdin, bool(talk.outbox))
-                    for key, _ in waiting.select(0.1):
-                        if key.fileobj is process.stdin:
-                            talk.write(process.stdin.fileno())
-                        elif not talk.read(process.stdout.fileno()):
-                            talk.over = True
-                    now = time.monotonic()
-                    if now > end:
-                        stopped = "timed out"  # has no effect on a group that has ended
-                    elif talk.received > MOST_OUTPUT:
-                        stopped = "too much output"
-                    elif now - looked > 0.2:
-                        looked = now
-                        if _resident(process.pid) > limits.memory * 2**30:
-                            stopped = "out of memory"
-                        elif _available() < 0.04:
-                            stopped, crowded = "out of memory", True
-        finally:
-            for stream in (process.stdin, process.stdout):
-                try:
-                    stream.close()
-                except OSError:
-                    pass
-            _end(process)
+        with self._start(self._command(limits), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         stderr=subprocess.DEVNULL) as process:  # fmt: skip
+            try:
+                stopped, crowded = _converse(process, talk, end, limits.memory * 2**30)
+            finally:  # stop it with all that it started
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
         for outcome in outcomes:
             if stopped and outcome.status == "ended early":
                 outcome.status = stopped
@@ -276,19 +249,35 @@ class Sandbox:
         return Run(outcomes, took, talk.cpu, crowded or (talk.cpu < took / 2 and any(map(_late, outcomes))))
 
 
+def _converse(process: Any, talk: _Talk, end: float, memory: float) -> tuple[str, bool]:
+    """Talk to a worker until all is said, or it must be stopped: why, and whether another may be to blame."""
+    source, sink, looked = process.stdout.fileno(), process.stdin.fileno(), 0.0
+    for fd in (source, sink):
+        os.set_blocking(fd, False)
+    while not talk.over:
+        readable, writable, _ = select.select([source], [sink] if talk.outbox else [], [], 0.1)
+        if writable:
+            talk.write(sink)
+        if readable and not talk.read(source):
+            talk.over = True
+        now = time.monotonic()
+        if now > end:
+            return "timed out", False  # has no effect on a group that has ended
+        if talk.received > MOST_OUTPUT:
+            return "too much output", False
+        if now - looked > 0.2:
+            looked = now
+            if _resident(process.pid) > memory:
+                return "out of memory", False
+            if _available() < 0.04:
+                return "out of memory", True
+    return "", False
+
+
 def _late(outcome: Outcome) -> bool:
     """Whether anything in it ran out of time."""
     slow = any(said and said.startswith("took more than") for said in outcome.cells or [])
     return slow or outcome.status == "timed out" or "timed out" in outcome.answers
-
-
-def _want(waiting: selectors.BaseSelector, stream: Any, writing: bool) -> None:
-    """Wait for `stream` to take more only while there is more to give."""
-    registered = stream in waiting.get_map()
-    if writing and not registered:
-        waiting.register(stream, selectors.EVENT_WRITE)
-    elif registered and not writing:
-        waiting.unregister(stream)
 
 
 class _Talk:
@@ -373,15 +362,6 @@ def _answer(message: dict[str, Any]) -> list[np.ndarray] | str:
             raise binascii.Error
         arrays.append(np.frombuffer(raw, "<f8").reshape(shape))
     return cast(list[np.ndarray], arrays)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Stop it with all that it started."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
 
 
 def _resident(root: int) -> int:

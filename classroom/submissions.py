@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from classroom.assign import WRITE
+
 MOST_FILE, MOST_CELLS, MOST_SOURCE, MOST_FILES = 20 << 20, 2000, 1 << 20, 5000
 MOST_ZIP, MOST_INNER = 512 << 20, 100 << 20  # bytes of notebooks in a zip of the folder, in a zip in a zip
 MOST_ANSWER = 20_000  # characters of a written answer
@@ -119,9 +121,8 @@ def _in_zip(
         with zipfile.ZipFile(source) as archive:
             members = sorted(archive.infolist(), key=lambda i: i.filename)
             if len(members) > MOST_FILES:
-                yield Submission(
-                    printable(name), fault=f"more than {MOST_FILES} files; the others are left out"
-                )
+                many = f"more than {MOST_FILES} files; the others are left out"
+                yield Submission(printable(name), fault=many)
             for info in members[:MOST_FILES]:
                 parts = PurePosixPath(info.filename).parts
                 hidden = any(part.startswith(".") and part.strip(".") for part in parts)
@@ -218,11 +219,7 @@ def _cell(cell: Any) -> tuple[str, str, dict[str, Any]]:
     source = source if isinstance(source, str) else ""
     if cell.get("cell_type") == "markdown":
         source = PICTURE.sub("picture-in-the-notebook", source)
-    return (
-        str(cell.get("cell_type"))[:20],
-        source,
-        ex if isinstance(ex, dict) else {},
-    )
+    return str(cell.get("cell_type"))[:20], source, ex if isinstance(ex, dict) else {}
 
 
 def _written(cells: list[tuple[str, str, dict[str, Any]]], ids: list[str]) -> dict[str, str]:
@@ -235,23 +232,20 @@ def _written(cells: list[tuple[str, str, dict[str, Any]]], ids: list[str]) -> di
     for kind, source, ex in cells:
         marked = re.match(r"\s*\*\*Your answer to ([\w-]+)\*\*", source)
         ours = ex.get("role") == "answer" and kind == "markdown" and ex.get("id")
-        id = marked[1] if marked else ours
-        if kind == "markdown" and id in ids:
-            now = str(id)
+        asked = marked[1] if marked else ours
+        if kind == "markdown" and asked in ids:
+            now = str(asked)
             source = source[marked.end() :] if marked else source
         elif ex.get("role") == "statement" and ex.get("id") in ids:
             now, source = str(ex["id"]), ""
-        elif ex.get("role") in ("statement", "setup", "numbers", "answer", "check") or kind not in (
-            "markdown",
-            "raw",
-        ):
+        elif ex.get("role") in ("statement", "setup", "numbers", "answer", "check"):
+            now = None
+        elif kind not in ("markdown", "raw"):
             now = None
         if now and source:
             out.setdefault(now, []).append(source)
-    texts = {
-        id: "\n\n".join(parts).replace("*Write your answer here.*", "").strip() for id, parts in out.items()
-    }
-    return {id: harmless(text[:MOST_ANSWER]) for id, text in texts.items() if text}
+    texts = {one: "\n\n".join(parts).replace(WRITE, "").strip() for one, parts in out.items()}
+    return {one: harmless(text[:MOST_ANSWER]) for one, text in texts.items() if text}
 
 
 # ---------- who is who ----------
@@ -290,9 +284,8 @@ def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
     lines.seek(0)
     header = [str(one).strip() for one in next(csv.reader(lines, delimiter=delimiter), [])]
     if missing := [column for column in needed if column not in header]:
-        raise RosterError(
-            f"{path}: needs a header with the column {missing[0]!r}, got {', '.join(header)[:200]!r}"
-        )
+        got = ", ".join(header)[:200]
+        raise RosterError(f"{path}: needs a header with the column {missing[0]!r}, got {got!r}")
     return rows
 
 

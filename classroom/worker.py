@@ -179,20 +179,23 @@ class Wire:
     def receive(self) -> dict[str, Any]:
         length = b""
         while not length.endswith(b"\n"):
-            length += os.read(self.source, 1) or exit()
+            length += os.read(self.source, 1) or leave()
         data, want = b"", int(length)
         while len(data) < want:
-            data += os.read(self.source, want - len(data)) or exit()
+            data += os.read(self.source, want - len(data)) or leave()
         return json.loads(data)
 
     def send(self, message: dict[str, Any]) -> None:
-        data = b"\n" + json.dumps(message).encode() + b"\n"
-        while data:
-            data = data[os.write(self.sink, data) :]
+        write_all(self.sink, b"\n" + json.dumps(message).encode() + b"\n")
 
 
-def exit() -> bytes:
+def leave() -> bytes:
     os._exit(3)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 def run_probe(space: dict[str, Any], probe: dict[str, Any]) -> dict[str, Any]:
@@ -232,9 +235,7 @@ def apart(space: dict[str, Any], probe: dict[str, Any], seconds: float) -> dict[
                 answer = run_probe(space, probe)
         except TooSlow:
             pass
-        data = json.dumps(answer).encode()
-        while data:
-            data = data[os.write(write, data) :]
+        write_all(write, json.dumps(answer).encode())
         os._exit(0)
     os.close(write)
     data, end = b"", time.monotonic() + seconds + 1

@@ -2,30 +2,14 @@
 
 import copy
 import json
-from pathlib import Path
 
 import pytest
 
 from classroom import assign, bank, grade
 from classroom.sandbox import Limits, Sandbox, SandboxError
+from classroom.submissions import read_table
 
-FRONT = """\
----
-jupytext:
-  formats: md:myst,py:percent
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
-"""
-MASTER = (
-    FRONT
-    + '''\
+MASTER = '''\
 # Exercises: sums
 
 ```{code-cell} ipython3
@@ -154,12 +138,12 @@ Because the confidential reason is a theorem.
 - 1: says something that is only for markers
 - 2: proves it
 '''
-)
 GOOD = {
     "sum-power": "def power_mean(x):\n    return (x ** K).mean(-1)",
     "sum-coin": "def coins(n, p):\n    return (torch.rand(n) < p).double()",
 }
 SETUP = "import sys  # the setup cell of Colab"
+LIMITS = Limits(seconds=40, cell_seconds=10, probe_seconds=10)
 
 
 @pytest.fixture(scope="session")
@@ -218,20 +202,22 @@ def answered(notebook):
     return make
 
 
-@pytest.fixture
-def run(key, box, tmp_path):
-    """Grade a folder; {file name: state}, and the folder of results."""
+@pytest.fixture(scope="session")
+def run(key, box):
+    """Grade the notebooks of a folder: their states by name, without the ending."""
 
-    limits = Limits(seconds=40, cell_seconds=10, probe_seconds=10)
-
-    def do(folder: Path, students=None, out=None):
-        out = out or tmp_path / "results"
-        submissions = grade.collect(folder)
-        said: list[str] = []
-        states = grade.Grading(key, out, limits).run(submissions, students or {}, lambda: box, 2, said.append)
-        return {state["submission"]: state for state in states}, out, said
+    def do(folder, limits=LIMITS, students=(), jobs=2, key=key, say=str):
+        grading = grade.Grading(key, folder / "out", limits)
+        states = grading.run(grade.collect(folder), dict(students), lambda: box, jobs, say)
+        return {state["submission"].removesuffix(".ipynb"): state for state in states}
 
     return do
+
+
+@pytest.fixture(scope="session")
+def table():
+    """The rows of a folder of results, by submission or by the student who handed nothing in."""
+    return lambda out: {r["submission"] or r["student"]: r for r in read_table(out / "grades.csv")}
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from classroom import assign, cli
+from classroom.bank import read_bank
 from classroom.grade import read_key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,10 +39,26 @@ def test_the_students_notebook_is_whole_and_holds_no_secret(notebook, masters):
 
 
 def test_the_first_cell_is_that_of_the_books_notebooks():
-    book = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
+    at = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
     first = json.loads(next((ROOT / "notebooks/objectives").glob("*.ipynb")).read_text())["cells"]
     setup = next("".join(cell["source"]) for cell in first if cell["cell_type"] == "code")
-    assert assign.setup_source(book["url"], book["branch"]) == setup
+    assert assign.setup_source(at["url"], at["branch"]) == setup
+
+
+@pytest.mark.parametrize(
+    ("folder", "installed"), [(".", {"genkit"}), ("classroom", {"classroom", "bin", "bin/genkit-book"})]
+)
+def test_the_first_cell_fetches_genkit_alone(tmp_path, folder, installed):
+    """The grader is a distribution of its own."""
+    book, site = tmp_path / "book", tmp_path / "site"
+    for name in ("genkit", "classroom"):
+        shutil.copytree(ROOT / name, book / name, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, book)
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", site, book / folder], check=True)
+    found = {path.relative_to(site).as_posix() for path in (*site.iterdir(), *site.glob("bin/*"))}
+    assert {name for name in found if not name.endswith(".dist-info")} == installed
 
 
 @pytest.mark.parametrize(
@@ -106,8 +124,6 @@ def test_a_choice_that_can_not_be(masters, ids, name, message):
 
 
 def test_two_exercises_that_define_one_name(masters, tmp_path, text):
-    from classroom.bank import read_bank
-
     folder = tmp_path / "exercises"
     folder.mkdir()
     (folder / "a.md").write_text(text)
@@ -196,15 +212,9 @@ def test_list_filters(handed_out, capsys):
     bank = ["--bank", str(handed_out.parent / "bank")]
     cli.main(["list", *bank, "--no-written", "--kind", "implement"])
     out = capsys.readouterr().out
-    assert (
-        "sum-power" in out
-        and "[variants]" in out
-        and "sum-coin" not in out
-        and "1 exercises, 4 points" in out
-    )
+    assert "sum-power" in out and "[variants]" in out and "1 exercises, 4 points" in out
+    assert "sum-coin" not in out
     cli.main(["list", *bank, "--csv", "--max-points", "3"])
     rows = capsys.readouterr().out.strip().split("\n")
-    assert rows[0].startswith("id,page,kind,points") and [r.split(",")[0] for r in rows[1:]] == [
-        "sum-coin",
-        "sum-explain",
-    ]
+    assert rows[0].startswith("id,page,kind,points")
+    assert [row.split(",")[0] for row in rows[1:]] == ["sum-coin", "sum-explain"]

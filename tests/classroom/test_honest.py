@@ -4,12 +4,11 @@ import json
 
 import pytest
 
-from classroom import grade
 from classroom.sandbox import Limits
 
 FULL = {"sum-power": 4, "sum-coin": 2}
-POWER = "def power_mean(x):\n    return (x ** K).mean(-1)"
 BODY = "    return (x ** K).mean(-1)"
+POWER = "def power_mean(x):\n" + BODY
 
 # What stands in the cell of sum-power; the other answer is right.
 FULL_MARKS = {
@@ -54,20 +53,11 @@ FULL_MARKS = {
 
 
 @pytest.fixture(scope="module")
-def graded(tmp_path_factory, key, box, answered):
+def graded(tmp_path_factory, run, answered, good):
     folder = tmp_path_factory.mktemp("honest")
-    (folder / "in").mkdir()
     for name, source in FULL_MARKS.items():
-        answers = {
-            "sum-power": source,
-            "sum-coin": "def coins(n, p):\n    return (torch.rand(n) < p).double()",
-        }
-        (folder / f"in/{name}.ipynb").write_text(answered(answers))
-    limits = Limits(seconds=60, cell_seconds=20, probe_seconds=20)
-    states = grade.Grading(key, folder / "out", limits).run(
-        grade.collect(folder / "in"), {}, lambda: box, 2, str
-    )
-    return {state["submission"].removesuffix(".ipynb"): state for state in states}
+        (folder / f"{name}.ipynb").write_text(answered({**good, "sum-power": source}))
+    return run(folder, Limits(seconds=60, cell_seconds=20, probe_seconds=20))
 
 
 @pytest.mark.parametrize("name", FULL_MARKS)
@@ -76,41 +66,25 @@ def test_a_right_answer_has_full_marks(graded, name):
     assert state["marks"] == FULL, json.dumps(state, indent=1)
 
 
+NO_NAME = "raised NameError: your function, or something that it uses, is not defined"
 TOLD = {  # a wrong answer -> what the student is told of the first probe
     "forgot": ("def power_mean(x):\n    (x ** K).mean(-1)", "returned None"),
     "words": ("def power_mean(x):\n    return 'three'", "returned something else than numbers"),
-    "imprecise": (
-        "def power_mean(x):\n    return (x ** K).mean(-1) * (1 + 2e-5)",
-        "wrong numbers, but close: to 0.0001, not to 1e-06",
-    ),
-    "column": (
-        "def power_mean(x):\n    return (x ** K).mean(-1, keepdim=True)",
-        "wrong shape: an axis of length 1 too many or too few",
-    ),
-    "renamed": (
-        "def mean_power(x): pass",
-        "raised NameError: your function, or something that it uses, is not defined",
-    ),
-    "unfinished": (
-        "def power_mean(x:\n",
-        "raised NameError: your function, or something that it uses, is not defined",
-    ),
+    "imprecise": (POWER + " * (1 + 2e-5)", "wrong numbers, but close: to 0.0001, not to 1e-06"),
+    "column": (POWER[:-1] + ", keepdim=True)", "wrong shape: an axis of length 1 too many or too few"),
+    "renamed": ("def mean_power(x): pass", NO_NAME),
+    "unfinished": ("def power_mean(x:\n", NO_NAME),
     "untouched": ("", "not attempted"),
 }
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory, key, box, answered):
+def told(tmp_path_factory, run, answered):
     folder = tmp_path_factory.mktemp("told")
-    (folder / "in").mkdir()
     for name, (source, _) in TOLD.items():
-        nb = json.loads(answered({}, written=""))
-        if source:
-            at = next(i for i, c in enumerate(nb["cells"]) if "def power_mean" in c["source"])
-            nb["cells"][at]["source"] = source
-        (folder / f"in/{name}.ipynb").write_text(json.dumps(nb))
-    states = grade.Grading(key, folder / "out").run(grade.collect(folder / "in"), {}, lambda: box, 2, str)
-    return {state["submission"].removesuffix(".ipynb"): state for state in states}
+        answers = {"sum-power": source} if source else {}
+        (folder / f"{name}.ipynb").write_text(answered(answers, written=""))
+    return run(folder, Limits())
 
 
 @pytest.mark.parametrize("name", TOLD)
@@ -120,10 +94,7 @@ def test_a_student_is_told_what_was_wrong(told, name):
     assert "<cell" not in json.dumps(told[name])
 
 
-def test_long_experiments_leave_time_for_the_probes(tmp_path, key, box, answered):
+def test_long_experiments_leave_time_for_the_probes(tmp_path, run, answered):
     (tmp_path / "a.ipynb").write_text(answered(before=["import time\ntime.sleep(9)"] * 5))
-    limits = Limits(seconds=20, cell_seconds=4, probe_seconds=4)
-    (state,) = grade.Grading(key, tmp_path / "out", limits).run(
-        grade.collect(tmp_path), {}, lambda: box, 1, str
-    )
+    (state,) = run(tmp_path, Limits(seconds=20, cell_seconds=4, probe_seconds=4), jobs=1).values()
     assert state["marks"] == FULL and len(state["cells"]) == 5 and state["status"] == "ok, 5 cells failed"

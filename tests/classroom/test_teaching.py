@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from classroom import bank
+from classroom import assign, bank
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "chapters/teaching/grading.md").read_text(encoding="utf-8")
 PLAN = (ROOT / "chapters/teaching/course.md").read_text(encoding="utf-8")
-EXERCISES = {e.id: e for m in bank.read_bank(ROOT / "exercises") for e in m.exercises}
+BANK = bank.read_bank(ROOT / "exercises")
 
 
 def session():
@@ -36,9 +36,7 @@ def submissions(folder):
         for cell in own["cells"]:
             ex = cell["metadata"].get("ex", {})
             if ex.get("role") == "answer" and cell["cell_type"] == "markdown":
-                cell["source"] = cell["source"].replace(
-                    "*Write your answer here.*", "" if name == "carl" else "So."
-                )
+                cell["source"] = cell["source"].replace(assign.WRITE, "" if name == "carl" else "So.")
             elif ex.get("role") == "answer":
                 wrong = name == "bert" and ex["id"] == "density-kde"
                 cell["source"] = key[ex["id"]]["wrong"][0][1] if wrong else key[ex["id"]]["solution"]
@@ -56,19 +54,14 @@ def test_the_commands_print_what_the_page_says(tmp_path, box):
     )
     (tmp_path / "late.csv").write_text("student,days\nbert,1\n")
     (tmp_path / "my-bank").mkdir()
-    (tmp_path / "my-bank/powers.md").write_text(
-        re.search(r"^````markdown\n(.*?)^````$", PAGE, re.S | re.M)[1]
-    )
+    example = re.search(r"^````markdown\n(.*?)^````$", PAGE, re.S | re.M)[1]
+    (tmp_path / "my-bank/powers.md").write_text(example)
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin/genkit-book"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m classroom.cli "$@"\n')
     command.chmod(0o755)
-    environment = {
-        **os.environ,
-        "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "LC_ALL": "C.UTF-8",
-    }
+    path = f"{tmp_path}/bin:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
     steps = list(session())
     assert [c.split()[1] for c, _ in steps if c.startswith("genkit-book")] == [
         "list", "assign", "grade", "marks", "export", "check",
@@ -108,13 +101,9 @@ def homeworks():
 
 @pytest.mark.parametrize(("number", "ids", "points", "minutes"), list(homeworks()))
 def test_the_plans_homeworks(number, ids, points, minutes):
-    from classroom import assign
-
-    assert sum(EXERCISES[id].points for id in ids) == points
-    assert sum(EXERCISES[id].meta["minutes"] for id in ids) == minutes
-    masters = bank.read_bank(ROOT / "exercises")
-    given = assign.choose(masters, ids, f"hw{number}")
-    assert assign.student_notebook(given, assign.numbers_for(given, None), "", masters)
+    given = assign.choose(BANK, ids, f"hw{number}")
+    assert given.points == points and sum(e.meta["minutes"] for _, e in given.chosen) == minutes
+    assert assign.student_notebook(given, assign.numbers_for(given, None), "", BANK)
 
 
 def test_the_plan_names_every_page():
@@ -126,8 +115,8 @@ def test_the_plan_names_every_page():
 
 
 def test_a_homework_asks_nothing_of_a_page_that_may_be_left_out_or_comes_later():
-    home = {e.id: m.page for m in bank.read_bank(ROOT / "exercises") for e in m.exercises}
-    asked = {number: {home[id] for id in ids} for number, ids, *_ in homeworks()}
+    home = {e.id: m.page for m in BANK for e in m.exercises}
+    asked = {number: {home[one] for one in ids} for number, ids, *_ in homeworks()}
     read, given = set(), []
     for reading, number in re.findall(r"^\| \d+ \| (.*?) \|.*\| (\d?) ?\|$", PLAN, re.M):
         read |= set(re.findall(r"\{doc\}`\.\./(.*?)`", re.sub(r"\[.*?\]", "", reading)))

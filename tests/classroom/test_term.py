@@ -1,6 +1,5 @@
 """A term as it is lived: platforms' file names, spreadsheets' dialects, typos, second thoughts, Ctrl-C."""
 
-import csv
 import io
 import json
 import os
@@ -171,14 +170,7 @@ def grade(*words):
     return cli.main(["grade", "key.json", "in", "-o", "out", *words])
 
 
-def table():
-    return {
-        row["submission"] or row["student"]: row
-        for row in csv.DictReader(io.StringIO(Path("out/grades.csv").read_text()))
-    }
-
-
-def test_a_class_as_it_is(term, answered, capsys):
+def test_a_class_as_it_is(term, answered, capsys, table):
     """A copy of the stub below the answer, a PDF, a data file, a stranger, another homework, nothing."""
     nb = json.loads(answered())
     nb["cells"].insert(0, {**nb["cells"][5]})
@@ -195,7 +187,7 @@ def test_a_class_as_it_is(term, answered, capsys):
     assert "5 rows in out/grades.csv; 4 with a status to look at" in said.out
     assert "1 files that are no notebooks are passed over, such as 'ana.csv'" in said.err
     assert "--roster: there is no 'dee.ipynb', named for 'dee'" in said.err
-    rows = table()
+    rows = table(Path("out"))
     assert [rows["ana.ipynb"][c] for c in ("sum-power", "sum-coin")] == ["4", "2"]
     assert {name: row["status"].removesuffix("; written answers to mark") for name, row in rows.items()} == {
         "ana.ipynb": "ok",
@@ -208,7 +200,7 @@ def test_a_class_as_it_is(term, answered, capsys):
     marks = Path("out/written.csv")
     excel = marks.read_text().replace("ana.ipynb,sum-explain,3,,", "ana.ipynb,sum-explain,3,2.5,schön")
     marks.write_bytes(excel.replace("2.5", "2,5").replace(",", ";").replace("2;5", "2,5").encode("cp1252"))
-    assert cli.main(["marks", "out"]) == 0 and table()["ana.ipynb"]["sum-explain"] == "2.5"
+    assert cli.main(["marks", "out"]) == 0 and table(Path("out"))["ana.ipynb"]["sum-explain"] == "2.5"
     assert "schön" in next(Path("out/feedback").glob("ana-*.md")).read_text()
     capsys.readouterr()
     assert cli.main(["export", "out", "--roster", "roster.csv", "ID=student", "Sums=total"]) == 0
@@ -218,7 +210,9 @@ def test_a_class_as_it_is(term, answered, capsys):
     # a submission that is taken out leaves no page
     (term / "in/bo.pdf").unlink()
     assert grade("--roster", "roster.csv") == 0
-    assert table()["bo"]["status"] == "nothing handed in" and not list(Path("out/feedback").glob("bo*"))
+    assert table(Path("out"))["bo"]["status"] == "nothing handed in" and not list(
+        Path("out/feedback").glob("bo*")
+    )
     capsys.readouterr()
     # a name that no submission has would lose its points
     kept = marks.read_text().replace("ana.ipynb", "anna.ipynb")
@@ -238,15 +232,12 @@ def test_a_class_as_it_is(term, answered, capsys):
         (["--cell-timeout", "nan"], "--cell-timeout must be above 0, got nan"),
         (["--penalty", "-5"], "--penalty must be from 0 to 100, got -5"),
         (["--late", "late.csv"], "--late: each row must have a student of --roster"),
-        (
-            ["--late", "late.csv", "--roster", "roster.csv"],
-            "days from 0, got {'student': 'ana', 'days': 'two'}",
-        ),
+        (["--late", "late.csv", "--roster", "roster.csv"], "days from 0, got {'student': 'ana', 'days': 'two'}"),
         (["--late", "roster.csv", "--roster", "roster.csv"], "the column 'days'"),
         (["--regrade", "zoe"], "--regrade: no submission has 'zoe' in its name"),
         (["-o", "in/out"], "-o: in/out must not lie in in"),
     ],
-)
+)  # fmt: skip
 def test_a_grading_that_can_not_be_as_said(term, answered, capsys, words, message):
     (term / "in/ana.ipynb").write_text(answered({}))
     (term / "late.csv").write_text("student,days\nana,two\n")
@@ -295,7 +286,7 @@ def test_a_plan_with_a_typo(term, capsys, plan, message):
     assert message in capsys.readouterr().err and not (term / "x").exists()
 
 
-def test_ctrl_c_stops_soon_and_the_same_command_goes_on(term, answered):
+def test_ctrl_c_stops_soon_and_the_same_command_goes_on(term, answered, table):
     wait = ["import time\ntime.sleep(2)"]
     for n in range(8):
         (term / f"in/{n}.ipynb").write_text(answered({}, before=wait))
@@ -309,4 +300,5 @@ def test_ctrl_c_stops_soon_and_the_same_command_goes_on(term, answered):
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130 and "say the same again" in said and time.monotonic() - start < 12
     assert grade("-j", "2") == 0
-    assert len(table()) == 8 and report.NOBODY not in str(table())
+    rows = table(Path("out"))
+    assert len(rows) == 8 and report.NOBODY not in str(rows)
