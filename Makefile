@@ -88,7 +88,7 @@ resolve: $(INSTALLED)  ## show that the pins resolve on Python 3.11, 3.12 and 3.
 constraints:  ## resolve requirements.txt anew and write constraints.txt
 	rm -rf _build/resolve && $(PYTHON) -m venv _build/resolve && _build/resolve/bin/pip install -q -r requirements.txt
 	(echo "# The whole resolved set (Python 3.11 to 3.13). Remade by: make constraints"; \
-	  _build/resolve/bin/pip freeze | sed -E 's/^(torch==[0-9.]+)\+.*/\1/') > constraints.txt
+	  _build/resolve/bin/pip freeze --all | grep -v '^pip==' | sed -E 's/^(torch==[0-9.]+)\+.*/\1/') > constraints.txt
 
 clean:  ## remove what was built; what is installed stays
 	rm -rf _build
