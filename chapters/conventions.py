@@ -57,8 +57,8 @@ gen = seed_everything(0)
 # %%
 coin = torch.tensor([0.5, 0.5], dtype=torch.float64)
 entropy = -(coin * coin.log()).sum()  # nats
-claim("conventions-coin", "entropy of a fair coin", entropy, math.log(2), by="closed form log 2",
-      atol=1e-12, unit="nats")
+claim("conventions-coin", "entropy of a fair coin", entropy, math.log(2),
+      by="closed form log 2", atol=1e-12, unit="nats")
 
 # %% [markdown]
 # The line under the cell is a **claim**. It reads: what was measured, the value, then what it was held against (the
@@ -75,7 +75,7 @@ claim("conventions-coin", "entropy of a fair coin", entropy, math.log(2), by="cl
 # | statistical | measured = truth within so many standard errors | the same, measured by simulation |
 # | bound | measured is at least, or at most, a number | theorem; or set by hand |
 #
-# A *statistical* claim comes from random draws. A mean of $n$ independent draws has the standard error
+# A *statistical* claim comes from random draws. A mean of $n$ independent draws has the **standard error**
 # $s / \sqrt n$, and the mean lies within one standard error of the truth in about two cases out of three:
 
 # %%
@@ -84,20 +84,19 @@ draws = torch.randn(2000, 400, generator=gen, dtype=torch.float64)
 mean = draws.mean(1)
 error = draws.std(1) / math.sqrt(400)  # each experiment's own standard error
 inside, se = monte_carlo((mean.abs() < error).double())  # the true mean is 0
-claim("conventions-one-se", "share of experiments within one standard error of the truth", inside,
-      math.erf(1 / math.sqrt(2)), by="normal law, erf(1/√2)", se=se)
+claim("conventions-one-se",
+      "share of experiments within one standard error of the truth",
+      inside, math.erf(1 / math.sqrt(2)),
+      by="normal distribution, erf(1/√2)", se=se)
 
 # %% [markdown]
-# The book allows four standard errors unless it says otherwise. By the same law a true statement then fails about six
+# The book allows four standard errors unless it says otherwise. By the same distribution a true statement then fails about six
 # times in a hundred thousand, and since seeds are fixed it either always fails or never does.
 #
 # Where nobody knows the truth, *bounds* are set by hand: around what other seeds and other splits of the data gave, or far
 # from what a useless model would reach. Results of stochastic training get nothing better; the reason is at the end of
 # {ref}`sec-conventions-seeds`. A claim that need not hold under another split or seed says so (`depends_on="split"`),
 # and `make stability` reruns the claims under other splits and seeds.
-#
-# A few codes come from the lecture notes behind this book: S numbers what they state, E their errata and Q their questions;
-# X numbers this book's own experiments. The first digit is the notes' chapter. In the ledger they lead from a claim to its place.
 #
 # :::{note}
 # A passed claim shows that this number, in this set-up and with this seed, came out as the theory says. It does not
@@ -143,17 +142,19 @@ claim("conventions-one-se", "share of experiments within one standard error of t
 # `bits_per_dim(nll, d)` computes {eq}`eq-conventions-bpd`, and with `levels=L` it computes
 # {eq}`eq-conventions-bpd-density`. The uniform density on the cube is the test: its log is $0$, and it is the code that
 # knows nothing. The second claim is what one gets *without* the unit, for the same model on data stored in $[0, 1)$ and in
-# $[0, 17)$: two scores, the first free storage. Such mutants stand all over the book: a check which the wrong formula
+# $[0, 17)$: two scores, the first free storage. Such wrong formulas stand all over the book: a check which the wrong formula
 # passes as well checks nothing.
 
 # %%
 d, L = 64, 17
 uniform_nll = 0.0  # nats: -log q(y) of the uniform density on the unit cube
 claim("conventions-uniform", "uniform density, in bits per dimension",
-      bits_per_dim(uniform_nll, d, levels=L), math.log2(17), by="log2 of 17 levels", atol=1e-12,
-      unit="bits", digits=5)
-stored = torch.tensor([0.0, d * math.log(L)])  # uniform on a cube of side 1 and of side 17
-claim("conventions-uniform-unitless", "without the unit, stored in [0, 1) and in [0, 17)",
+      bits_per_dim(uniform_nll, d, levels=L), math.log2(17),
+      by="log2 of 17 levels", atol=1e-12, unit="bits", digits=5)
+# uniform on a cube of side 1 and of side 17
+stored = torch.tensor([0.0, d * math.log(L)])
+claim("conventions-uniform-unitless",
+      "without the unit, stored in [0, 1) and in [0, 17)",
       bits_per_dim(stored, d), [0.0, math.log2(17)], item="E0.18",
       by="wrong formula: off by log2 of the scale", atol=1e-6, unit="bits")
 
@@ -170,11 +171,14 @@ y = dequantise(levels, levels=2, generator=gen)
 log_q = torch.log(3 * y**2) - math.log(2)  # minus log L: the unit is in
 bound = log_q.mean(0)
 se = log_q.std(0) / math.sqrt(len(y))
-claim("conventions-dequantised", "expected log density of the levels 0 and 1", bound,
-      [math.log(3 / 8) - 2, math.log(6) - 2], by="integrated by hand", se=se, unit="nats")
-claim("conventions-bound-gap", "log probability of the two levels above the bound",
-      [math.log(1 / 8) - bound[0].item(), math.log(7 / 8) - bound[1].item()], at_least=0.0,
-      by="Jensen's inequality", unit="nats", digits=3)
+claim("conventions-dequantised", "expected log density of the levels 0 and 1",
+      bound, [math.log(3 / 8) - 2, math.log(6) - 2],
+      by="integrated by hand", se=se, unit="nats")
+exact = [math.log(1 / 8), math.log(7 / 8)]
+claim("conventions-bound-gap",
+      "log probability of the two levels above the bound",
+      [e - b for e, b in zip(exact, bound.tolist(), strict=True)],
+      at_least=0.0, by="Jensen's inequality", unit="nats", digits=3)
 
 # %% [markdown]
 # (sec-conventions-digits)=
@@ -197,7 +201,9 @@ for name, part in parts.items():
 everything = torch.cat([part.x for part in parts.values()])  # (1797, 64)
 counts = torch.bincount(everything.long().flatten(), minlength=17)
 share = counts / everything.numel()
-fig, (left, right) = plt.subplots(1, 2, figsize=(7.0, 2.8), width_ratios=[1, 1.25])
+fig, (left, right) = plt.subplots(
+    1, 2, figsize=(7.0, 2.8), width_ratios=[1, 1.25]
+)
 image_grid(data.train.x[:30], ncols=6, ax=left)
 right.bar(range(17), share, color=colors.model)
 right.set(xlabel="grey level", ylabel="share of pixels", xticks=range(0, 17, 4))
@@ -209,18 +215,21 @@ plt.show()
 
 # %%
 raw = load_digits().data  # (1797, 64)
-claim("conventions-size", "number of images and of pixels", list(everything.shape), [1797, 64],
-      by="scikit-learn's documentation")
+claim("conventions-size", "number of images and of pixels",
+      list(everything.shape), [1797, 64], by="scikit-learn's documentation")
+sums, raw_sums = (
+    np.sort(a @ np.arange(1, 65)) for a in (everything.numpy(), raw)
+)
 claim("conventions-same", "the three parts together are scikit-learn's digits",
-      bool((np.sort(everything.numpy() @ np.arange(1, 65)) == np.sort(raw @ np.arange(1, 65))).all()),
-      True, by="sorted checksums of the rows")
-claim("conventions-levels", "grey levels that occur", everything.unique(), np.arange(17),
-      by="integers 0 to 16")
+      bool((sums == raw_sums).all()), True, by="sorted checksums of the rows")
+claim("conventions-levels", "grey levels that occur",
+      everything.unique(), np.arange(17), by="integers 0 to 16")
 claim("conventions-constant", "pixels that are the same in all images",
-      (everything.std(0) == 0).nonzero().flatten(), np.flatnonzero(np.ptp(raw, axis=0) == 0),
-      by="range of each pixel")
-claim("conventions-grey", "share of pixels that are strictly grey", 1 - share[0] - share[16],
-      np.isin(raw, range(1, 16)).mean(), by="counted in the raw array", atol=1e-6)
+      (everything.std(0) == 0).nonzero().flatten(),
+      np.flatnonzero(np.ptp(raw, axis=0) == 0), by="range of each pixel")
+claim("conventions-grey", "share of pixels that are strictly grey",
+      1 - share[0] - share[16], np.isin(raw, range(1, 16)).mean(),
+      by="counted in the raw array", atol=1e-6)
 
 
 # %% [markdown]
@@ -235,11 +244,11 @@ claim("conventions-grey", "share of pixels that are strictly grey", 1 - share[0]
 # Whether a result on images of this size carries over to photographs is a question of its own. Where it is known not
 # to, the page says so.
 #
-# ### A first model, and a yardstick
+# ### A first model, and a baseline
 #
-# As a yardstick for every later model, take the simplest one that learns anything: all pixels independent, each with
+# As a **baseline** for every later model, take the simplest one that learns anything: all pixels independent, each with
 # the histogram of its levels. With $c_{jv}$ the number of training images whose pixel $j$ has level $v$, and one
-# added to each count so that no level is impossible,
+# added to each count so that no level is impossible (**Laplace smoothing**),
 #
 # $$
 # P(x) = \prod_{j=1}^{d} \frac{c_{j x_j} + 1}{n + L} .
@@ -247,8 +256,8 @@ claim("conventions-grey", "share of pixels that are strictly grey", 1 - share[0]
 
 # %%
 def fit_histogram(x, levels, add=1.0):
-    """Log probabilities (d, levels) of each level at each pixel of images x (n, d)."""
-    counts = torch.stack([(x == v).sum(0) for v in range(levels)], 1)  # (d, levels)
+    """Log probability of each level at each pixel: x (n, d) -> (d, levels)."""
+    counts = torch.stack([(x == v).sum(0) for v in range(levels)], 1)
     return ((counts + add) / (len(x) + add * levels)).log()
 
 
@@ -264,46 +273,54 @@ print(f"independent pixels: {nll.mean():#.4g} nats per image, "
       f"{bpd:#.4g} ± {se:.2g} bits per dimension")
 
 # %%
-claim("conventions-normalised", "probabilities of each pixel's levels sum to", table.exp().sum(1),
-      np.ones(64), by="axiom", atol=1e-6)
+claim("conventions-normalised", "probabilities of each pixel's levels sum to",
+      table.exp().sum(1), np.ones(64), by="axiom", atol=1e-6)
 one_class = CategoricalNB(min_categories=L).fit(data.train.x, 0 * data.train.y)
-claim("conventions-yardstick", "independent pixels, test bits per dimension", bpd,
+claim("conventions-yardstick", "independent pixels, test bits per dimension",
+      bpd,
       bits_per_dim(-one_class.predict_joint_log_proba(data.test.x).mean(), d),
       by="scikit-learn's categorical naive Bayes", atol=1e-6, unit="bits")
 
 
 def ten_tables(x, add):
     """Bits per dimension of images x (n, d) under a table for each class."""
-    x_train, y_train = data.train.x, data.train.y
-    joint = torch.stack([
-        (y_train == c).double().mean().log() + log_prob(x, fit_histogram(x_train[y_train == c], L, add))
-        for c in range(10)
-    ])  # (10, n)
-    return bits_per_dim(-joint.logsumexp(0).mean(), d)
+    joint = []
+    for c in range(10):
+        members = data.train.y == c
+        members_table = fit_histogram(data.train.x[members], L, add)
+        weight = members.double().mean().log()
+        joint.append(weight + log_prob(x, members_table))
+    return bits_per_dim(-torch.stack(joint).logsumexp(0).mean(), d)
 
 
-add = min((0.01, 0.03, 0.1, 0.3, 1.0), key=lambda a: ten_tables(data.validation.x, a))
-by_class = CategoricalNB(alpha=add, min_categories=L).fit(data.train.x, data.train.y)
-claim("conventions-yardstick-classes", "ten tables, one a class, test bits per dimension",
-      ten_tables(data.test.x, add),
-      bits_per_dim(-logsumexp(by_class.predict_joint_log_proba(data.test.x), 1).mean(), d),
+add = min((0.01, 0.03, 0.1, 0.3, 1.0),
+          key=lambda a: ten_tables(data.validation.x, a))
+by_class = CategoricalNB(alpha=add, min_categories=L)
+by_class.fit(data.train.x, data.train.y)
+reference = logsumexp(by_class.predict_joint_log_proba(data.test.x), 1)
+claim("conventions-yardstick-classes",
+      "ten tables, one a class, test bits per dimension",
+      ten_tables(data.test.x, add), bits_per_dim(-reference.mean(), d),
       by="scikit-learn's categorical naive Bayes", atol=1e-6, unit="bits")
 # each training image scored by the table of the others
-own = table.exp().gather(1, data.train.x.long().T) * (len(data.train.x) + L)  # counts + 1
-alone = -((own - 1) / (len(data.train.x) + L - 1)).log().sum(0)
-claim("conventions-train-test", "training bits per dimension, left out minus counted in",
-      bits_per_dim(alone.mean() + log_prob(data.train.x, table).mean(), d), at_least=0.014,
-      at_most=0.019, by="other splits", unit="bits", digits=2)
+n = len(data.train.x)
+own = table.exp().gather(1, data.train.x.long().T) * (n + L)  # counts + 1
+alone = -((own - 1) / (n + L - 1)).log().sum(0)
+counted_in = log_prob(data.train.x, table)
+claim("conventions-train-test",
+      "training bits per dimension, left out minus counted in",
+      bits_per_dim(alone.mean() + counted_in.mean(), d),
+      at_least=0.014, at_most=0.019, by="other splits", unit="bits", digits=2)
 
 # %% [markdown]
 # Independent pixels need {value}`conventions-yardstick:.2f` bits per dimension on test images, and ten such tables, one for
-# each class (the number added to each count chosen on validation), {value}`conventions-yardstick-classes:.2f`. (Scored by the
+# each class (a **naive Bayes** model; the number added to each count chosen on validation), {value}`conventions-yardstick-classes:.2f`. (Scored by the
 # table of the *other* training images, a training image costs {value}`conventions-train-test:.3f` bits more than by its own: so much a table of counts over-fits. One test part
 # hardly shows it, as the standard error printed above is nearly as large.) A page that reports a
 # model's bits per dimension on the digits means this: levels, all 64 pixels, test part, and for densities the bound
 # {eq}`eq-conventions-bpd-density`.
 #
-# The yardstick is harder to beat than it looks. Take Gaussians of the dequantised pixels: first independent ones,
+# The baseline is harder to beat than it looks. Take Gaussians of the dequantised pixels: first independent ones,
 # which make the same assumption as the histograms, then one with the full covariance, which knows how all pairs
 # of pixels vary together.
 
@@ -313,15 +330,21 @@ y_test = dequantise(data.test.x, generator=gen)
 mean, cov = y.mean(0), torch.cov(y.T)
 diagonal = torch.distributions.Normal(mean, cov.diag().sqrt())
 full = torch.distributions.MultivariateNormal(mean, cov)
-diagonal_bpd = bits_per_dim(-diagonal.log_prob(y_test).sum(1), d, levels=L)  # (360,)
+# (360,) each
+diagonal_bpd = bits_per_dim(-diagonal.log_prob(y_test).sum(1), d, levels=L)
 full_bpd = bits_per_dim(-full.log_prob(y_test), d, levels=L)
 histogram_bpd = bits_per_dim(nll, d)
-gaps = {"diagonal": diagonal_bpd - histogram_bpd, "full": full_bpd - histogram_bpd}
+gaps = {
+    "diagonal": diagonal_bpd - histogram_bpd,
+    "full": full_bpd - histogram_bpd,
+}
 seen = {"diagonal": (0.9, 1.0), "full": (0.48, 0.59)}  # over splits
 for name, gap in gaps.items():  # the same images under both models
     claim(f"conventions-{name}-gaussian",
-          f"{name} Gaussian minus independent histograms, test bits per dimension", gap.mean(),
-          at_least=seen[name][0], at_most=seen[name][1], by="other splits", unit="bits", digits=3)
+          f"{name} Gaussian minus independent histograms, "
+          "test bits per dimension",
+          gap.mean(), at_least=seen[name][0], at_most=seen[name][1],
+          by="other splits", unit="bits", digits=3)
 
 
 # %% [markdown]
@@ -344,15 +367,16 @@ def through_histogram(y):
 z, z_test = through_histogram(y), through_histogram(y_test)
 independent = torch.distributions.Normal(0, torch.ones(d))
 copula = torch.distributions.MultivariateNormal(torch.zeros(d), torch.cov(z.T))
-gain = copula.log_prob(z_test) - independent.log_prob(z_test).sum(1)  # (360,) nats
+# (360,) nats
+gain = copula.log_prob(z_test) - independent.log_prob(z_test).sum(1)
 claim("conventions-copula", "Gaussian copula, test bits per dimension",
-      bpd - bits_per_dim(gain.mean(), d), at_least=2.12, at_most=2.18, by="other splits",
-      unit="bits")
+      bpd - bits_per_dim(gain.mean(), d), at_least=2.12, at_most=2.18,
+      by="other splits", unit="bits")
 
 # %% [markdown]
 # It needs {value}`conventions-copula:.2f`: the shape was the cause. Two lessons follow. Bits per dimension measure the fit of a *density to discrete
 # data*, not how much of the images' structure a model has understood; and densities are best compared with densities,
-# with this yardstick kept in view.
+# with this baseline kept in view.
 #
 # ## The ring
 #
@@ -364,8 +388,8 @@ claim("conventions-copula", "Gaussian copula, test bits per dimension",
 ring = toy("ring")
 points = ring.sample(20_000, gen)  # (20000, 2)
 mean, se = monte_carlo(-ring.log_prob(points))
-claim("conventions-ring", "mean negative log density of draws from the ring", mean, ring.entropy,
-      by="quadrature on a grid", se=se, unit="nats")
+claim("conventions-ring", "mean negative log density of draws from the ring",
+      mean, ring.entropy, by="quadrature on a grid", se=se, unit="nats")
 
 # %% [markdown]
 # (sec-conventions-seeds)=
@@ -380,12 +404,13 @@ first = torch.randn(5, generator=seed_everything(0))
 again = torch.randn(5, generator=seed_everything(0))
 other = torch.randn(5, generator=seed_everything(1))
 gen = seed_everything(0)
-claim("conventions-same-seed", "draws with the same seed are equal", bool((first == again).all()),
-      True, by="definition of a seed")
-claim("conventions-other-seed", "draws with another seed are equal", bool((first == other).any()),
-      False, by="continuous draws coincide with probability 0")
-claim("conventions-threads", "threads that PyTorch uses", torch.get_num_threads(), 1,
-      by="set by seed_everything")
+claim("conventions-same-seed", "draws with the same seed are equal",
+      bool((first == again).all()), True, by="definition of a seed")
+claim("conventions-other-seed", "draws with another seed are equal",
+      bool((first == other).any()), False,
+      by="continuous draws coincide with probability 0")
+claim("conventions-threads", "threads that PyTorch uses",
+      torch.get_num_threads(), 1, by="set by seed_everything")
 
 
 # %% [markdown]
@@ -404,10 +429,10 @@ claim("conventions-threads", "threads that PyTorch uses", torch.get_num_threads(
 # second page needs one, it moves to the package `genkit` and the page shows that its own version and the package's
 # agree.
 #
-# **Errata.** The book grew out of lecture notes, and corrects them in the open. A box says what the notes say, what is
-# true, and which cell shows it; the {doc}`errata register <appendix/errata>` lists all of them with their severity.
+# **Common mistakes** stand in boxes. The title is the mistake as people make it; the box says what is
+# true, and which cell shows it. The {doc}`register <appendix/errata>` lists them with their severity.
 #
-# **Questions.** The notes' questions are asked where the page has the means to answer them, each followed by a
+# **Questions** are asked where the page has the means to answer them, each followed by a
 # folded worked solution. The {doc}`question map <appendix/questions>` says where each one is.
 #
 # **Exercises** at the end of a page ask for code. Replace the line that raises `NotImplementedError` and run the cell
@@ -442,8 +467,9 @@ _ = self_check("conventions-double", check_double)
 # ## Where the book comes from
 #
 # The book reworks five sets of Portuguese lecture notes on deep generative models, in part after the Stanford course
-# CS236. All that they name is treated, in this book's own words, and what they lack is added. The order of the
-# parts differs from the notes' own.
+# CS236. All that they name is treated, in this book's own words, and what they lack is added, in another order. In the
+# {doc}`claims ledger <appendix/claims>` and the appendix, codes lead back to them: S numbers what they state, E their errata and Q
+# their questions; X numbers this book's own experiments. The first digit is their chapter.
 #
 # | Part | Lecture notes |
 # |---|---|

@@ -56,7 +56,7 @@ data = digits()  # levels 0..16, 8×8 pixels: 1077 / 360 / 360 images
 # {numref}`fig-density-surface`. All three have the same number of black pixels. Which one surprises you most?
 #
 # To rank them too, a machine needs a function that takes *any* image and returns one number: high where images like
-# those it has seen lie, low elsewhere. That function is a **density**. On the left is one over the plane: each digit has been
+# those it has seen lie, low elsewhere. That function is a **density**; to learn it is **density estimation**. On the left is one over the plane: each digit has been
 # reduced to two numbers, and the surface stands high (hot) where many digits fall and low (cold) where few do. Further down we
 # compute the surprise of A, B and C in bits.
 
@@ -123,7 +123,7 @@ plt.show()
 # by $c^d$: $p_y(y) = p_x(y/c)\,/\,c^d$, and $\log p$ drops by $d\log c$ nats, although the data are the same. Two log-densities
 # may be compared only on the same scale.
 #
-# This book states them in **bits per dimension** (BPD). A pixel of our digits has 17 levels; adding uniform
+# This book states them in **bits per dimension** (BPD). A pixel of our digits has 17 levels; **dequantisation**, adding uniform
 # noise and dividing, $x = (\text{level} + u)/17$, spreads each level evenly over a cell of width $1/17$
 # ({ref}`ch-conventions`). If $p$ is a density on that unit cube, the probability of the *integer* image is the
 # integral over its cell, and Jensen's inequality bounds its code length:
@@ -140,7 +140,7 @@ plt.show()
 
 # %%
 def gaussian_log_density(x, mean, cov):
-    """Log density in nats, (n,), of N(mean, cov); x (n, d), mean (d,), cov (d, d)."""
+    """Log density of N(mean, cov), nats: x (n, d), (d,), (d, d) -> (n,)."""
     d = len(mean)
     L = torch.linalg.cholesky(cov)          # cov = L Lᵀ
     r = torch.linalg.solve_triangular(L, (x - mean).T, upper=False)  # (d, n)
@@ -192,23 +192,25 @@ claim("density-ten-histograms", "ten such tables, one for each class, mixed", te
 # nothing of the other pixels, needs {value}`density-one-histogram:.2f`, and ten of them, one for each label, {value}`density-ten-histograms:.2f`, less than any
 # density here ({ref}`ch-conventions` says why).
 #
-# :::{warning}
-# {item}`E1.6` The notes say that a density quantifies “the probability of occurrence” of a sample, and that a low value marks an
-# anomaly. The first half fails by {eq}`eq-density-definition`; the second can fail completely, as the erratum in
-# {ref}`ch-generation` shows, and a relative of its counterexample below ({ref}`sec-density-anomaly`).
+# :::{admonition} Common mistake: A density is the probability of its example
+# :class: mistake
+# {item}`E1.6` It is often said that a density is “the probability of occurrence” of an example, and that a low value marks an
+# anomaly. The first half fails by {eq}`eq-density-definition`: in the cell above, without $\log_2 17$, the Gaussian seems to
+# need fewer than 0 bits. The second can fail completely: {ref}`ch-generation` has a counterexample, and
+# {ref}`sec-density-anomaly` a relative of it.
 # :::
 #
 # (sec-density-mle)=
 # ## Maximum likelihood
 #
-# {item}`S1.7` Given examples $x_1, \dots, x_n$ and a family of densities $p_\theta$, choose the member under which
+# {item}`S1.7` **Maximum likelihood**: given examples $x_1, \dots, x_n$ and a family of densities $p_\theta$, choose the member under which
 # the examples have the highest joint density, their **likelihood**:
 #
 # $$
 # \hat\theta = \arg\max_\theta \sum_{i=1}^n \log p_\theta(x_i) .
 # $$ (eq-density-mle)
 #
-# For independent examples it is a product, hence the sum of logarithms. If the data come from $p$, the law of
+# For independent examples it is a product, hence the sum of logarithms; minus its average is the **negative log-likelihood** (NLL). If the data come from $p$, the law of
 # large numbers gives, for every fixed $\theta$ with a finite right-hand side,
 #
 # $$
@@ -220,7 +222,7 @@ claim("density-ten-histograms", "ten such tables, one for each class, mixed", te
 #
 # where $H(p) = -\mathbb E_p \log p(x)$ is the **entropy** and $\mathrm{KL}(p\,\|\,q) = \mathbb E_p \log\frac{p(x)}{q(x)} \ge 0$ the
 # **Kullback–Leibler divergence**. The entropy does not depend on $\theta$. So maximum likelihood minimises, up to
-# sampling noise, the *forward* divergence, from the data to the model; {ref}`ch-divergences` is about that choice. Two cases can be solved by hand.
+# sampling noise, the **forward divergence**, from the data to the model; {ref}`ch-divergences` is about that choice. Two cases can be solved by hand.
 #
 # :::{prf:theorem} Two closed forms
 # :label: thm-density-mle
@@ -243,7 +245,8 @@ claim("density-ten-histograms", "ten such tables, one for each class, mixed", te
 ink = binarise(data.train.x)                # (1077, 64) zeros and ones
 tosses, heads = len(ink), int(ink[:, 20].sum())  # pixel 20: row 2, column 4
 theta = torch.linspace(0.0005, 0.9995, 1000)
-log_lik = (heads * theta.log() + (tosses - heads) * torch.log1p(-theta)) / tosses
+tails = tosses - heads
+log_lik = (heads * theta.log() + tails * torch.log1p(-theta)) / tosses
 
 def coin(t):  # (...,) -> (..., 2): probabilities of 0 and 1
     return torch.stack([1 - t, t], -1)
@@ -281,9 +284,9 @@ claim("density-mle-unbiased-is-lower",
 
 # %% [markdown]
 # (sec-density-kde)=
-# ## One bump per example: kernel density estimation
+# ## Kernel density estimation: one bump per example
 #
-# {item}`S1.8` A Gaussian has one bump; the surface of {numref}`fig-density-surface` has several. The classical cure
+# {item}`S1.8` A Gaussian has one bump; the surface of {numref}`fig-density-surface` has several. **Kernel density estimation**
 # {cite:p}`rosenblatt1956,parzen1962` assumes no particular shape: put a small bump on *every* example and average.
 #
 # :::{prf:definition} Kernel density estimate
@@ -321,11 +324,11 @@ def kde_log_density(x, centres, h):
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: A kernel estimate needs $h^d$
+# :::{admonition} Common mistake: A kernel estimate divides by $nh$
 # :class: mistake
-# {item}`E1.1` **The notes say** $p(x)=\frac{1}{nh}\sum_i K\big(\frac{x-x_i}{h}\big)$, for data that elsewhere in the same chapter are
-# vectors. **What is true:** by {eq}`eq-density-kde-mass` that function integrates to $h^{d}/h = h^{d-1}$, which is one
-# only if $d=1$ (or $h=1$). In 8 dimensions with $h=\tfrac12$ it loses more than 99 % of the mass, as measured below ({numref}`fig-density-mass`).
+# {item}`E1.1` Often written, for vectors too: $p(x)=\frac{1}{nh}\sum_i K\big(\frac{x-x_i}{h}\big)$. By {eq}`eq-density-kde-mass`
+# that function integrates to $h^{d}/h = h^{d-1}$, which is one only if $d=1$ (or $h=1$). In 8 dimensions with $h=\tfrac12$ it
+# loses more than 99 % of the mass, as the next cells measure ({numref}`fig-density-mass`).
 # :::
 #
 # {item}`X1.1` An integral can be measured without knowing its formula: draw points $x^{(s)}$ from a known density
@@ -343,34 +346,34 @@ def mass(log_density, centres, h, draws=20_000):
     x = centres[pick] + 1.5 * h * torch.randn(draws, d, generator=gen)
     return monte_carlo((log_density(x, centres, h) - r.log_prob(x)).exp())
 
-def kde_as_printed(x, centres, h):          # 1/(n h) instead of 1/(n h^d)
+def kde_divided_by_nh(x, centres, h):       # 1/(n h) instead of 1/(n h^d)
     return kde_log_density(x, centres, h) + (centres.shape[1] - 1) * math.log(h)
 
 setting = {1: 0.3, 2: 0.3, 3: 0.3, 8: 0.5}  # dimension: bandwidth
-right, printed = [], []
+right, wrong = [], []
 for d, h in setting.items():
     centres = torch.randn(50, d, generator=gen)
     right.append(mass(kde_log_density, centres, h))
-    printed.append(mass(kde_as_printed, centres, h))
+    wrong.append(mass(kde_divided_by_nh, centres, h))
 # (4, 2): mean, standard error
-right, printed = torch.tensor(right), torch.tensor(printed)
+right, wrong = torch.tensor(right), torch.tensor(wrong)
 
 # %% tags=["hide-input"]
 lost = torch.tensor([h ** (d - 1) for d, h in setting.items()])
 claim("density-kde-mass", "∫ of the kernel estimate, d = 1, 2, 3, 8", right[:, 0], torch.ones(4),
       se=right[:, 1], by="a density integrates to one", digits=3)
-claim("density-kde-mass-printed", "∫ of the printed formula, d = 1, 2, 3, 8", printed[:, 0], lost,
-      se=printed[:, 1], item="E1.1", by="closed form h^(d−1)", digits=3)
+claim("density-kde-mass-printed", "wrong: ∫ with 1/(n h) in front, d = 1, 2, 3, 8", wrong[:, 0], lost,
+      se=wrong[:, 1], item="E1.1", by="closed form h^(d−1)", digits=3)
 
 line = torch.linspace(-7, 7, 281)  # a second route: quadrature for d = 2
 square, cell = torch.cartesian_prod(line, line), (line[1] - line[0]) ** 2
-centres = torch.randn(50, 2, generator=gen)
-both = [f(square, centres, 0.3).exp().sum() * cell
-        for f in (kde_log_density, kde_as_printed)]
-claim("density-kde-mass-grid", "the same by quadrature, d = 2: right and printed", both, [1.0, 0.3],
+fifty = torch.randn(50, 2, generator=gen)
+both = [f(square, fifty, 0.3).exp().sum() * cell
+        for f in (kde_log_density, kde_divided_by_nh)]
+claim("density-kde-mass-grid", "the same by quadrature, d = 2: right and wrong", both, [1.0, 0.3],
       item="E1.1", by="closed form 1 and h", rtol=1e-6)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-mass", "caption": "The right estimate keeps its mass at one in every dimension; the printed one follows h to the power d \u2212 1 (black dashes)."}, "image": {"alt": "Integral on a logarithmic axis against dimension one, two, three and eight. One series stays at one, the other falls from one to eight thousandths, each point on a black dash."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-mass", "caption": "The right estimate keeps its mass at one in every dimension; the one divided by n h follows h to the power d \u2212 1 (black dashes)."}, "image": {"alt": "Integral on a logarithmic axis against dimension one, two, three and eight. One series stays at one, the other falls from one to eight thousandths, each point on a black dash."}}
 fig, ax = plt.subplots(figsize=(5.2, 2.8))
 ax.plot(list(setting), lost, "_", ms=28, color=colors.truth, label="$h^{d-1}$")
 ax.errorbar(
@@ -383,11 +386,11 @@ ax.errorbar(
 )
 ax.errorbar(
     list(setting),
-    printed[:, 0],
-    4 * printed[:, 1],
+    wrong[:, 0],
+    4 * wrong[:, 1],
     fmt="s",
     color=colors.bad,
-    label=r"$\frac{1}{n\,h}\sum K$ (printed)",
+    label=r"$\frac{1}{n\,h}\sum K$ (wrong)",
 )
 ax.set(
     xlabel="dimension $d$ ($h$ = 0.3, 0.3, 0.3, 0.5)",
@@ -419,10 +422,10 @@ def draw_hills(n):                          # (n, 1)
 seen, fresh = draw_hills(100), draw_hills(400)
 xs = torch.linspace(-4, 5, 145)[:, None]
 frames = []
-for h in (0.03, 0.06, 0.12, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5):
+for width in (0.03, 0.06, 0.12, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5):
     frames.append(
         {
-            "label": f"h = {h:.2f}",
+            "label": f"h = {width:.2f}",
             "lines": [
                 {
                     "x": xs[:, 0],
@@ -431,7 +434,7 @@ for h in (0.03, 0.06, 0.12, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5):
                 },
                 {
                     "x": xs[:, 0],
-                    "y": kde_log_density(xs, seen, h).exp(),
+                    "y": kde_log_density(xs, seen, width).exp(),
                     "name": "kernel estimate",
                 },
                 {
@@ -441,8 +444,8 @@ for h in (0.03, 0.06, 0.12, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5):
                     "kind": "points",
                 },
             ],
-            "note": f"average log density: the 100 examples {kde_log_density(seen, seen, h).mean():.2f} nats; "
-            f"400 fresh points {kde_log_density(fresh, seen, h).mean():.2f} nats",
+            "note": f"average log density: the 100 examples {kde_log_density(seen, seen, width).mean():.2f} nats; "
+            f"400 fresh points {kde_log_density(fresh, seen, width).mean():.2f} nats",
         }
     )
 slider_figure(
@@ -513,10 +516,10 @@ ax.semilogx(
     widths, as_bpd(on_validation), color=colors.model, label="validation images"
 )
 ax.plot(best_h, as_bpd(on_validation.max()), "o", color=colors.model)
-for level, name in ((gauss_bpd, "one Gaussian, test"), (one_table, "histograms, test"),
+for level, note in ((gauss_bpd, "one Gaussian, test"), (one_table, "histograms, test"),
                     (ten_tables, "ten tables, test")):
     ax.axhline(level, color=colors.muted, ls=":")
-    ax.text(0.5, level + 0.04, name, color=colors.muted, ha="right", fontsize=8)
+    ax.text(0.5, level + 0.04, note, color=colors.muted, ha="right", fontsize=8)
 ax.set(
     xlabel="bandwidth $h$ (pixels in [0, 1))",
     ylabel="bits per pixel",
@@ -562,22 +565,22 @@ claim("density-kde-ring-gaussian", "over what the best single Gaussian loses",
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-ring", "caption": "The ring: the exact density, then kernel estimates from 400 examples with h too small, chosen on validation data, and too large."}, "image": {"alt": "Four square panels. Eight round spots on a circle in the exact density, a spotty picture with speckles inside each spot, eight slightly wider spots, and a washed-out continuous annulus."}}
 fig, panels = plt.subplots(1, 4, figsize=(7, 2.2), sharey=True)
 estimates = {"exact": ring.log_prob}
-for h, note in ((hs[1], ""), (hs[chosen], " (chosen)"), (hs[-4], "")):
-    estimates[f"h = {h:.2f}{note}"] = lambda x, h=h: kde_log_density(x, few, h)
-for ax, (name, f) in zip(panels, estimates.items(), strict=True):
+for width, note in ((hs[1], ""), (hs[chosen], " (chosen)"), (hs[-4], "")):
+    estimates[f"h = {width:.2f}{note}"] = lambda x, h=width: kde_log_density(x, few, h)
+for ax, (title, f) in zip(panels, estimates.items(), strict=True):
     density(ax, f, xlim=(-3, 3), ylim=(-3, 3), n=90, cmap="coolwarm")
-    ax.set(title=name, xlabel="$x_1$", xticks=[-2, 0, 2], yticks=[-2, 0, 2])
+    ax.set(title=title, xlabel="$x_1$", xticks=[-2, 0, 2], yticks=[-2, 0, 2])
 panels[0].set_ylabel("$x_2$")
 plt.show()
 
 
 # %% [markdown]
 # (sec-density-curse)=
-# ## What dimension costs
+# ## The curse of dimensionality
 #
 # On the ring the kernel estimate is good. On the digits, {value}`density-kde-bpd:.2f` bits per pixel, it loses to *one*
 # Gaussian, {value}`density-gauss-bpd:.2f`. Bumps shaped like the data's covariance, $h^2\hat\Sigma$, draw level with it, almost as
-# wide as the data themselves: validation sets $h$ to {value}`density-kde-shaped-h:.1f`. Is the method at fault, or the dimension? Take a friendly target,
+# wide as the data themselves: validation sets $h$ to {value}`density-kde-shaped-h:.1f`. Is the method at fault, or the dimension (the **curse of dimensionality**)? Take a friendly target,
 # $p = \mathcal N(0, I_d)$, and ask only for its value at the point $x=0$. With a Gaussian kernel every expectation is an integral of
 # Gaussians, and the error is exact:
 #
@@ -618,8 +621,9 @@ def examples_needed(d, error=0.1):
         return math.log(V / (error - B**2))
 
     top = math.log(h_max) - 1e-6
-    best = optimize.minimize_scalar(log_n, bounds=(top - 3, top), method="bounded",
-                                    options={"xatol": 1e-10})
+    best = optimize.minimize_scalar(
+        log_n, bounds=(top - 3, top), method="bounded", options={"xatol": 1e-10}
+    )
     return math.exp(best.fun), math.exp(best.x)
 
 dims = list(range(1, 11))
@@ -636,15 +640,15 @@ claim("density-silverman-64", "the same for 64 dimensions, log10 n",
       math.log10(examples_needed(64)[0]), by="between two powers of ten", at_least=54.0,
       at_most=55.0, digits=3)
 
-n, h = 67, examples_needed(3)[1]  # is it true? 4000 estimates for d = 3
-x = torch.randn(4000, n, 3, generator=gen)
+h_three = examples_needed(3)[1]  # is it true? 4000 estimates for d = 3, n = 67
+draws = torch.randn(4000, 67, 3, generator=gen)
 # relative to p(0)
-at_zero = torch.exp(-(x**2).sum(-1) / (2 * h**2)).mean(1) / h**3
-V, B = variance_and_bias(h, 3)
+at_zero = torch.exp(-(draws**2).sum(-1) / (2 * h_three**2)).mean(1) / h_three**3
+V, B = variance_and_bias(h_three, 3)
 value, se = monte_carlo((at_zero - 1) ** 2)
-claim("density-mse", "relative MSE at 0, d = 3, n = 67, from 4000 estimates", value, V / n + B**2,
+claim("density-mse", "relative MSE at 0, d = 3, n = 67, from 4000 estimates", value, V / 67 + B**2,
       se=se, by="closed form", digits=3)
-claim("density-mse-mutant", "wrong: without the squared bias the formula says", V / n,
+claim("density-mse-mutant", "wrong: without the squared bias the formula says", V / 67,
       by="less than 0.06, when 0.1 is observed", at_most=0.06, digits=3)
 
 
@@ -658,7 +662,7 @@ claim("density-mse-mutant", "wrong: without the squared bias the formula says", 
 #
 # :::{dropdown} Why the Gaussian's error has a closed form
 # For $n$ draws from $\mathcal N(0,I_d)$, $\hat p(0)/p(0) = \det(\hat\Sigma)^{-1/2}\exp(-\tfrac12\hat\mu^\top\hat\Sigma^{-1}\hat\mu)$. Turn the axes so that
-# $\hat\mu$ points along the last one; the law of $n\hat\Sigma$, a Wishart matrix independent of $\hat\mu$, does not change. In its Cholesky factor the squared diagonal
+# $\hat\mu$ points along the last one; the distribution of $n\hat\Sigma$, a Wishart matrix independent of $\hat\mu$, does not change. In its Cholesky factor the squared diagonal
 # entries are independent, $\ell_i^2\sim\chi^2_{n-i}$ (Bartlett's decomposition), and $\hat\mu^\top(n\hat\Sigma)^{-1}\hat\mu = |\hat\mu|^2/\ell_d^2$. So, with $n|\hat\mu|^2\sim\chi^2_d$,
 #
 # $$
@@ -670,7 +674,7 @@ claim("density-mse-mutant", "wrong: without the squared bias the formula says", 
 
 # %% tags=["hide-input"]
 def gaussian_mse(n, d):
-    """Relative MSE at 0 of the Gaussian fit, from the moments of its law."""
+    """Relative MSE at 0 of the Gaussian fit, from the moments of its distribution."""
 
     def moment(k):                          # E (p̂(0)/p(0))^k
         log_m = k * d / 2 * math.log(n)
@@ -690,20 +694,20 @@ gaussian_needed = [next(n for n in range(d + 5, 1000) if gaussian_mse(n, d) <= 0
 more = (needed.ceil() > torch.tensor(gaussian_needed)).tolist()
 claim("density-gaussian-crossing",
       "does the kernel need more examples than the Gaussian? d = 1, 2 … 10", more,
-      [False] + 9 * [True], by="two exact laws")
+      [False] + 9 * [True], by="two exact formulas")
 claim("density-gaussian-needed", "Gaussian family, d = 1, 2 and 10: examples needed",
       [gaussian_needed[j] for j in (0, 1, 9)], [9, 18, 154],
-      by="exact law, held by 3000 fits below")
+      by="exact formula, held by 3000 fits below")
 
-n, d = gaussian_needed[-1], 10  # check the law by fitting 3000 Gaussians
-x = torch.randn(3000, n, d, generator=gen)
-m = x.mean(1, keepdim=True)
-S = (x - m).mT @ (x - m) / n                # (3000, d, d)
+enough = gaussian_needed[-1]  # check the formula by fitting 3000 Gaussians, d = 10
+draws = torch.randn(3000, enough, 10, generator=gen)
+m = draws.mean(1, keepdim=True)
+S = (draws - m).mT @ (draws - m) / enough   # (3000, d, d)
 quadratic = (m @ torch.linalg.solve(S, m.mT))[:, 0, 0]
 ratio = torch.exp(-0.5 * torch.logdet(S) - 0.5 * quadratic)
 value, se = monte_carlo((ratio - 1) ** 2)
-claim("density-gaussian-mse", "its relative MSE there, from 3000 fits", value, gaussian_mse(n, d),
-      se=se, by="Wishart moments", digits=2)
+claim("density-gaussian-mse", "its relative MSE there, from 3000 fits", value,
+      gaussian_mse(enough, 10), se=se, by="Wishart moments", digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-curse", "caption": "Examples needed for a relative mean squared error of 0.1 at the centre of a Gaussian: without assumptions (blue), and knowing that it is a Gaussian (green)."}, "image": {"alt": "Number of examples on a logarithmic axis against dimension one to ten. One curve rises almost straight from four to about a million and passes through hollow squares from a published table, the other bends and reaches about one hundred and fifty."}}
 fig, ax = plt.subplots(figsize=(5.6, 3.0))
@@ -741,10 +745,10 @@ plt.show()
 # structure is wrong. Which method to choose therefore depends on what is known about the data ({ref}`q1-3` compares the rates).
 #
 # (sec-density-flow)=
-# ## Bending a simple density: normalising flows
+# ## Normalising flows: bending a simple density
 #
-# {item}`S1.9` Start with a density that is easy, $z\sim p_z$, and bend space by a map $x=f(z)$ that is invertible, and differentiable in both directions. The mass in a small piece around $z$
-# arrives in the image of that piece. Where $f$ stretches, the density drops ({numref}`fig-density-flow`). In one dimension, $p(x)\,|\mathrm dx| = p_z(z)\,|\mathrm dz|$; in $d$,
+# {item}`S1.9` A **normalising flow** starts with a density that is easy, $z\sim p_z$, and bends space by a map $x=f(z)$ that is invertible, and differentiable in both directions. The mass in a small piece around $z$
+# arrives in the image of that piece. Where $f$ stretches, the density drops ({numref}`fig-density-flow`), by the **change of variables**. In one dimension, $p(x)\,|\mathrm dx| = p_z(z)\,|\mathrm dz|$; in $d$,
 #
 # $$
 # \begin{aligned}
@@ -789,7 +793,7 @@ def couple(z):                              # (2,) -> (2,), invertible
 
 z = torch.tensor([0.8, -1.3])
 jacobian = torch.autograd.functional.jacobian(couple, z)
-claim("density-flow-logdet", "a coupling map: log |det ∂f/∂z| by autograd",
+claim("density-flow-logdet", "a coupling layer: log |det ∂f/∂z| by autograd",
       torch.linalg.slogdet(jacobian)[1], 0.7 * 0.8, by="triangular Jacobian: s z₁", atol=1e-12,
       unit="nats")
 
@@ -815,11 +819,11 @@ plt.show()
 
 
 # %% [markdown]
-# A coupling map such as `couple` changes half of the coordinates by an amount that depends on the other half. Its Jacobian is triangular, the determinant
+# A **coupling layer** such as `couple` changes half of the coordinates by an amount that depends on the other half. Its Jacobian is triangular, the determinant
 # the product of the diagonal, and stacks of such maps give densities that can be evaluated *and* sampled. Part V builds them ({cite:t}`papamakarios2021` survey them).
 #
 # (sec-density-ar)=
-# ## One variable at a time: autoregressive models
+# ## Autoregressive models: one variable at a time
 #
 # {item}`S1.10` The third construction needs no geometry. Any joint distribution, in any order of its variables, is a product of conditionals:
 #
@@ -827,7 +831,7 @@ plt.show()
 # p(x) = \prod_{i=1}^{d} p(x_i \mid x_{<i}), \qquad x_{<i} = (x_1,\dots,x_{i-1}).
 # $$ (eq-density-ar)
 #
-# This is the chain rule of probability, not an approximation. An **autoregressive model** replaces each factor by a learned $q_\theta(x_i\mid x_{<i})$. If each factor sums to one, so does the product: the
+# This is the **chain rule** of probability, not an approximation. An **autoregressive model** replaces each factor by a learned $q_\theta(x_i\mid x_{<i})$. If each factor sums to one, so does the product: the
 # model is normalised by construction. And its error is a sum.
 #
 # :::{prf:theorem} Chain rule of the Kullback–Leibler divergence
@@ -844,7 +848,7 @@ plt.show()
 # $\log\frac{p(x)}{q(x)} = \sum_i \log\frac{p(x_i\mid x_{<i})}{q(x_i\mid x_{<i})}$; take the expectation under $p$, first over $x_i$ given $x_{<i}$.
 # :::
 #
-# The prefixes $x_{<i}$ are drawn from $p$, the data, which is why the model can be trained on real prefixes. Random distributions over the 32 strings of five bits check the theorem, and show that it fails if the prefixes are drawn from the model.
+# The prefixes $x_{<i}$ are drawn from $p$, the data, which is why the model can be trained on real prefixes (**teacher forcing**). Random distributions over the 32 strings of five bits check the theorem, and show that it fails if the prefixes are drawn from the model.
 
 # %%
 def kl_of(p, q):                            # (..., k), (..., k) -> (...) nats
@@ -869,11 +873,13 @@ pairs = pairs / pairs.sum(-1, keepdim=True)  # twenty p, twenty q
 kl = kl_of(pairs[:, 0], pairs[:, 1])        # by enumeration of all strings
 sums = torch.tensor([[chain_terms(p, q, p).sum(), chain_terms(p, q, q).sum()]
                      for p, q in pairs])
-claim("density-chain", "KL of 20 pairs of distributions over 5 bits, as sums of five terms",
+claim("density-chain",
+      "KL of 20 pairs of distributions over 5 bits, as sums of five terms",
       sums[:, 0], kl, by="enumeration", atol=1e-12, unit="nats")
+off = (sums[:, 1] - kl).abs().mean()
 claim("density-chain-mutant",
-      "wrong: with prefixes drawn from the model the sums are off by, on average",
-      (sums[:, 1] - kl).abs().mean(), by="enumeration", at_least=0.05, unit="nats", digits=2)
+      "wrong: prefixes drawn from the model; the sums are off by, on average",
+      off, by="enumeration", at_least=0.05, unit="nats", digits=2)
 agree("density-chain-twin", kl, kl_discrete(pairs[:, 0], pairs[:, 1]))
 
 
@@ -892,7 +898,7 @@ agree("density-chain-twin", kl, kl_discrete(pairs[:, 0], pairs[:, 1]))
 
 # %%
 def logistic_newton(A, y, offset, penalty):
-    """Weights w (k,) of the penalised regression of y (n,) of 0/1 on A (n, k)."""
+    """Weights w (k,) of the penalised regression of y (n,) on A (n, k)."""
 
     def loss(w):                            # -log σ(t) = softplus(-t)
         nll = softplus((1 - 2 * y) * (offset + A @ w)).sum()
@@ -948,11 +954,11 @@ claim("density-fvsbn-sums", "probabilities of all 4096 images of 12 pixels add u
       torch.exp2(-pixel_bits(first, every).sum(1)).sum(), 1.0, by="normalised by construction",
       atol=1e-10)
 
-centre, b, W = fvsbn
+mean_ink, b, W = fvsbn
 b_leaf, W_leaf = b.clone().requires_grad_(), W.clone().requires_grad_()
 k = ink.sum(0)
 offset = ((k + 0.5) / (len(ink) - k + 0.5)).log()
-nll = pixel_bits((centre, b_leaf, W_leaf), ink).sum() * math.log(2)
+nll = pixel_bits((mean_ink, b_leaf, W_leaf), ink).sum() * math.log(2)
 size_of = (W_leaf**2).sum() + ((b_leaf - offset) ** 2).sum()
 (nll + penalty / 2 * size_of).backward()
 claim("density-fvsbn-optimum", "largest derivative of the penalised likelihood at the fit",
@@ -984,8 +990,8 @@ log_joint = []                              # labels, and ten tables of frequenc
 for c in range(10):
     members = ink[data.train.y == c]
     share = (members.sum(0) + 0.5) / (len(members) + 1)
-    log_p = torch.where(ink_test == 1, share, 1 - share).log2().sum(1)
-    log_joint.append(log_p + math.log2(len(members) / len(ink)))
+    log_given_c = torch.where(ink_test == 1, share, 1 - share).log2().sum(1)
+    log_joint.append(log_given_c + math.log2(len(members) / len(ink)))
 ten_alone = -torch.stack(log_joint).mul(math.log(2)).logsumexp(0).mean() / math.log(2)
 claim("density-ten-alone", "independent pixels, one table a class, mixed", ten_alone,
       by="range over 12 other splits, 28.0 to 29.3", at_least=27.6, at_most=29.7,
@@ -1032,7 +1038,7 @@ claim("density-shuffled", "shuffled test digits that cost more than 64 bits",
 # You ranked them so too, presumably: A, B and C cost {value}`density-image-a:.0f`, {value}`density-image-b:.0f` and {value}`density-image-c:.0f` bits. The last is more than the 64 bits of a fair coin per pixel: the model bets against such images.
 # A single image need not obey: of the test digits, {value}`density-upright:.0%` cost less upright than upside down.
 #
-# To sample, the factors of {eq}`eq-density-ar` are used one after the other; each pixel waits for the ones before.
+# To sample, the factors of {eq}`eq-density-ar` are used one after the other (**ancestral sampling**); each pixel waits for the ones before.
 
 # %%
 def sample(model, n, generator):
@@ -1046,8 +1052,8 @@ drawn = sample(fvsbn, 20_000, gen)
 
 # %% tags=["hide-input"]
 # the first two rows can be listed: all 2^16 beginnings and their probabilities
-centre, b, W = fvsbn
-top = centre[:16], b[:16], W[:16, :16]
+mean_ink, b, W = fvsbn
+top = mean_ink[:16], b[:16], W[:16, :16]
 openings = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 16)
 exact_ink = torch.exp2(-pixel_bits(top, openings).sum(1)) @ openings.sum(1)
 value, se = monte_carlo(drawn[:, :16].sum(1))
@@ -1075,8 +1081,8 @@ plt.show()
 # (sec-density-codec)=
 # ### A density is a compressor
 #
-# So far “bits” was a figure of speech for $-\log_2 q$. By Shannon's theorem {cite:p}`shannon1948` a code exists whose length is $-\log_2 q(x)$, rounded up to a whole bit; and when the
-# data come from $q$, no code that can be decoded is on average shorter than the entropy, $\mathbb E[-\log_2 q(x)]$. Rounding costs up to one bit a *message*, which hurts if every symbol is one: with $q=(0.9,\,0.1)$ the
+# So far “bits” was a figure of speech for $-\log_2 q$. By Shannon's **source coding theorem** {cite:p}`shannon1948` a code exists whose length is $-\log_2 q(x)$, rounded up to a whole bit; and when the
+# data come from $q$, no code that can be decoded is on average shorter than the entropy, $\mathbb E[-\log_2 q(x)]$. A code that follows $q$ is an **entropy coder**. Rounding costs up to one bit a *message*, which hurts if every symbol is one: with $q=(0.9,\,0.1)$ the
 # lengths are 1 and 4 bits, 1.3 on average, where one bit each would do and the entropy is 0.47. So we code all 360 test images as one message.
 #
 # **Range asymmetric numeral systems** (rANS) {cite:p}`duda2013` keep the whole message in a single integer $s$. Divide $M=2^{14}$ slots among the symbols in proportion to their probabilities: symbol $x$ owns $f_x$ slots from $c_x$ on. To push $x$,
@@ -1104,7 +1110,7 @@ def pop(s, ones):
     symbol, f, c = (1, ones, 0) if slot < ones else (0, M - ones, ones)
     return f * (s // M) + slot - c, symbol
 
-def in_order(model, x):                     # x (n, 64) -> (symbol, slots of a one)
+def in_order(model, x):  # x (n, 64) -> list of (symbol, slots of a one)
     stream = []
     for i in range(64):                     # pixel by pixel, all images at each
         ones = slots(conditional(model, i, x[:, :i]))
@@ -1159,7 +1165,7 @@ def zlib_size(x, dictionary):
     squeeze = zlib.compressobj(9, zdict=dictionary)
     return len(squeeze.compress(packed(x)) + squeeze.flush())
 
-zlib_bits = 8 * min(zlib_size(x, known) for x, y in ((ink_test, ink), (ink_test.T, ink.T))
+zlib_bits = 8 * min(zlib_size(part, known) for part, y in ((ink_test, ink), (ink_test.T, ink.T))
                     for known in (b"", packed(y)))
 without = pixel_bits(fvsbn, 1 - ink_test).sum(1).mean()
 claim("density-zlib-bits", "zlib, level 9", zlib_bits / 360,
@@ -1196,8 +1202,8 @@ for ax, images, title in (
     (mean_map, ink_test, "average"),
     (one_map, three[:1], "image A"),
 ):
-    bits = pixel_bits(fvsbn, images).mean(0)
-    shown = ax.imshow(bits.reshape(8, 8), cmap="magma_r", vmin=0)
+    each = pixel_bits(fvsbn, images).mean(0)
+    shown = ax.imshow(each.reshape(8, 8), cmap="magma_r", vmin=0)
     ax.set(title=title, xticks=[], yticks=[])
     fig.colorbar(
         shown,
@@ -1219,7 +1225,7 @@ plt.show()
 # (sec-density-entropy-rate)=
 # ### The limit: entropy rate
 #
-# For a sequence, the number that matters is the entropy *per symbol*. Take two-state weather: from state 0 it switches with probability $a=0.1$, from state 1 with $b=0.3$. In the long run it is in state 0 for the fraction
+# For a sequence, the number that matters is the entropy *per symbol*, the **entropy rate**. Take two-state weather: from state 0 it switches with probability $a=0.1$, from state 1 with $b=0.3$. In the long run it is in state 0 for the fraction
 # $\pi_0 = b/(a+b) = \tfrac34$ of the time. Each symbol costs the entropy of its transition,
 #
 # $$
@@ -1250,8 +1256,8 @@ def all_sequences(start, switch, T):        # (2**T,) log-probabilities
 
 log_p = all_sequences(start, switch, 20)
 claim("density-chain-entropy", "entropy of 20 symbols, over all 2^20 sequences",
-      -(log_p.exp() * log_p).sum(), H2(0.25) + 19 * rate, by="closed form", atol=1e-9, unit="nats",
-      digits=7)
+      -(log_p.exp() * log_p).sum(), H2(0.25) + 19 * rate,
+      by="closed form", atol=1e-9, unit="nats", digits=7)
 
 def weather(n, T):  # (n, T) sequences of the stationary chain
     x = torch.zeros(n, T, dtype=torch.long)
@@ -1287,9 +1293,9 @@ claim("density-rate-floor", "contexts of 1 to 8 symbols: smallest cost above the
       unit="nats", digits=2)
 claim("density-rate-price", "8 symbols: cost above the rate, over 2^8 parameters / 2n",
       (expected_cost[8] - rate) * 2 * history[:, 8:].numel() / 2**8,
-      by="law p/2n; less, as rare contexts fill slowly", at_least=0.5, at_most=1.1, digits=2)
+      by="formula p/2n; less, as rare contexts fill slowly", at_least=0.5, at_most=1.1, digits=2)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-rate", "caption": "Expected cost per symbol against the length of the context: it drops once, to the entropy rate (black), since the chain has a memory of one; the slow rise is the price of estimating ever larger tables."}, "image": {"alt": "Points at context lengths zero to eight. The first lies at fifty-six hundredths of a nat, the second at two fifths on a horizontal line, the following ones on or slightly above that line."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-rate", "caption": "Expected cost per symbol (cross-entropy) against the length of the context: it drops once, to the entropy rate (black), since the chain has a memory of one; the slow rise is the price of estimating ever larger tables."}, "image": {"alt": "Points at context lengths zero to eight. The first lies at fifty-six hundredths of a nat, the second at two fifths on a horizontal line, the following ones on or slightly above that line."}}
 fig, ax = plt.subplots(figsize=(5.6, 2.7))
 ax.axhline(rate, color=colors.truth, lw=1, label="entropy rate")
 ax.axhline(H2(0.25), color=colors.muted, ls=":", label="entropy of one symbol")
@@ -1305,13 +1311,13 @@ plt.show()
 # (sec-density-applications)=
 # ## What a density is good for
 #
-# {item}`S1.11` Three uses, each with a named rival. Compression is done: {value}`density-codec-below-alone:.1f` bits per image against zlib's {value}`density-zlib-bits:.1f`.
+# {item}`S1.11` Three uses, each with a named baseline. Compression is done: {value}`density-codec-below-alone:.1f` bits per image against zlib's {value}`density-zlib-bits:.1f`.
 #
 # (sec-density-anomaly)=
-# ### Finding anomalies
+# ### Anomaly detection
 #
 # An anomaly should be surprising, so score by $-\log q(x)$ and flag the highest. A score is judged by its **AUROC**, the probability that a random anomaly scores higher than a random normal image; a coin toss has ½. We damage test images by
-# flipping $k$ random pixels. The rivals: the distance to the average digit, and independent pixels ({numref}`fig-density-anomaly`, left).
+# flipping $k$ random pixels. The baselines: the distance to the average digit, and independent pixels ({numref}`fig-density-anomaly`, left).
 
 # %%
 def auroc(normal, anomalous):  # scores (n,), (m,): higher means more anomalous
@@ -1344,7 +1350,7 @@ claim("density-anomaly-gap", "AUROC gained over the distance to the mean, smalle
       (ours - theirs).min(), by="the baseline", at_least=0.02, digits=2)
 
 # %% [markdown]
-# With three flips the autoregressive score has {value}`density-anomaly-flips:.2f`. A second test: leave one class out of training and validation, and look for it. The anomalies are digits too now. We use grey pixels, and average over the ten classes.
+# With three flips the autoregressive score has {value}`density-anomaly-flips:.2f`. A second test, **out-of-distribution detection**: leave one class out of training and validation, and look for it. The anomalies are digits too now. We use grey pixels, and average over the ten classes.
 
 # %%
 detectors = {
@@ -1352,7 +1358,9 @@ detectors = {
     "Gaussian": lambda x, known, h: (
         -gaussian_log_density(x, known.mean(0), known.T.cov(correction=0))
     ),
-    "distance to the mean": lambda x, known, h: ((x - known.mean(0)) ** 2).sum(1),
+    "distance to the mean": lambda x, known, h: (
+        ((x - known.mean(0)) ** 2).sum(1)
+    ),
 }
 left_out = {name: [] for name in detectors}
 for c in range(10):
@@ -1376,7 +1384,7 @@ claim("density-anomaly-mean", "the same with the distance to the mean",
 
 # %% [markdown]
 # The kernel estimate needs {value}`density-kde-bpd:.2f` bits per pixel where the Gaussian needs {value}`density-gauss-bpd:.2f`, and yet it is the better detector, AUROC {value}`density-anomaly-kde:.2f` against {value}`density-anomaly-gauss:.2f`. A better likelihood
-# is not always a better detector. Worse: which image does the autoregressive model find *least* surprising? We search pixel by pixel, keeping the 500 cheapest beginnings ({numref}`fig-density-anomaly`, right).
+# is not always a better detector. Worse: which image does the autoregressive model find *least* surprising? We search pixel by pixel, keeping the 500 cheapest beginnings (**beam search**; {numref}`fig-density-anomaly`, right).
 
 # %%
 # candidates (m, 64) and their bits so far (m,)
@@ -1411,8 +1419,8 @@ claim("density-mode-never", "of 20 000 samples, those that are at most as surpri
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-anomaly", "caption": "Left: AUROC against the number of flipped pixels. Right: surprise of test images and of damaged ones; arrow and inset: the least surprising image that was found."}, "image": {"alt": "Left, three rising curves, the autoregressive one highest and near one at five flips. Right, two overlapping histograms of bits per image, with an arrow to the left of both, at the cost of the image in the inset, a plain upright stroke."}}
 fig, (left, right_) = plt.subplots(1, 2, figsize=(7, 2.7))
-for (name, values), marker in zip(table.items(), "o^s", strict=True):
-    left.plot(flips, values, marker + "-", label=name)
+for (score_name, values), marker in zip(table.items(), "o^s", strict=True):
+    left.plot(flips, values, marker + "-", label=score_name)
 left.set(
     xlabel="flipped pixels $k$", ylabel="AUROC", ylim=(0.5, 1.02), xticks=flips
 )
@@ -1444,12 +1452,12 @@ plt.show()
 # %% [markdown]
 # It looks like a numeral 1 and costs {value}`density-mode:.1f` bits; none of the 360 test images costs less (in other splits one of them can be this very image), and their average is {value}`density-ar-bits:.0f`. So it is with a coin that shows heads nine times in ten: the likeliest sequence of a hundred tosses is “always heads”, and its probability is $0.9^{100}\approx 3\cdot10^{-5}$. Imagine a scanner that is
 # stuck and delivers this image again and again. A detector that asks “is the density low?” finds nothing. One that asks whether the average surprise of ten images is *as large as it should be* finds it too small by {value}`density-mode-typical:.0f` standard errors. {ref}`ch-generation` shows the same effect with a
-# Gaussian, and that remedy, testing whether the surprise is *typical* {cite:p}`nalisnick2019,nalisnick2019typicality`. {cite:t}`lelan2021` show that even the true density does not escape: a change of variables, which changes nothing about the data, can reorder which points are dense.
+# Gaussian, and that remedy, the **typicality test** {cite:p}`nalisnick2019,nalisnick2019typicality`. {cite:t}`lelan2021` show that even the true density does not escape: a change of variables, which changes nothing about the data, can reorder which points are dense.
 #
 # (sec-density-prior)=
-# ### A prior for damaged images
+# ### Inverse problems: a prior for damaged images
 #
-# We observe $y = Ax + \sigma\varepsilon$ with $\varepsilon\sim\mathcal N(0,I)$: an image with noise, or blurred, or with its lower rows missing ($A$ keeps the rest). Many $x$ explain $y$. Bayes' rule weighs them by a density learned from clean digits, $p(x\mid y)\propto p(y\mid x)\,p(x)$, and the estimate with the least
+# In an **inverse problem** we observe $y = Ax + \sigma\varepsilon$ with $\varepsilon\sim\mathcal N(0,I)$: an image with noise, or blurred, or with its lower rows missing ($A$ keeps the rest). Many $x$ explain $y$. Bayes' rule weighs them by a density learned from clean digits, $p(x\mid y)\propto p(y\mid x)\,p(x)$, and the estimate with the least
 # expected squared error is the posterior mean. With a mixture of Gaussians as the prior, $\sum_c w_c\,\mathcal N(\mu_c,\Sigma_c)$, it is exact:
 #
 # $$
@@ -1518,11 +1526,11 @@ claim("density-prior-exact", "images drawn from a Gaussian prior: error per pixe
 
 
 # %% [markdown]
-# Now real test digits ({numref}`fig-density-prior`). The rivals: a **flat prior** (least squares, what the observation alone says) and a craftsman's filter: smoothing for noise, unsharp masking ($y + \alpha(y - \text{blurred } y)$) for blur, the average digit for missing rows. The two learned priors: one Gaussian, and one per class of the labelled training digits, mixed.
+# Now real test digits ({numref}`fig-density-prior`). The baselines: a **flat prior** (least squares, what the observation alone says) and a filter: smoothing for noise, **unsharp masking** ($y + \alpha(y - \text{blurred } y)$) for blur, the average digit for missing rows. The two learned priors: one Gaussian, and one per class of the labelled training digits, mixed.
 # Filters and ridges (a multiple of $I$ added to each covariance) are tuned on validation images.
 
 # %% tags=["hide-input"]
-def craftsman(task, y, setting):
+def filtered(task, y, setting):
     if task == "noise":
         return y @ smoother(setting).T
     if task == "blur":
@@ -1538,19 +1546,19 @@ ridges, nobody = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0), torch.zeros_like(labels)
 singles = {ridge: fit_prior(clean, nobody, ridge) for ridge in ridges}
 priors = {ridge: fit_prior(clean, labels, ridge) for ridge in ridges}
 
-def best(options):                          # option: estimate of validation images
+def best_of(options):                       # option: estimate of validation images
     return min(options, key=lambda o: error(options[o], data.validation.x).mean())
 
 restored, errors = {}, {}
 for task, (A, sigma) in tasks.items():
     seen = observe(data.validation.x, A, sigma)
-    tuned = best({o: craftsman(task, seen, o) for o in settings[task]})
-    single = best({o: posterior_mean(seen, A, sigma, singles[o]) for o in ridges})
-    ridge = best({o: posterior_mean(seen, A, sigma, priors[o]) for o in ridges})
+    tuned = best_of({o: filtered(task, seen, o) for o in settings[task]})
+    single = best_of({o: posterior_mean(seen, A, sigma, singles[o]) for o in ridges})
+    ridge = best_of({o: posterior_mean(seen, A, sigma, priors[o]) for o in ridges})
     y = observe(data.test.x, A, sigma)
     estimates = {
         "flat prior": y @ torch.linalg.pinv(A).T,
-        "craftsman": craftsman(task, y, tuned),
+        "filter": filtered(task, y, tuned),
         "Gaussian prior": posterior_mean(y, A, sigma, singles[single]),
         "class mixture": posterior_mean(y, A, sigma, priors[ridge]),
     }
@@ -1565,7 +1573,7 @@ claim("density-prior-flat", "flat prior: error per pixel for noise and blur",
 for task in tasks:
     e, word = errors[task], task.split()[0]
     for better, worse in (
-        ("Gaussian prior", "craftsman"),
+        ("Gaussian prior", "filter"),
         ("class mixture", "Gaussian prior"),
     ):
         drop, se = monte_carlo(e[worse] - e[better])
@@ -1579,12 +1587,12 @@ for row, (task, (seen, estimates)) in zip(
     panels, restored.items(), strict=True
 ):
     columns = {"truth": data.test.x, "observed": seen, **estimates}
-    for ax, (name, x) in zip(row, columns.items(), strict=True):
-        image_grid(x[[2, 5]], ncols=2, ax=ax, vmin=0, vmax=16)
-        e = errors[task][name].mean().item() if name in errors[task] else None
+    for ax, (title, images) in zip(row, columns.items(), strict=True):
+        image_grid(images[[2, 5]], ncols=2, ax=ax, vmin=0, vmax=16)
+        e = errors[task][title].mean().item() if title in errors[task] else None
         label = "" if e is None else f"{e:.3g}" if e < 100 else f"{e:,.0f}"
         ax.set_title(
-            (name + "\n" if task == "noise" else "") + label, fontsize=8
+            (title + "\n" if task == "noise" else "") + label, fontsize=8
         )
     row[0].set_ylabel(task, fontsize=8)
 plt.show()
@@ -1667,7 +1675,7 @@ claim("density-practice-mixture", "components that the Bayesian information crit
 #
 # - **Kernels and histograms** assume only smoothness. The variance is of order $1/(nh^d)$ and the squared bias of order $h^4$ (histogram: $h^2$); balancing the two gives a mean squared error of order
 #   $n^{-4/(4+d)}$ (histogram: $n^{-2/(2+d)}$). At $d=64$, halving the error takes $2^{68/4}=2^{17}$ times as many examples. The cell below reads the exponent off {eq}`eq-density-mse`.
-# - **Parametric models** with $p$ free parameters cost about $p/(2n)$ nats of held-out log-likelihood, if the truth is in the family. The dimension enters only through $p$. For a Gaussian, $p=d+\tfrac12d(d+1)$, and the cell compares the law with the exact expectation. What is not in the family stays as a bias, however large $n$.
+# - **Parametric models** with $p$ free parameters cost about $p/(2n)$ nats of held-out log-likelihood, if the truth is in the family. The dimension enters only through $p$. For a Gaussian, $p=d+\tfrac12d(d+1)$, and the cell compares the formula with the exact expectation. What is not in the family stays as a bias, however large $n$.
 # - **Autoregressive models** turn one problem in $d$ dimensions into $d$ problems in one, conditional on up to $d-1$ values. A table for the last factor alone has $2^{d-1}$ entries; sharing meets the curse (logistic regression: $d(d+1)/2$ parameters in all).
 # - **Flows** pay no integral and no table, but must bend the whole space by an invertible map; targets with holes or separate parts require extreme stretching. **Latent-variable models** bend less and pay with an integral over $z$, which is only bounded.
 # - **Distances between samples** suffer too: the Wasserstein distance between an empirical measure and its source falls only like $n^{-1/d}$ for $d\ge3$.
@@ -1697,20 +1705,20 @@ def expected_kl(n, d):  # E KL(N(0, I) ‖ N(μ̂, Σ̂)), exact: Wishart moment
     log_det += d * math.log(2 / n)
     return 0.5 * (n * d / (n - d - 2) * (1 + 1 / n) - d + log_det)
 
-n, d = 500, 10
-x = torch.randn(800, n, d, generator=gen)
-m = x.mean(1)
-S = (x - m[:, None]).mT @ (x - m[:, None]) / n
+draws = torch.randn(800, 500, 10, generator=gen)
+m = draws.mean(1)
+S = (draws - m[:, None]).mT @ (draws - m[:, None]) / 500
 P = torch.linalg.inv(S)
 quadratic = (m[:, None] @ P @ m[..., None])[:, 0, 0]
-kl = 0.5 * (P.diagonal(dim1=1, dim2=2).sum(1) + quadratic - d + torch.logdet(S))
-value, se = monte_carlo(kl)
-parameters = d + d * (d + 1) // 2
+kls = 0.5 * (P.diagonal(dim1=1, dim2=2).sum(1) + quadratic - 10 + torch.logdet(S))
+value, se = monte_carlo(kls)
+parameters = 10 + 10 * 11 // 2
 claim("density-parametric-exact", "Gaussian, d = 10, n = 500: mean KL of 800 fits", value,
-      expected_kl(n, d), se=se, by="Wishart moments", unit="nats", digits=3)
+      expected_kl(500, 10), se=se, by="Wishart moments", unit="nats", digits=3)
 claim("density-parametric-rate", "n times the expected KL, n = 10 000 and d = 10",
-      10_000 * expected_kl(10_000, d), parameters / 2, by="p/2 with p = 65 parameters", rtol=0.01,
+      10_000 * expected_kl(10_000, 10), parameters / 2, by="p/2 with p = 65 parameters", rtol=0.01,
       unit="nats")
+
 
 # %% [markdown]
 # :::{solution-end}
@@ -1728,28 +1736,25 @@ claim("density-parametric-rate", "n times the expected KL, n = 10 000 and d = 10
 # :label: q1-4-solution
 # :class: dropdown
 # :::
-# **For.** The factorisation {eq}`eq-density-ar` is exact, for any order; the likelihood is exact and normalised; all factors of a sequence can be trained at once, by maximum likelihood; conditioning on the past is free; code lengths are real (the codec above); errors *add* in KL ({prf:ref}`thm-density-chain`).
+# **For.** The factorisation {eq}`eq-density-ar` is exact, for any order; the likelihood is exact and normalised; all factors of a sequence can be trained at once, by maximum likelihood (teacher forcing); conditioning on the past is free; code lengths are real (the codec above); errors *add* in KL ({prf:ref}`thm-density-chain`).
 #
 # **Against.** Sampling is sequential: one call per symbol, while scoring takes one call for all.
 
 # %%
-calls = {"scoring": 0, "sampling": 0}
+class Counted(tuple):
+    """A model that counts its calls: each one unpacks it once."""
 
-def counted(key, f):
-    def wrapper(*args):
-        calls[key] += 1
-        return f(*args)
+    calls = 0
 
-    return wrapper
+    def __iter__(self):
+        self.calls += 1
+        return super().__iter__()
 
-plain = conditional, fvsbn_logits
-conditional = counted("sampling", conditional)
-fvsbn_logits = counted("scoring", fvsbn_logits)
-pixel_bits(fvsbn, ink_test)
-sample(fvsbn, 5, gen)
-conditional, fvsbn_logits = plain
+scoring, sampling = Counted(fvsbn), Counted(fvsbn)
+pixel_bits(scoring, ink_test)
+sample(sampling, 5, gen)
 claim("density-calls", "calls of the model: to score 360 images, to draw 5",
-      [calls["scoring"], calls["sampling"]], [1, 64], by="counting")
+      [scoring.calls, sampling.calls], [1, 64], by="counting")
 
 # %% [markdown]
 # The **order** is a choice, free for the truth but not for a model family. Let a hidden cause $z$ be a fair coin and five effects agree with it with probability 0.8, independently. With $z$ first, each effect needs only $z$, which a logistic regression expresses exactly. With $z$ last, the effects come as a mixture, whose conditionals are *not* logistic.
@@ -1782,9 +1787,9 @@ orders = {
     "random": torch.randperm(64, generator=gen),
 }
 costs = {}
-for name, o in orders.items():
+for order, o in orders.items():
     refit = fit_fvsbn(ink[:, o], penalty)
-    costs[name] = pixel_bits(refit, ink_test[:, o]).sum(1).mean()
+    costs[order] = pixel_bits(refit, ink_test[:, o]).sum(1).mean()
 spread = max(costs.values()) - min(costs.values())
 claim("density-order-digits",
       "digits: bits per image between the best and the worst of five orders", spread,
@@ -1792,7 +1797,7 @@ claim("density-order-digits",
       unit="bits", digits=2)
 
 # %% [markdown]
-# **Exposure bias.** In training, prefixes come from the data; in sampling, from the model. How much harm can that do? If each step costs a conditional KL of $\varepsilon$ on average, the chain rule gives $\mathrm{KL}=T\varepsilon$ for the whole sequence: linear, with no explosion. But somebody who looks at whole *sequences* sees the total variation distance, the best possible advantage in telling the two apart. By Pinsker's inequality it is at most $\sqrt{T\varepsilon/2}$, and when
+# **Exposure bias.** In training, prefixes come from the data; in sampling, from the model. How much harm can that do? If each step costs a conditional KL of $\varepsilon$ on average, the chain rule gives $\mathrm{KL}=T\varepsilon$ for the whole sequence: linear, with no explosion. But a classifier that looks at whole *sequences* sees the **total variation** distance, the best possible advantage in telling the two apart. By Pinsker's inequality it is at most $\sqrt{T\varepsilon/2}$, and when
 # the log-likelihood ratio is nearly Gaussian it follows $\mathrm{TV}\approx\operatorname{erf}\big(\tfrac12\sqrt{T\varepsilon}\big)$: growth like $\sqrt T$, then saturation at one. So a small error per step becomes visible after about $1/\varepsilon$ steps. We compute it exactly: for the chain of {eq}`eq-density-rate` with $a$ misjudged, by listing all sequences; and for a chain with $a=b$, where only the number of switches matters, up to 100 000 steps ({numref}`fig-density-exposure`).
 
 # %%
@@ -1820,12 +1825,12 @@ def switches(T, a):  # probabilities of 0, 1, ... T switches
 
 flip_tv = torch.stack([0.5 * (switches(T, 0.1) - switches(T, 0.105)).abs().sum()
                        for T in long.tolist()])
-law = torch.erf(0.5 * (long * flip_kl).sqrt())
+limit_tv = torch.erf(0.5 * (long * flip_kl).sqrt())
 many = long >= 300
 first, last = (long >= 300).int().argmax(), (long >= 3000).int().argmax()
 slope = (flip_tv[last] / flip_tv[first]).log() / (long[last] / long[first]).log()
-claim("density-exposure-law", "TV after 300 to 100 000 steps, over the law erf(½ sqrt(T ε))",
-      flip_tv[many] / law[many], torch.ones(int(many.sum())), by="central limit theorem", atol=0.03)
+claim("density-exposure-law", "TV after 300 to 100 000 steps, over the formula erf(½ sqrt(T ε))",
+      flip_tv[many] / limit_tv[many], torch.ones(int(many.sum())), by="central limit theorem", atol=0.03)
 claim("density-exposure-slope", "exponent of T in the TV, 300 to 3000 steps", slope, 0.5,
       by="square-root law", atol=0.06)
 claim("density-exposure-mutant", "wrong: growth proportional to T would give, at 3000 steps, TV",
@@ -1842,7 +1847,7 @@ ax.loglog(
 )
 ax.loglog(
     long,
-    law,
+    limit_tv,
     color=colors.truth,
     lw=1,
     label=r"erf$\left(\frac{1}{2}\sqrt{T\varepsilon}\right)$",
@@ -1859,7 +1864,7 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# Further against: most bits, and so most of the likelihood, are spent on local detail; there is no global latent variable to use as a representation ({ref}`ch-representation`); filling a gap in the *middle* requires conditioning on the future, which the factorisation does not offer; and attention over the whole past costs operations quadratic in its length. Scheduled sampling {cite:p}`bengio2015` trains on the model's own prefixes against exposure bias,
+# Further against: most bits, and so most of the likelihood, are spent on local detail; there is no global latent variable to use as a representation ({ref}`ch-representation`); filling a gap in the *middle* requires conditioning on the future, which the factorisation does not offer; and attention over the whole past costs operations quadratic in its length. **Scheduled sampling** {cite:p}`bengio2015` trains on the model's own prefixes against exposure bias,
 # and its objective is no longer a likelihood: see the wrong sum after {prf:ref}`thm-density-chain`.
 # :::{solution-end}
 # :::

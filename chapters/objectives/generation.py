@@ -27,7 +27,7 @@
 # * tell a generative from a discriminative model, build both for the same task, and name what only one of them
 #   can do;
 # * fit one small model in closed form and read it three ways: as a sampler, a density and a code;
-# * say precisely what a generator $G: Z \to X$ is, when its law has a density and when it can't;
+# * say precisely what a generator $G: Z \to X$ is, when its distribution has a density and when it can't;
 # * construct, for each pair of objectives, a model that is good at one and useless at the other;
 # * turn noise into a digit by following an exact score, with no training at all.
 
@@ -125,8 +125,8 @@ plt.show()
 # :::{prf:definition} Discriminative and generative models
 # :label: def-generation-models
 #
-# A **discriminative** model is a family $p_\theta(y \mid x)$: a law of the label for each input, and no statement
-# about inputs. A **generative** model is a family $p_\theta(x)$, or $p_\theta(x, y)$: a law of the data
+# A **discriminative** model is a family $p_\theta(y \mid x)$: a distribution of the label for each input, and no statement
+# about inputs. A **generative** model is a family $p_\theta(x)$, or $p_\theta(x, y)$: a distribution of the data
 # themselves.
 # :::
 #
@@ -140,7 +140,7 @@ plt.show()
 #
 # ### A generative classifier by hand
 #
-# Take one Gaussian per class. Summed over the classes this is a **class mixture**, a density of images:
+# Take one Gaussian per class (**quadratic discriminant analysis**). Summed over the classes this is a **class mixture**, a density of images:
 #
 # $$
 # \begin{aligned}
@@ -159,8 +159,8 @@ plt.show()
 # \Sigma_c = (1 - \lambda)\, S_c + \lambda\, \bar S, \qquad 0 \le \lambda \le 1,
 # $$ (eq-generation-shrink)
 #
-# and $\lambda$ is chosen by the likelihood of the *validation* images. The idea is
-# {cite:t}`friedman1989`'s.
+# and $\lambda$ is chosen by the likelihood of the *validation* images. This is
+# {cite:t}`friedman1989`'s **regularised discriminant analysis**.
 
 # %%
 def gaussian_log_prob(x, mean, cov):
@@ -248,11 +248,11 @@ claim("generation-accuracy-gain", "accuracy of the generative minus the discrimi
 # %% [markdown]
 # On this dataset modelling the images costs nothing in accuracy: the mixture gets
 # {value}`generation-accuracy-gmm:.1%` of the test images right, logistic regression
-# {value}`generation-accuracy-logistic:.1%`. That is no law. {cite:t}`ng2002` show the usual pattern: the
+# {value}`generation-accuracy-logistic:.1%`. That is no rule. {cite:t}`ng2002` show the usual pattern: the
 # generative classifier approaches its best error with fewer examples, but if its assumptions are wrong that best
 # error is the larger one.
 #
-# The two are closer relatives than they look. With one shared covariance ($\lambda = 1$) the quadratic terms in
+# The two are closer relatives than they look. With one shared covariance ($\lambda = 1$, **linear discriminant analysis**) the quadratic terms in
 # {eq}`eq-generation-bayes` cancel and the posterior *is* a softmax of linear functions,
 #
 # $$
@@ -267,8 +267,8 @@ claim("generation-accuracy-gain", "accuracy of the generative minus the discrimi
 # %% tags=["hide-input"]
 lda = fit_class_gmm(x, y, shrink=1.0)
 a = torch.linalg.solve(lda[2][0], lda[1].T)  # (d, K)
-b = lda[0].log() - 0.5 * (lda[1].T * a).sum(0)  # (K,)
-linear = x_test[:5] @ a + b
+b_lda = lda[0].log() - 0.5 * (lda[1].T * a).sum(0)  # (K,)
+linear = x_test[:5] @ a + b_lda
 joint = log_joint(x_test[:5], lda)
 claim("generation-lda-linear", "log odds of 3 against 8 for five test images, by Bayes' rule",
       joint[:, 3] - joint[:, 8], linear[:, 3] - linear[:, 8], by="linear function of x", atol=1e-8,
@@ -282,7 +282,7 @@ claim("generation-lda-linear", "log odds of 3 against 8 for five test images, by
 #
 # * **sample**: draw $c \sim \pi$, then $x \sim \mathcal N(\mu_c, \Sigma_c)$;
 # * **score**: evaluate $\log p(x)$ for any picture, with no label;
-# * **complete**: given any part $x_o$ of a picture, give the law of the missing part $x_u$.
+# * **complete** (inpainting): given any part $x_o$ of a picture, give the distribution of the missing part $x_u$.
 #
 # The third follows from the Gaussian conditional. Split the coordinates of one Gaussian into observed $o$ and
 # unobserved $u$; then $x_u \mid x_o$ is Gaussian with
@@ -302,7 +302,7 @@ claim("generation-lda-linear", "log odds of 3 against 8 for five test images, by
 
 # %%
 def conditional_gaussian(mean, cov, seen, x_seen):
-    """Law of the rest: x_seen (n, d - u) -> mean (n, u), covariance (u, u)."""
+    """The rest given x_seen (n, d - u): mean (n, u), covariance (u, u)."""
     # the regression coefficients, (d - u, u)
     A = torch.linalg.solve(cov[seen][:, seen], cov[seen][:, ~seen])
     covariance = cov[~seen][:, ~seen] - cov[~seen][:, seen] @ A
@@ -403,33 +403,25 @@ plt.show()
 # ## The three objectives
 #
 # {item}`S1.17`
-# Forget the labels now. The notes on which this part is built take the programme from a lecture slide of Stanford's CS236,
+# {item}`E1.11` Forget the labels now. The programme is that of a lecture slide of Stanford's CS236,
 # *Deep Generative Models*: learn a distribution $p(x)$ over pictures of dogs such that a draw looks like a dog, $p(x)$ is high
 # on dogs and low elsewhere, and the model finds what dogs share, say ears and a tail. In symbols:
 #
 # | objective | what the model must provide | what one does with it |
 # |---|---|---|
-# | **sample** | a procedure $x = G(z)$, $z \sim p_Z$, whose draws follow a law $p_\theta$ close to $p$ | synthesis, simulation, augmentation |
-# | **score** | the number $\log p_\theta(x)$ for any $x$ | comparison of models, coding, detection of the unusual, Bayes' rule |
-# | **represent** | maps $E: X \to Z$ and $F: Z \to X$ so that $z = E(x)$ keeps what matters | visualisation, clustering, learning from few labels |
+# | **sample** (generation) | a procedure $x = G(z)$, $z \sim p_Z$, whose draws follow a distribution $p_\theta$ close to $p$ | synthesis, simulation, augmentation |
+# | **score** (density estimation) | the number $\log p_\theta(x)$ for any $x$ | comparison of models, coding, anomaly detection, Bayes' rule |
+# | **represent** (representation learning) | maps $E: X \to Z$ and $F: Z \to X$ so that $z = E(x)$ keeps what matters | visualisation, clustering, learning from few labels |
 #
-# The data enter all three in the same way: as independent draws $x_1, \dots, x_n$ from an unknown law $p$. Fitting
-# $p_\theta \approx p$ by maximum likelihood, $\max_\theta \sum_i \log p_\theta(x_i)$, is the subject of
-# {ref}`ch-density`, codes are that of {ref}`ch-representation`, and {ref}`ch-at-work` judges and applies all three.
-#
-# :::{admonition} Common mistake: What the references support
-# :class: mistake
-# {item}`E1.11` **The notes** cite the opening of a chapter of {cite:t}`bishop2024` for the three objectives, and the lecture
-# slide above for the formula of the Fréchet distance. **The first passage** only recalls that probability underlies deep
-# learning, with binary classification as its example; **the slide** is the source of the three objectives and has no such
-# formula ({cite:t}`dowson1982` found it, {cite:t}`heusel2017` made it a measure of images; see {ref}`ch-at-work`).
-# :::
+# The data enter all three in the same way: as independent draws $x_1, \dots, x_n$ from an unknown distribution $p$. Fitting
+# $p_\theta \approx p$ by **maximum likelihood**, $\max_\theta \sum_i \log p_\theta(x_i)$, is the subject of
+# {ref}`ch-density`, codes are that of {ref}`ch-representation`, and {ref}`ch-at-work` measures and applies all three.
 #
 # ## One model, all three in closed form
 #
 # One small model does all three, exactly and without any iteration. **Probabilistic principal component analysis**
 # (pPCA, {cite:t}`tipping1999`; {cite:t}`roweis1999` reviews its relatives) says that an image is a linear function
-# of $k < d$ hidden numbers, plus noise; with $W \in \mathbb R^{d \times k}$,
+# of $k < d$ hidden numbers (**latent variables**), plus noise; with $W \in \mathbb R^{d \times k}$,
 #
 # $$
 # \begin{aligned}
@@ -557,7 +549,7 @@ mu, W, sigma2 = ppca = fit_ppca(x, k)
 
 # %% [markdown]
 # Short code deserves long tests: the density against a library, the maximum against the theorem's value and an automatic
-# gradient, the posterior against the conditional {eq}`eq-generation-conditional` of the joint law of $(z, x)$.
+# gradient, the posterior against the conditional {eq}`eq-generation-conditional` of the joint distribution of $(z, x)$.
 
 # %% tags=["hide-input"]
 library = torch.distributions.LowRankMultivariateNormal(mu, W, sigma2.expand(d))
@@ -618,7 +610,7 @@ claim("generation-ppca-slip", "training nats per image lost by dividing by d, no
 # ### One model, three readings
 #
 # {item}`S1.1`
-# {numref}`fig-generation-three-readings`, in place of the notes' opening slide, which is lost, reads the three ways from
+# {numref}`fig-generation-three-readings` reads the three ways from
 # the same three arrays $\hat\mu, \hat W, \hat\sigma^2$.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-three-readings", "caption": "One fitted pPCA with 20 directions, read three ways: draws from it, the log densities it gives to unseen digits and to noise, and the first two numbers of its code for unseen digits."}, "image": {"alt": "Left, twenty-five blurred samples some of which resemble digits. Middle, two histograms of log density, unseen digits on the right and noise images far to the left. Right, a scatter of two code coordinates in which several digit classes form their own clouds."}}
@@ -660,7 +652,7 @@ plt.show()
 # puts several classes apart although no label was used, but the samples are poor: the model has one noise for all
 # pixels, even for those that digits leave empty. Give each pixel a noise of its own and keep the 20 directions (**factor
 # analysis**), and the draws are much harder to tell from digits ({numref}`fig-generation-scoreboard` measures it). That such differences can go in any
-# direction is the subject of the rest of this page. The first two statements, measured:
+# direction is the subject of the rest of this page. The first two statements, measured, the code by a **linear probe**:
 
 # %%
 def auroc(high, low):
@@ -669,11 +661,15 @@ def auroc(high, low):
     return ((difference > 0).double() + 0.5 * (difference == 0)).mean()
 
 
-claim("generation-noise-detected", "probability that an unseen digit scores above a noise image",
-      auroc(ppca_log_prob(x_test, *ppca), ppca_log_prob(noise, *ppca)), 1.0, by="all pairs counted")
-claim("generation-code-probe", "test accuracy of a linear classifier on the 20 numbers of the code",
+detected = auroc(ppca_log_prob(x_test, *ppca), ppca_log_prob(noise, *ppca))
+claim("generation-noise-detected",
+      "probability that an unseen digit scores above a noise image",
+      detected, 1.0, by="all pairs counted")
+claim("generation-code-probe",
+      "test accuracy of a linear classifier on the 20 numbers of the code",
       linear_probe(ppca_posterior(x, *ppca)[0], y, codes, y_test),
-      by="other splits; the commonest class has 0.1", at_least=0.92, at_most=0.985)
+      by="other splits; the commonest class has 0.1",
+      at_least=0.92, at_most=0.985)
 
 # %% [markdown]
 # ## Generation
@@ -685,29 +681,29 @@ claim("generation-code-probe", "test accuracy of a linear classifier on the 20 n
 # :::{prf:definition} Generator
 # :label: def-generation-generator
 #
-# A **generator** is a map $G: Z \to X$ together with a law $p_Z$ on $Z$ that is easy to draw from. Its
-# **distribution** is the law of $G(z)$ for $z \sim p_Z$. The space $Z$ is called **latent** when $z$ is thought of
+# A **generator** is a map $G: Z \to X$ together with a distribution $p_Z$ on $Z$ that is easy to draw from. Its
+# **distribution** is that of $G(z)$ for $z \sim p_Z$, the **pushforward** of $p_Z$. The space $Z$ is called **latent** when $z$ is thought of
 # as a hidden cause of $x$; nothing in the definition limits its dimension.
 # :::
 #
 # Every sampler on a computer has this form: in the end $z$ is a string of random numbers. What differs between
-# families is the dimension of $Z$ and the shape of $G$, and these two decide whether the generator's law has a
+# families is the dimension of $Z$ and the shape of $G$, and these two decide whether the generator's distribution has a
 # density at all.
 #
 # | family | $Z$ | $G$ | density of $G(z)$ on $\mathbb R^d$ |
 # |---|---|---|---|
-# | generative adversarial network (GAN); the decoder's mean in a variational autoencoder (VAE) or in pPCA | $\mathbb R^k$, usually $k \ll d$ | any locally Lipschitz map, as networks are | none if $k < d$ ({prf:ref}`thm-generation-null`) |
+# | **generative adversarial network** (GAN); the decoder's mean in a **variational autoencoder** (VAE) or in pPCA | $\mathbb R^k$, usually $k \ll d$ | any locally Lipschitz map, as networks are | none if $k < d$ ({prf:ref}`thm-generation-null`) |
 # | VAE, pPCA with their noise | $\mathbb R^k \times \mathbb R^d$ | $F(z) + \sigma\varepsilon$ | yes, an integral over $z$ |
-# | normalising flow | $\mathbb R^d$ | bijection, smooth both ways | yes, by the change of variables |
-# | diffusion | $\mathbb R^d$ (its probability flow) | solution of a differential equation | yes |
-# | autoregressive | $[0,1]^d$: one uniform number per pixel | one conditional quantile after another | yes, if each conditional has one: their product |
+# | **normalising flow** | $\mathbb R^d$ | bijection, smooth both ways | yes, by the change of variables |
+# | **diffusion model** | $\mathbb R^d$ (its probability flow) | solution of a differential equation | yes |
+# | **autoregressive model** | $[0,1]^d$: one uniform number per pixel | one conditional quantile after another | yes, if each conditional has one: their product |
 #
 # :::{prf:theorem} A low-dimensional latent space leaves no density
 # :label: thm-generation-null
 #
 # Let $G: \mathbb R^k \to \mathbb R^d$ be locally Lipschitz (every continuously differentiable map is) with $k < d$.
-# Then the image $G(\mathbb R^k)$ has volume zero in $\mathbb R^d$, and the law of $G(z)$ has no density there,
-# whatever the law of $z$.
+# Then the image $G(\mathbb R^k)$ has volume zero in $\mathbb R^d$, and the distribution of $G(z)$ has no density there,
+# whatever the distribution of $z$.
 # :::
 #
 # :::{prf:proof}
@@ -822,10 +818,9 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# :::{admonition} Common mistake: Not every generator starts from a low-dimensional latent space
+# :::{admonition} Common mistake: Generative models map a low-dimensional latent space to the data
 # :class: mistake
-# {item}`E1.3` **The notes say** that generative models learn to map a latent space $Z$ of low dimension to the data
-# space. **What is true**: GANs and the decoders of VAEs usually do. Autoregressive models have no latent space (or
+# {item}`E1.3` GANs and the decoders of VAEs usually do. Autoregressive models have no latent space (or
 # one number per pixel), flows and diffusions have one of the data's own dimension (rank $64$ above). The difference matters:
 # by {prf:ref}`thm-generation-null` no model can both be a smooth generator with $\dim Z < \dim X$ and assign likelihoods on $X$.
 # VAEs escape by adding noise.
@@ -833,7 +828,7 @@ plt.show()
 #
 # ### From noise to a digit
 #
-# The notes ask here for a sequence from pure noise to a finished picture. We can run one exactly, without a network. Add Gaussian noise of level $s$ to the class mixture; a sum of independent Gaussians is Gaussian, so the
+# A sequence from pure noise to a finished picture can be run exactly, without a network. Add Gaussian noise of level $s$ to the class mixture; a sum of independent Gaussians is Gaussian, so the
 # noisy density is again a mixture, and its **score** is elementary. (A homonym: elsewhere on this page to score is to evaluate
 # $\log p$; *the* score is its gradient in $x$.)
 #
@@ -851,7 +846,7 @@ plt.show()
 # \frac{\mathrm dx}{\mathrm ds} = -s\,\nabla\log p_s(x)
 # $$ (eq-generation-flow)
 #
-# carries draws of $p_s$ to draws of $p_{s'}$ for all levels, so following it from a large $s$ down to $0$ turns noise into
+# (the **probability flow**) carries draws of $p_s$ to draws of $p_{s'}$ for all levels, so following it from a large $s$ down to $0$ turns noise into
 # draws of $p$. (Why: the densities satisfy the heat equation $\partial_s p_s = s\,\Delta p_s$, which is the continuity
 # equation $\partial_s p_s = -\nabla\!\cdot(p_s v)$ for the velocity $v = -s\nabla\log p_s$.) On the way
 # $x + s^2\nabla\log p_s(x)$ is the expected clean image given the noisy one (Tweedie's formula, {cite:t}`efron2011`).
@@ -1006,7 +1001,7 @@ claim("generation-flow-frechet", "Fréchet distance of 500 flow draws to the mix
 
 # %% [markdown]
 # This is the sampler of a diffusion model with everything known. There $p$ is unknown, and a network must learn the
-# score from data: a later part of the book.
+# score from data (**score matching**): a later part of the book.
 #
 # ### Fresh draws, not copies
 #
@@ -1015,7 +1010,7 @@ claim("generation-flow-frechet", "Fréchet distance of 500 flow draws to the mix
 # right and is wrong: a **memoriser**, which returns a random training image, passes that test. We want **fresh draws of
 # $p$**, as different from the training images as new real images are.
 #
-# This can be tested. Let $\delta(x)$ be the distance from $x$ to the nearest training image. If the generated
+# This can be tested (**data-copying**). Let $\delta(x)$ be the distance from $x$ to the nearest training image. If the generated
 # images are fresh draws, then $\delta$ of a generated and $\delta$ of a held-out image are exchangeable, and
 #
 # $$
@@ -1032,7 +1027,7 @@ def distance_to_training(a):
 
 
 def copy_statistic(generated, fresh):
-    """Probability that a generated image is nearer to training than a fresh one."""
+    """Probability that a draw is nearer to training than a fresh image."""
     return auroc(distance_to_training(fresh), distance_to_training(generated))
 
 
@@ -1089,10 +1084,9 @@ axes[2].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# :::{admonition} Common mistake: Indistinguishable from what?
+# :::{admonition} Common mistake: Good samples cannot be told from the training set
 # :class: mistake
-# **The notes say** that samples should be indistinguishable from the real samples *of the training set*.
-# **What is true**: they should be indistinguishable from *fresh* draws of $p$. No test tells the memoriser from random
+# They should be indistinguishable from *fresh* draws of $p$. No test tells the memoriser from random
 # training images, for it returns random training images; yet its copy statistic is {value}`generation-copy-memoriser:.0f` where fresh images have
 # {value}`generation-copy-null:.2f`, and it gives unseen images probability zero. The class mixture errs
 # to the other side ({value}`generation-copy-gmm:.2f`): its draws lie farther from the training images than new digits do.
@@ -1100,7 +1094,7 @@ plt.show()
 #
 # ### What the latent space decides
 #
-# It also decides how *diverse* the draws can be. One law is about dimension, one about shape.
+# It also decides how *diverse* the draws can be. One formula is about dimension, one about shape.
 #
 # **Dimension.** Keep $k$ directions in pPCA and draw noise-free images $Wz + \mu$. Their total variance is
 # $\operatorname{tr} WW^\top = \sum_{j \le k}(\lambda_j - \hat\sigma^2)$, so compared with the data
@@ -1178,18 +1172,18 @@ axes[0].set(
 axes[1].plot(ks, bits_train, color=colors.data, label="training")
 axes[1].plot(ks, bits_val, color=colors.model, label="validation")
 axes[1].axhline(math.log2(17), color=colors.muted, ls=":")
-for b in bits_counted:
-    axes[1].axhline(b, color=colors.muted, ls="--")
+for cost in bits_counted:
+    axes[1].axhline(cost, color=colors.muted, ls="--")
 axes[1].set(xlabel="latent directions $k$", ylabel="bits per pixel")
 axes[1].legend(loc=(0.55, 0.7))
 plt.show()
 
 # %% [markdown]
-# **Shape.** A normal law is one connected cloud; digits come in separate classes. A continuous generator cannot
+# **Shape.** A normal distribution is one connected cloud; digits come in separate classes. A continuous generator cannot
 # tear the cloud: between two classes it must pass through pictures that are neither, and its Lipschitz constant
 # sets a floor under the probability that lands there.
 #
-# :::{prf:theorem} The bridge law
+# :::{prf:theorem} The bridge bound
 # :label: thm-generation-bridge
 #
 # Let $z \sim \mathcal N(0, I_k)$, let $G$ have Lipschitz constant $\kappa$, and let the Borel sets $A, B \subset \mathbb R^d$ lie at distance
@@ -1211,7 +1205,7 @@ plt.show()
 # $z_1 \le -\Delta/2\kappa$, so that $p = q = \Phi(-\Delta/2\kappa)$.
 # :::
 #
-# {cite:t}`salmona2022` draw the consequences for GANs and VAEs. We check the law on 300 random networks and the equality on the ramp.
+# {cite:t}`salmona2022` draw the consequences for GANs and VAEs. We check the bound on 300 random networks and the equality on the ramp.
 
 # %% tags=["hide-input"]
 z = torch.randn(20_000, 2, generator=gen)
@@ -1231,7 +1225,7 @@ for _ in range(300):
     if 0 < p and 0 < q:
         slack.append(standard.icdf(p) + standard.icdf(q) + gap_width / lipschitz)
 claim("generation-bridge-law",
-      "largest left side minus right side of the bridge law, random networks", max(slack),
+      "largest left side minus right side of the bridge bound, random networks", max(slack),
       by="theorem: never positive", at_most=0.0, digits=2)
 steepness = torch.tensor([1.0, 2.0, 4.0, 8.0])
 ramp = [((z[:, 0] * s).abs() < gap_width / 2).double() for s in steepness]
@@ -1267,7 +1261,7 @@ for slope in (0.5, 1, 2, 4, 8, 16, 32):
                 {"x": t, "y": target, "name": "target"},
                 {"x": t, "y": model, "name": "generator"},
             ],
-            "note": f"Between -1 and 1: {bridge:.1%}; the law asks {bound:.1%}.",
+            "note": f"Between -1 and 1: {bridge:.1%}; the theorem asks {bound:.1%}.",
         }
     )
 slider_figure(
@@ -1366,23 +1360,24 @@ plt.show()
 # $\big\lvert \log p(x) - \mathbb E \log p \big\rvert$, with the mean taken over validation images.
 
 # %%
-def oddity(scores):
+def atypicality(scores):
     """Distance of a log density from the one expected of unseen digits."""
     return (scores - score_val.mean()).abs()
 
 
+of_digits = atypicality(score_test)
 claim("generation-typicality-mean",
-      "typicality: probability that the mean image is odder than a digit",
-      auroc(oddity(top_score[None]), oddity(score_test)), item="E1.6",
+      "probability that the mean image is less typical than a digit",
+      auroc(atypicality(top_score[None]), of_digits), item="E1.6",
       by="other splits; chance is one half", at_least=0.94, at_most=0.99)
 claim("generation-typicality-faded",
-      "typicality: probability that a faded digit is odder than a digit",
-      auroc(oddity(faded), oddity(score_test)), item="E1.6", by="other splits; chance is one half",
-      at_least=0.93, at_most=0.98)
+      "probability that a faded digit is less typical than a digit",
+      auroc(atypicality(faded), of_digits), item="E1.6",
+      by="other splits; chance is one half", at_least=0.93, at_most=0.98)
 
 # %% [markdown]
 # It repairs both: {value}`generation-typicality-mean:.2f` for the mean image, {value}`generation-typicality-faded:.2f` for faded digits. But a
-# score is one number, and one number is easily faked. Move the mean image along the direction of least variance, just far
+# score is one number, and one number is easily faked (an **adversarial example**). Move the mean image along the direction of least variance, just far
 # enough to bring its score down to the expected one:
 
 # %%
@@ -1391,13 +1386,14 @@ spectrum, axes_of_S = torch.linalg.eigh(S)
 step = (2 * (top_score - score_val.mean()) * spectrum[0]).sqrt()
 forged = mean_image + step * axes_of_S[:, 0]
 claim("generation-typicality-forged",
-      "typicality: probability that the forgery is odder than a digit",
-      auroc(oddity(score(forged[None])), oddity(score_test)), 0.0, item="E1.6",
+      "probability that the forgery is less typical than a digit",
+      auroc(atypicality(score(forged[None])), of_digits), 0.0, item="E1.6",
       by="its score is the expected one")
-claim("generation-typicality-forgery-size", "largest change of a pixel by the forgery",
+claim("generation-typicality-forgery-size",
+      "largest change of a pixel by the forgery",
       17 * (forged - mean_image).abs().max(), item="E1.6",
-      by="other seeds and splits; a picture's grain is as large", at_least=1.1, at_most=2.0,
-      unit="grey levels")
+      by="other seeds and splits; a picture's grain is as large",
+      at_least=1.1, at_most=2.0, unit="grey levels")
 
 # %% [markdown]
 # The forgery changes no pixel by more than {value}`generation-typicality-forgery-size:.1f` grey levels and is still grey fog, but its score is as
@@ -1410,7 +1406,7 @@ claim("generation-typicality-forgery-size", "largest change of a pixel by the fo
 # **A density depends on the coordinates.** Let $h$ be an invertible smooth map and $y = h(x)$, say a change of contrast curve.
 # Then $\log p_Y(h(x)) = \log p_X(x) - \log\lvert\det \partial h/\partial x\rvert$: every picture can be recovered, and yet
 # all scores move, each by its own amount. {cite:t}`lelan2021` push this to its end: take $h(x) = \Phi(L^{-1}(x - \mu))$ with $\Phi$ applied
-# to each coordinate. It maps the model to the uniform law on the cube $(0,1)^d$, where *every* picture has log density zero.
+# to each coordinate. It maps the model to the uniform distribution on the cube $(0,1)^d$, where *every* picture has log density zero.
 
 # %% tags=["hide-input"]
 claim("generation-density-above-one", "log density at the mean image", top_score,
@@ -1439,16 +1435,15 @@ log_det = torch.stack(
 )
 claim("generation-density-flattened",
       "log densities of mean image, faded digit and digit in new coordinates",
-      score(three) - log_det, torch.zeros(3), item="E1.6", by="the model becomes the uniform law",
+      score(three) - log_det, torch.zeros(3), item="E1.6", by="the model becomes the uniform distribution",
       atol=1e-6, unit="nats", stable=False)
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: Low density does not mean unusual
+# :::{admonition} Common mistake: Low density marks an anomaly
 # :class: mistake
-# **The notes say** that density estimation quantifies the probability of occurrence of specific samples, and that a low value
-# marks an anomaly. **What is true**: a single continuous sample has probability zero; its density may exceed one, depends on the
-# coordinates, and can be *higher* on pictures that never occur: as a detector it has an area under the ROC curve of
+# It is often said that a density quantifies how probable a specific sample is, and that a low value marks an anomaly. But a single continuous sample has probability zero; its density may exceed one, depends on the
+# coordinates, and can be *higher* on pictures that never occur: as a detector it has, in the cells above, an area under the ROC curve of
 # {value}`generation-mean-image-auroc:.0f` on the mean image and of {value}`generation-contrast-auroc:.2f` on faded digits. Deep models can do the same on
 # natural images {cite:p}`nalisnick2019`. A *ratio* of two densities of the same picture does not
 # depend on the coordinates: the Jacobian cancels.
@@ -1469,7 +1464,7 @@ claim("generation-density-flattened",
 #
 # It keeps every radius and every volume ($\lvert\det \partial T/\partial z\rvert = 1$), so $T(z)$ is standard normal again, and $T^{-1}$ is the same map with
 # $-\alpha$. The model $z' \sim \mathcal N(0, I)$, $x \mid z' \sim \mathcal N(W T^{-1}(z') + \mu, \sigma^2 I)$ therefore has *the same* density of images,
-# the same law of samples, and a code $z' = T(z)$ in which the classes are stirred like milk into coffee. We read both codes
+# the same distribution of samples, and a code $z' = T(z)$ in which the classes are stirred like milk into coffee. We read both codes
 # as a draw from their posteriors: if $z \sim p(z \mid x)$, then $T(z)$ is a draw of the twisted model's.
 
 # %%
@@ -1502,7 +1497,7 @@ volume = [
     for z in codes_test[:5]
 ]
 prior = torch.distributions.Normal(0.0, 1.0)
-claim("generation-twist-prior", "log density of five twisted codes under the law of T(z)",
+claim("generation-twist-prior", "log density of five twisted codes under the distribution of T(z)",
       prior.log_prob(codes_test[:5]).sum(1) - torch.stack(volume),
       prior.log_prob(twist(codes_test[:5], alpha)).sum(1), item="E1.10",
       by="standard normal: T preserves it", atol=1e-8, unit="nats")
@@ -1556,14 +1551,14 @@ plt.show()
 
 # %% [markdown]
 # Nothing is lost, for $T$ can be undone, but in {numref}`fig-generation-twist` the classes are mixed, and the linear
-# reader falls from {value}`generation-probe-drawn:.2f` to
+# probe falls from {value}`generation-probe-drawn:.2f` to
 # {value}`generation-probe-twisted:.2f`. Maximum likelihood is indifferent between the two codes.
 #
-# :::{admonition} Common mistake: Likelihood does not identify a representation
+# :::{admonition} Common mistake: A good fit reveals the meaning of the data
 # :class: mistake
-# **The notes say** that generative learning reveals the semantic structure of the data. **What is true**: it may, but the objective
-# does not ask for it. Two models with equal likelihood on *every* data set can have a code that a linear reader can use and one that it
-# cannot, and a model may ignore $z$ altogether. {cite:t}`locatello2019` prove the general statement: without assumptions on model and data, unsupervised learning
+# It is often said that generative learning reveals the semantic structure of the data. It may, but the objective
+# does not ask for it. Two models with equal likelihood on *every* data set can have a code that a linear probe can use and one that it
+# cannot (the twist above), and a model may ignore $z$ altogether (**posterior collapse**). {cite:t}`locatello2019` prove the general statement: without assumptions on model and data, unsupervised learning
 # cannot identify the factors behind them. What makes a code useful is the *choice of model* (here linearity), not the fit.
 # :::
 #
@@ -1571,7 +1566,7 @@ plt.show()
 # ## None of the three implies another
 #
 # {item}`X1.9`
-# The notes call the three objectives a tripod. A tripod's legs do not replace one another, and neither do these: for every ordered pair there is a model that is good in one respect and useless in the other.
+# For every ordered pair of objectives there is a model that is good in one respect and useless in the other.
 #
 # | good at | useless at | model | where |
 # |---|---|---|---|
@@ -1579,48 +1574,51 @@ plt.show()
 # | score | represent | the same, or pPCA with a twisted code | below; {numref}`fig-generation-twist` |
 # | sample | score | a good generator with $\dim Z < \dim X$; to the eye, the memoriser | {prf:ref}`thm-generation-null`; {numref}`fig-generation-copies` |
 # | sample | represent | any good sampler, its $z$ scrambled by a map that preserves $p_Z$ | {numref}`fig-generation-twist` |
-# | represent | score, sample | the ten numbers $a_c^\top x$ inside logistic regression | no law of $x$ anywhere |
+# | represent | score, sample | the ten numbers $a_c^\top x$ inside logistic regression | no distribution of $x$ anywhere |
 #
-# The first line deserves its own computation. {cite:t}`theis2016` mix a good density $p$ with junk $r$:
+# The first line deserves its own computation. {cite:t}`theis2016` mix a good density $p$ with **off-support samples** from a density $r$:
 # $q = \varepsilon p + (1-\varepsilon) r$. Since $q \ge \varepsilon p$,
 #
 # $$
 # \log q(x) \ge \log p(x) - \log\tfrac1\varepsilon \qquad\text{for every single } x .
 # $$ (eq-generation-theis)
 #
-# With $\varepsilon = 0.01$, at most $\log 100 = 4.605$ nats are lost while 99 of 100 samples are noise. Our junk is uniform noise,
+# With $\varepsilon = 0.01$, at most $\log 100 = 4.605$ nats are lost while 99 of 100 samples are noise. Our $r$ is uniform noise,
 # whose log density on $[0,1)^{64}$ is zero.
 
 # %%
 eps = 0.01
 
 
-def junk_log_prob(a):
+def mostly_noise_log_prob(a):
     """log of eps p + (1 - eps) uniform, in the log domain: (n, d) -> (n,)."""
     good = math.log(eps) + log_prob(a, gmm)
     return torch.logaddexp(good, torch.full_like(good, math.log(1 - eps)))
 
 
-loss = log_prob(x_test, gmm) - junk_log_prob(x_test)
-claim("generation-theis-bound", "largest loss of any single test image", loss.max(),
-      by="bound log 100, plus rounding", at_most=math.log(100) + 1e-9, unit="nats")
-claim("generation-theis-bits", "mean loss in bits per pixel", bits_per_dim(loss.mean(), d),
-      by="other splits; bound log2(100)/64", at_least=0.085, at_most=math.log2(100) / 64 + 1e-9,
-      unit="bits")
+mostly_noise = mostly_noise_log_prob(x_test)
+loss = log_prob(x_test, gmm) - mostly_noise
+claim("generation-theis-bound", "largest loss of any single test image",
+      loss.max(), by="bound log 100, plus rounding",
+      at_most=math.log(100) + 1e-9, unit="nats")
+claim("generation-theis-bits", "mean loss in bits per pixel",
+      bits_per_dim(loss.mean(), d), by="other splits; bound log2(100)/64",
+      at_least=0.085, at_most=math.log2(100) / 64 + 1e-9, unit="bits")
 claim("generation-theis-beats-gaussian",
       "log density of the 99 % noise model minus that of the full Gaussian",
-      (junk_log_prob(x_test) - score_test).mean(), by="the noise model still wins", at_least=6.0,
-      unit="nats")
+      (mostly_noise - score_test).mean(), by="the noise model still wins",
+      at_least=6.0, unit="nats")
 # weights outside the logarithm (that of the uniform density is 0)
 mutant = eps * log_prob(x_test, gmm)
-claim("generation-theis-mutant", "largest loss if the weights are put outside the logarithm",
-      (log_prob(x_test, gmm) - mutant).max(), by="breaks the bound log 100", at_least=math.log(100),
-      unit="nats")
+claim("generation-theis-mutant",
+      "largest loss if the weights are put outside the logarithm",
+      (log_prob(x_test, gmm) - mutant).max(), by="breaks the bound log 100",
+      at_least=math.log(100), unit="nats")
 
 # %% [markdown]
 # {numref}`fig-generation-scoreboard` holds nine models to three numbers: bits per pixel on unseen digits (score; smaller is better), how well a network
-# tells draws from unseen digits (sample; one half is perfect), and a linear classifier's accuracy on the code
-# (represent).
+# tells draws from unseen digits (sample: the accuracy of a **classifier two-sample test**, C2ST; one half is perfect), and a linear
+# probe's accuracy on the code (represent).
 
 # %% tags=["hide-input"]
 m = len(x_test)
@@ -1720,7 +1718,7 @@ scoreboard = {  # bits per pixel, draws, probe
         posterior_probe([log_joint(a, gmm) for a in (x, x_test)]),
     ),
     "1 % mixture, 99 % noise": (
-        bits(junk_log_prob(x_test)),
+        bits(mostly_noise),
         mixed,
         probe_noise,
     ),
@@ -1771,17 +1769,17 @@ claim("generation-scoreboard-code",
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-scoreboard", "caption": "Nine models, three objectives, three different orders. Bars that point to a good value are short in the first two panels and long in the third; a hatched bar means infinitely bad, a missing one that the model has no code."}, "image": {"alt": "Three bar charts over the same nine models. Two tables of counts need the fewest bits per pixel. The noise model needs fewer than the full Gaussian, but its draws are nearly always recognised and its code is at chance; the memoriser has infinite bits, but draws that are hardly recognised."}}
 names = list(scoreboard)
 fig, axes = plt.subplots(1, 3, figsize=(7, 3.3), sharey=True)
-for i, name in enumerate(names):
-    b, _, code_accuracy = scoreboard[name]
+for bar, name in enumerate(names):
+    bpd, _, code_accuracy = scoreboard[name]
     axes[0].barh(
-        i,
-        min(b, 6),
+        bar,
+        min(bpd, 6),
         color=colors.model,
-        hatch="///" if math.isinf(b) else None,
+        hatch="///" if math.isinf(bpd) else None,
         edgecolor="white",
     )
-    axes[1].barh(i, told_apart[name], color=colors.model)
-    axes[2].barh(i, code_accuracy or 0, color=colors.model)
+    axes[1].barh(bar, told_apart[name], color=colors.model)
+    axes[2].barh(bar, code_accuracy or 0, color=colors.model)
 axes[0].set(
     title="score",
     xlabel="bits per pixel",
@@ -1808,10 +1806,10 @@ plt.show()
 # the mixture, have seen labels.) In bits all *densities* lose to counting grey levels, independently in every pixel, though draws
 # of such tables are easily told from digits; {ref}`ch-conventions` finds the cause.
 #
-# ## What the tripod carries
+# ## What each objective shows
 #
 # {item}`S1.17`
-# The notes close with one sentence per objective. After this page they read as follows.
+# Three sentences are often heard, one per objective. After this page they read as follows.
 #
 # 1. *Sampling shows that the model has captured the structure of the data.* Only if the draws are compared with fresh data: a
 #    memoriser has captured nothing beyond its training images ({numref}`fig-generation-copies`).
@@ -1840,11 +1838,11 @@ plt.show()
 # :label: q1-1-solution
 # :class: dropdown
 # :::
-# Five mechanisms, each with its law.
+# Five mechanisms, each with its formula.
 #
 # **Dimension.** A smooth generator with $k$ latent numbers has an image of dimension at most $k$ ({prf:ref}`thm-generation-null`); for pPCA the
-# lost diversity is $d\hat\sigma^2$ exactly, {eq}`eq-generation-lost-variance`. Latent directions that the decoder ignores add nothing (*posterior
-# collapse*; in pPCA, columns of $W$ with $\lambda_j = \sigma^2$).
+# lost diversity is $d\hat\sigma^2$ exactly, {eq}`eq-generation-lost-variance`. Latent directions that the decoder ignores add nothing (posterior
+# collapse; in pPCA, columns of $W$ with $\lambda_j = \sigma^2$).
 #
 # **Connectedness.** A continuous generator turns a connected latent space into connected samples. It pays for separate modes with
 # bridges or with steepness, {eq}`eq-generation-bridge`.
@@ -1866,15 +1864,16 @@ def truncated_normal(shape, c):
 
 
 cut = torch.tensor([0.5, 1.0, 2.0])
-law = 1 - 2 * cut * standard.log_prob(cut).exp() / (2 * standard.cdf(cut) - 1)
+share_kept = 1 - 2 * cut * standard.log_prob(cut).exp() / (2 * standard.cdf(cut) - 1)
 squares = [truncated_normal((20_000,), c) ** 2 for c in cut]
 claim("generation-truncation-law", "variance of a latent coordinate truncated at 0.5, 1, 2",
-      torch.stack([s.mean() for s in squares]), law,
+      torch.stack([s.mean() for s in squares]), share_kept,
       by="closed form 1 - 2 c phi(c) / (2 Phi(c) - 1)",
       se=torch.stack([s.std() / math.sqrt(len(s)) for s in squares]))
 energy = [(truncated_normal((4000, k), c) @ W.T).square().sum(1) for c in cut]
 claim("generation-truncation-images", "total variance of clean images truncated at 0.5, 1, 2",
-      torch.stack([e.mean() for e in energy]), law * W.square().sum(), by="the law times tr(W W^T)",
+      torch.stack([e.mean() for e in energy]), share_kept * W.square().sum(),
+      by="that variance times tr(W W^T)",
       se=torch.stack([e.std() / math.sqrt(len(e)) for e in energy]))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-generation-truncation", "caption": "Truncation of the class mixture's noise: cleaner and more alike at the top, grainier and more diverse at the bottom."}, "image": {"alt": "Three rows of ten digits from zero to nine. The first row shows smooth average digits, the last row sharper but irregular ones with more contrast between them."}}
@@ -1889,7 +1888,7 @@ ax.set_yticks([3.5, 12.5, 21.5], ["c = 0.3", "c = 1", "c = 4"])
 plt.show()
 
 # %% [markdown]
-# **Mismatch with the prior.** The decoder is trained where the codes of the data lie, on the *aggregated posterior*
+# **Mismatch with the prior.** The decoder is trained where the codes of the data lie, on the **aggregated posterior**
 # $q(z) = \frac1n\sum_i p(z \mid x_i)$, but samples start from $p_Z$. Where $p_Z$ has mass and $q$ has none, there are *holes*, and
 # what is decoded there was never constrained. For pPCA the first two moments agree exactly: mean zero and covariance
 # $(I - \sigma^2\Lambda_k^{-1}) + \sigma^2\Lambda_k^{-1} = I$. The shape does not: in two
@@ -1974,14 +1973,14 @@ claim("generation-midpoint", "mean squared length of the midpoint of two draws, 
 # :class: dropdown
 # :::
 # **In principle they agree**: if $p_\theta = p$, both are perfect. **In practice they are nearly
-# independent.** Junk of probability $1-\varepsilon$ costs at most $\log\frac1\varepsilon$ nats, {eq}`eq-generation-theis`: on the digits
-# 99 % junk cost {value}`generation-theis-bits:.2f` bits per pixel, and per pixel the bound vanishes as the dimension grows. A memoriser's pictures are flawless, and
+# independent.** Off-support samples of probability $1-\varepsilon$ cost at most $\log\frac1\varepsilon$ nats, {eq}`eq-generation-theis`: on the digits
+# 99 % of them cost {value}`generation-theis-bits:.2f` bits per pixel, and per pixel the bound vanishes as the dimension grows. A memoriser's pictures are flawless, and
 # its likelihood is zero. The errors of the two kinds are weighed by opposite divergences: likelihood charges for missing data,
-# $\mathrm{KL}(p\,\|\,p_\theta)$, and hardly for junk; the eye charges for junk and hardly notices what is missing.
+# $\mathrm{KL}(p\,\|\,p_\theta)$, and hardly for off-support samples; the eye charges for these and hardly notices what is missing.
 #
-# The book's shared toy, eight Gaussians on a ring, shows the cost of a lost mode in numbers. A generator that keeps every second
-# mode draws perfectly plausible points. Seen from its own draws (reverse divergence, $\mathrm{KL}(p_\theta\,\|\,p)$) it
-# pays $\log 2$; seen from the data (forward, $\mathrm{KL}(p\,\|\,p_\theta)$; {ref}`ch-density` defines both) it pays dearly.
+# The book's shared toy, eight Gaussians on a ring, shows the cost of a lost mode (**mode dropping**) in numbers. A generator that keeps every second
+# mode draws perfectly plausible points. Seen from its own draws (reverse divergence, $\mathrm{KL}(p_\theta\,\|\,p)$, **mode-seeking**) it
+# pays $\log 2$; seen from the data (forward, $\mathrm{KL}(p\,\|\,p_\theta)$, **mode-covering**; {ref}`ch-density` defines both) it pays dearly.
 
 # %%
 ring = toy("ring")
@@ -2024,11 +2023,11 @@ claim("generation-ring-forward-kl", "forward KL of the half ring", forward,
 
 
 # %% [markdown]
-# **A GAN** trains only the sampler: generator $G$ against a classifier $D$ that tells its draws from data. There is no density to evaluate (none
+# **A GAN** trains only the sampler: generator $G$ against a **discriminator** $D$, a classifier that tells its draws from data. There is no density to evaluate (none
 # exists if $\dim Z < d$; with $\dim Z = d$ there is one where $G$ is locally invertible, but its value needs every preimage), and
 # data that it never visits cost it a bounded amount only (against the best
-# classifier the minimax loss measures a Jensen–Shannon divergence, at most $\log 2$; {ref}`ch-adversarial` shows it). **A VAE**
-# trains a bound on the density, Jensen's inequality for $\log p_\theta(x) = \log\mathbb E_{q_\phi(z\mid x)}[p(z)\,p_\theta(x \mid z)/q_\phi(z \mid x)]$,
+# discriminator the minimax loss measures a **Jensen–Shannon divergence**, at most $\log 2$; {ref}`ch-adversarial` shows it). **A VAE**
+# trains a bound on the density, the **evidence lower bound** (ELBO), Jensen's inequality for $\log p_\theta(x) = \log\mathbb E_{q_\phi(z\mid x)}[p(z)\,p_\theta(x \mid z)/q_\phi(z \mid x)]$,
 #
 # $$
 # \begin{aligned}
@@ -2090,6 +2089,7 @@ def log_normal(squared_distance):
 def negative_elbo(a):
     """Minus the bound, one draw of z per point, nats: (n, 2) -> (n,)."""
     m, log_v = encoder(a).chunk(2, 1)
+    # reparameterisation trick
     z = m + (log_v / 2).exp() * torch.randn(m.shape, generator=gen)
     reconstruction = -log_normal(((a - decoder(z)) ** 2).sum(1))
     rate = 0.5 * (m**2 + log_v.exp() - log_v - 1).sum(1)  # KL(q || p)
@@ -2173,7 +2173,7 @@ plt.show()
 # :::{solution-end}
 # :::
 #
-# The second question of the notes on generation, the merits of the Fréchet distance, is answered in {ref}`ch-at-work`, together with the
+# The merits of the Fréchet distance are weighed in {ref}`ch-at-work`, together with the
 # measures of quality themselves (Fréchet distance for images, perplexity for text) and the applications: images, text, music and molecules.
 #
 # ## Exercises
