@@ -20,7 +20,7 @@
 # - write the common scores of generative models from their formulas, with their units and their null values;
 # - say of each score what it sees and what it is blind to, and show the blind spot with an example;
 # - tell a likelihood from a bound on it, and say when two likelihoods may be compared;
-# - test "are these samples from the same law?" with a false-alarm rate that you choose;
+# - test "are these samples from the same distribution?" with a false-alarm rate that you choose;
 # - report two numbers, one for what a model misses and one for what it makes up.
 
 # %%
@@ -97,18 +97,18 @@ plt.show()
 
 
 # %% [markdown]
-# Evaluation is hard because we compare two laws, and have a finite sample of one and a program for the other. Every score replaces the laws by something
-# smaller, and what it leaves out is its blind spot. The map of this page:
+# Evaluation is hard because we compare two distributions, and have a finite sample of one and a program for the other. Every score replaces them by
+# something smaller, and what it leaves out is its blind spot. The map of this page:
 #
 # | score | needs | sees | is blind to |
 # |---|---|---|---|
-# | NLL, bits per dimension | density, test data | missed mass | junk; units, if not stated |
+# | NLL, bits per dimension | density, test data | missed mass | off-support samples; units, if not stated |
 # | bound (ELBO) | encoder | the same, plus its own gap | how large the gap is |
 # | Inception score | classifier | unsure or one-sided labels | the data; all within a class |
 # | Fréchet distance | features | two moments of the features | all else; sample size shifts it |
 # | birthday test | samples | few outcomes, repeated | a long tail, and the data |
 # | nearest neighbours | samples | twins | everything beyond the nearest point; rewards noise |
-# | precision, recall, coverage | samples, both | junk and gaps near the data | memorising; weights of the modes |
+# | precision, recall, coverage | samples, both | off-support samples, gaps near the data | memorising; weights of the modes |
 # | mode count | known modes | lost modes | their weights |
 # | principal components | samples, both | two moments | all else |
 # | C2ST, MMD | samples, both | any difference, given enough samples | what their classifier or kernel hardly weighs; memorising |
@@ -128,8 +128,8 @@ plt.show()
 
 # %%
 def gaussian_nll(x, mean, cov):  # x (n, d) -> nats per image, averaged
-    law = torch.distributions.MultivariateNormal(mean, cov)
-    return -law.log_prob(x).mean()
+    gaussian = torch.distributions.MultivariateNormal(mean, cov)
+    return -gaussian.log_prob(x).mean()
 
 
 cube = dequantise(data.train.x, generator=gen)  # (1077, 64) in [0, 1)
@@ -163,9 +163,9 @@ claim("evaluation-bpd-floor-test", "and multiplies that of test images by 2 to t
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: Bits per dimension of what?
+# :::{admonition} Common mistake: Bits per dimension need no unit
 # :class: mistake
-# {item}`E0.18` **The notes** write $-\frac1{N D}\sum_i\log_2 p_\theta(x_i)$ and say nothing of the unit. **What is true:** for a density the number moves by
+# {item}`E0.18` A formula often printed, $-\frac1{N D}\sum_i\log_2 p_\theta(x_i)$, names none. But for a density the number moves by
 # $\log_2 255=7.994$ when pixels are stored as bytes, and it may be negative ({value}`evaluation-bpd-negative:.2f` here). Without dequantisation it has no lower
 # end on the training images: some pixels never change there, and every ten halvings of the narrowest deviation change it by
 # {value}`evaluation-bpd-floor:.2f` bits. On test images it has no upper end, as soon as one of them has ink in such a pixel (in this split some have). Score
@@ -180,9 +180,10 @@ def chain_nll(train, test):
     """Pixel j by least squares on pixels < j; nats per image."""
     total = 0.0
     for j in range(64):
-        A = torch.cat([torch.ones(len(train), 1), train[:, :j]], 1)  # (n, 1 + j)
-        w = torch.linalg.lstsq(A, train[:, j]).solution  # (1 + j,)
-        s2 = (train[:, j] - A @ w).square().mean()  # residual variance
+        past = torch.ones(len(train), 1)
+        past = torch.cat([past, train[:, :j]], 1)  # (n, 1 + j)
+        w = torch.linalg.lstsq(past, train[:, j]).solution  # (1 + j,)
+        s2 = (train[:, j] - past @ w).square().mean()  # residual variance
         r = test[:, j] - w[0] - test[:, :j] @ w[1:]
         total += 0.5 * (r.square().mean() / s2 + (2 * math.pi * s2).log())
     return total
@@ -196,7 +197,7 @@ black_and_white = -(ink_test * rate.log() + (1 - ink_test) * (1 - rate).log()).s
 table = torch.stack([column.bincount(minlength=17) for column in data.train.x.long().T]) + 0.5
 histograms = -(table / table.sum(1, keepdim=True)).log()[torch.arange(64), data.test.x.long()].sum(1).mean()
 claim("evaluation-architectures", "one Gaussian as 64 regressions: bits per pixel", bits_per_dim(as_chain, 64, levels=17),
-      bits_per_dim(as_joint, 64, levels=17), item="E0.19", by="the same law as a covariance matrix", atol=1e-8, unit="bits")
+      bits_per_dim(as_joint, 64, levels=17), item="E0.19", by="the same distribution as a covariance matrix", atol=1e-8, unit="bits")
 claim("evaluation-histograms", "independent pixel histograms on 17 levels", bits_per_dim(histograms, 64), item="E0.19",
       by="other splits", at_least=2.38, at_most=2.45, unit="bits", digits=3)
 claim("evaluation-one-gaussian", "the full Gaussian on 17 levels", bits_per_dim(as_joint, 64, levels=17), item="E0.19",
@@ -206,12 +207,12 @@ claim("evaluation-preprocessing", "independent pixels on 17 levels minus the sam
       by="other data, less entropy; other splits", at_least=1.7, at_most=1.95, unit="bits")
 
 # %% [markdown]
-# :::{admonition} Common mistake: Different architectures may be compared
+# :::{admonition} Common mistake: Likelihoods of different architectures cannot be compared
 # :class: mistake
-# {item}`E0.19` **The notes warn** that the likelihood "can be misleading" between *architectures* or domains. **What is true:** between architectures the
-# comparison is the very point of a likelihood: the two writings of one law agree to eight digits. It misleads between domains, preprocessings and units,
-# and between an exact value and a bound. Independent pixels, which need {value}`evaluation-histograms:.2f` bits (the full Gaussian
-# {value}`evaluation-one-gaussian:.2f`: {ref}`ch-conventions` says why), appear {value}`evaluation-preprocessing:.1f` bits "better" once the data are binarised.
+# {item}`E0.19` Between architectures the comparison is the very point of a likelihood: one distribution, written in two ways, scores the same to eight digits. It
+# misleads between domains, preprocessings and units, and between an exact value and a bound. Independent pixels, which need
+# {value}`evaluation-histograms:.2f` bits (the full Gaussian {value}`evaluation-one-gaussian:.2f`: {ref}`ch-conventions` says why), appear
+# {value}`evaluation-preprocessing:.1f` bits "better" once the data are binarised.
 # :::
 #
 # ### A bound is not a likelihood
@@ -227,8 +228,8 @@ claim("evaluation-preprocessing", "independent pixels on 17 levels minus the sam
 # $$ (eq-evaluation-iw)
 #
 # How large is the error? Take a decoder for which the truth is known: probabilistic PCA, $x=\mu+Wz+\sigma\varepsilon$ with $W=W_0R$. The columns of $W_0$ are
-# orthogonal, and $R$ may be any rotation, since the law of $x$ depends on $WW^\top=W_0W_0^\top$ only. The posterior has the precision
-# $\Lambda=I+W^\top W/\sigma^2$. An encoder with the right mean and independent codes of variances $d_j$ has the gap
+# orthogonal, and $R$ may be any rotation, since the distribution of $x$ depends on $WW^\top=W_0W_0^\top$ only. The posterior has
+# the precision $\Lambda=I+W^\top W/\sigma^2$. An encoder with the right mean and independent codes of variances $d_j$ has the gap
 # $\mathrm{KL}=\frac12\sum_j(\Lambda_{jj}d_j-1-\log d_j)-\frac12\log\det\Lambda$ for every $x$; the best one has $d_j=1/\Lambda_{jj}$, and the gap
 # $\frac12(\sum_j\log\Lambda_{jj}-\log\det\Lambda)$.
 
@@ -278,7 +279,7 @@ mean, se = monte_carlo(torch.stack([bounds(cube_test, W, s2, 1).mean() for _ in 
 iw = torch.stack([bounds(cube_test, W, s2, K).mean() for K in (1, 10, 100, 1000)])
 claim("evaluation-elbo-gap", "exact log-likelihood minus ELBO, linear VAE with rotated codes", exact - mean, gap, item="E0.6",
       by="closed form of the KL between encoder and posterior", se=se, unit="nats")
-claim("evaluation-elbo-aligned", "the same law with unrotated codes: largest error of single draws of the bound",
+claim("evaluation-elbo-aligned", "the same distribution with unrotated codes: largest error of single draws of the bound",
       (bounds(cube_test, W0, s2, 1) - exact_log_prob(cube_test, W, s2)).abs().max().round(decimals=7), 0.0, item="E0.6",
       by="the encoder is the posterior, and p(x,z)/q(z|x) = p(x) for every z", atol=1e-6, unit="nats")
 claim("evaluation-iw-order", "IW bounds with K = 1, 10, 100, 1000: smallest rise from one to the next",
@@ -296,13 +297,12 @@ claim("evaluation-elbo-reversal", "the same difference in ELBO, codes rotated in
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: A VAE does not compute its likelihood
+# :::{admonition} Common mistake: A VAE computes its likelihood directly
 # :class: mistake
-# {item}`E0.6` **The notes** name VAEs, beside flows, among models "that allow direct calculation of the likelihood". **What is true:** they give a bound. Here it
-# lies {value}`evaluation-elbo-gap:.2f` nats low, and with $K=1000$ still {value}`evaluation-iw-close:.2f`. The *same law* with unrotated codes has no gap at all.
-# So ELBOs may order models by their encoders: with 18 unrotated codes, a worse model seems {value}`evaluation-elbo-reversal:.2f` nats ahead of ours, when the
-# true difference is {value}`evaluation-elbo-reversal-exact:.2f`. (With rotated codes in both it is {value}`evaluation-elbo-rotated:.2f` in ELBO, the right order.)
-# Report the bound as a bound, with its $K$.
+# {item}`E0.6` It computes a bound. Here the bound lies {value}`evaluation-elbo-gap:.2f` nats low, and with $K=1000$ still {value}`evaluation-iw-close:.2f`. The *same
+# distribution* with unrotated codes has no gap at all. So ELBOs may order models by their encoders: with 18 unrotated codes, a worse model seems
+# {value}`evaluation-elbo-reversal:.2f` nats ahead of ours, when the true difference is {value}`evaluation-elbo-reversal-exact:.2f`. (With rotated codes in both
+# it is {value}`evaluation-elbo-rotated:.2f` in ELBO, the right order.) Report the bound as a bound, with its $K$.
 # :::
 #
 # ## Scores through a classifier
@@ -324,8 +324,9 @@ claim("evaluation-elbo-reversal", "the same difference in ELBO, codes rotated in
 def inception(probs):
     """Inception score of class probabilities (n, K)."""
     marginal = probs.mean(0)  # over the generated samples, (K,)
-    log_ratio = torch.xlogy(probs, probs) - torch.xlogy(probs, marginal)  # (n, K)
-    return log_ratio.sum(1).mean().exp()  # 0 log 0 is 0
+    cross = torch.xlogy(probs, marginal)  # (n, K)
+    log_ratio = torch.xlogy(probs, probs) - cross  # 0 log 0 is 0
+    return log_ratio.sum(1).mean().exp()
 
 
 # %% tags=["hide-input"]
@@ -366,12 +367,11 @@ claim("evaluation-is-one-class", "of one image for ever, and wrongly with unifor
       by="no information; the wrong marginal gives the best score", atol=1e-12)
 
 # %% [markdown]
-# :::{admonition} Common mistake: The Inception score never looks at the data
+# :::{admonition} Common mistake: A high Inception score means samples like the data
 # :class: mistake
-# {item}`E0.11` **The notes** call $p(y)$ "the marginal over the classes". **What is true:** it is the average over *generated* samples; with uniform class
-# frequencies in its place a collapsed generator would score best. And no real image enters {eq}`eq-evaluation-is`: ten memorised digits score
-# {value}`evaluation-is-memoriser:.3f`, ten images that are no digits {value}`evaluation-is-nonsense:.4f`, the real ones {value}`evaluation-is-real:.2f`
-# {cite:p}`barratt2018`.
+# {item}`E0.11` No real image enters {eq}`eq-evaluation-is`: ten memorised digits score {value}`evaluation-is-memoriser:.3f`, ten images that are no digits
+# {value}`evaluation-is-nonsense:.4f`, the real ones {value}`evaluation-is-real:.2f` {cite:p}`barratt2018`. Nor is $\bar p(y)$, as often said, "the marginal over
+# the classes": it is the average over *generated* samples; with uniform class frequencies in its place a collapsed generator would score best.
 # :::
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evaluation-nonsense", "caption": "Ten images that the Inception score prefers to real digits."}, "image": {"alt": "A row of ten black-and-white eight-by-eight patterns without resemblance to digits."}}
@@ -410,24 +410,23 @@ claim("evaluation-frechet-static-pixels", "the same static in pixel space: dista
 claim("evaluation-frechet-rank", "rank of the ten logits' weights", torch.linalg.matrix_rank(A), 9,
       item="E0.20", by="the penalty makes the ten rows add up to zero")
 claim("evaluation-frechet-bias", "360 real digits against 45 others: distance over that against 360 others", small / large,
-      (1 / 360 + 1 / 45) / (2 / 360), item="E0.20", by="the law 1/n + 1/m of the bias, to first order: 4.5", rtol=0.15, digits=2)
+      (1 / 360 + 1 / 45) / (2 / 360), item="E0.20", by="the formula 1/n + 1/m of the bias, to first order: 4.5", rtol=0.15, digits=2)
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: "More robust", for what?
+# :::{admonition} Common mistake: FID is robust and agrees with people
 # :class: mistake
-# {item}`E0.20` **The notes** call FID more robust than IS and closer to human judgement. **What is true:** it sees more, because it looks at the data. But
-# against 360 real digits a perfect generator scores {value}`evaluation-frechet-bias:.1f` times as badly with 45 images as with 360 ({ref}`sec-at-work-bias` has
-# the law). Static that the
-# features drop is free, though it multiplies the same distance between pixels by {value}`evaluation-frechet-static-pixels:.0f`. And against people FID does
-# poorly for diffusion models, whose quality it underrates {cite:p}`stein2023`.
+# {item}`E0.20` It sees more than the Inception score, because it looks at the data. But against 360 real digits a perfect generator scores
+# {value}`evaluation-frechet-bias:.1f` times as badly with 45 images as with 360 ({ref}`sec-at-work-bias` has the formula). Static that the features drop is
+# free, though it multiplies the same distance between pixels by {value}`evaluation-frechet-static-pixels:.0f`. And against people FID does poorly for diffusion
+# models, whose quality it underrates {cite:p}`stein2023`.
 # :::
 #
 # ## Diversity: birthdays and neighbours
 #
 # {item}`S0.31` A generator that knows only $N$ images must repeat itself, and sooner than one thinks: among 23 people two share a birthday more often than
-# not. {cite:t}`arora2017` turned this into a test: draw batches of $s$ images, look through the most similar pairs, and if half of the batches hold a duplicate,
-# conclude $N\approx s^2$. Its simplest form draws until the first repetition.
+# not (the **birthday paradox**). {cite:t}`arora2017` turned this into a test: draw batches of $s$ images, look through the most similar pairs, and if half of
+# the batches hold a duplicate, conclude $N\approx s^2$. Its simplest form draws until the first repetition.
 #
 # :::{prf:theorem} The first collision
 # :label: thm-evaluation-birthday
@@ -460,12 +459,13 @@ claim("evaluation-frechet-bias", "360 real digits against 45 others: distance ov
 
 # %%
 def first_collision(p, count):
-    """E[T] when count[i] outcomes have the probability p[i] each; (K,), (K,)."""
+    """E[T]; count[i] outcomes have the probability p[i] each; (K,), (K,)."""
 
     def alive(t):  # no repetition up to time t
         return math.exp((count * (torch.log1p(p * t) - p * t)).sum())
 
-    far = 24 / math.sqrt((count * p**2).sum())  # alive(far) < e^-50 in our cases
+    # alive(far) < e^-50 in our cases
+    far = 24 / math.sqrt((count * p**2).sum())
     return integrate.quad(alive, 0, far, epsabs=1e-10, limit=200)[0]
 
 
@@ -494,7 +494,7 @@ by_hand = sum(math.comb(k, j) / 2**k * math.perm(10, j) / 10**j * math.prod(1 - 
 claim("evaluation-birthday-1000", "expected first collision, 1000 equal outcomes",
       uniform_collision(1000), first_collision(torch.tensor([1e-3]), torch.tensor([1000.0])),
       by="the integral, by quadrature", atol=1e-6, digits=5)
-claim("evaluation-birthday-law", "the same for 1000 and 10 000 outcomes, and the law",
+claim("evaluation-birthday-law", "the same for 1000 and 10 000 outcomes, and the formula",
       [uniform_collision(1000), uniform_collision(10_000)], [math.sqrt(math.pi * N / 2) + 2 / 3 for N in (1000, 10_000)], item="X3.10",
       by="sqrt(pi N / 2) + 2/3", atol=5e-3, digits=6)
 mean, se = monte_carlo(runs.double())
@@ -502,7 +502,7 @@ claim("evaluation-birthday-simulated", "mean of 4000 simulated first collisions,
       mean, uniform_collision(1000), by="the exact sum", se=se)
 claim("evaluation-birthday-spread", "their standard deviation over their mean",
       runs.double().std() / mean, math.sqrt(4 / math.pi - 1),
-      by="sqrt(4/pi - 1), that of a Rayleigh law, the limit of many outcomes", atol=0.03, digits=2)
+      by="sqrt(4/pi - 1), that of a Rayleigh distribution, the limit of many outcomes", atol=0.03, digits=2)
 claim("evaluation-birthday-tail", "ten outcomes with half the mass, a million with the rest: expected first collision", tail, by_hand,
       item="X3.10 E0.21", by="enumeration: sum over k of P(T > k), over how many of k draws fall on the ten", atol=1e-6)
 claim("evaluation-birthday-estimate", "number of outcomes that the birthday test reads off, 2T²/pi", 2 * tail**2 / math.pi,
@@ -525,12 +525,12 @@ plt.show()
 # {numref}`fig-evaluation-birthday` warns against single runs. It is better to count *all* coinciding pairs among $n$ draws and divide by $\binom n2$: an
 # unbiased estimate of $\sum_ip_i^2$ itself.
 #
-# :::{admonition} Common mistake: A duplicate says nothing about the tail
+# :::{admonition} Common mistake: The first duplicate tells the diversity
 # :class: mistake
-# {item}`E0.21` **The notes** say that the number of draws needed for a duplicate is "indicative of diversity". **What is true:** of $1/\sum_ip_i^2$. With
-# half the mass on ten images and the rest on a million this is $1/(10\cdot0.05^2+10^6\cdot(5\cdot10^{-7})^2)=40.0$. The first duplicate comes after
-# {value}`evaluation-birthday-tail:.2f` draws on average, and the test reads $2T^2/\pi=$ {value}`evaluation-birthday-estimate:.0f` outcomes (ten are too few for
-# the approximation to be close) where there are $1\,000\,010$. And a continuous law never repeats itself: one needs a detector of *near* duplicates.
+# {item}`E0.21` It tells $1/\sum_ip_i^2$. With half the mass on ten images and the rest on a million this is
+# $1/(10\cdot0.05^2+10^6\cdot(5\cdot10^{-7})^2)=40.0$. The first duplicate comes after {value}`evaluation-birthday-tail:.2f` draws on average, and the test reads
+# $2T^2/\pi=$ {value}`evaluation-birthday-estimate:.0f` outcomes (ten are too few for the approximation to be close) where there are $1\,000\,010$. And a
+# continuous distribution never repeats itself: one needs a detector of *near* duplicates.
 # :::
 #
 # For images that is a radius. We take half of the smallest distance between two real validation digits, and try it on a generator that owns 50 test digits and
@@ -555,7 +555,7 @@ claim("evaluation-real-duplicates", "real test digits within that radius",
 # %% [markdown]
 # ### How far is the nearest sample?
 #
-# {item}`S0.32` For $M$ outputs of *one* input, a caption or a prompt, the notes propose the mean distance to the nearest other sample,
+# {item}`S0.32` For $M$ outputs of *one* input, a caption or a prompt, one proposed score is the mean distance to the nearest other sample,
 #
 # $$
 # D_{\text{plural}}=\frac1M\sum_{i=1}^M\min_{j\ne i}\,d(x_i,x_j).
@@ -613,11 +613,11 @@ claim("evaluation-vendi", "seven distant images, nine copies each: Vendi score",
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: Nearest neighbours do not measure diversity
+# :::{admonition} Common mistake: The distance to the nearest sample measures diversity
 # :class: mistake
-# {item}`E0.22` **The notes** take $D_{\text{plural}}$ as a measure of diversity. **What is true:** give every sample a twin and it is zero, however varied the
-# samples. It shrinks like $M^{-1/d}$, so that it compares nothing at different $M$. And noise raises it, here by the factor
-# {value}`evaluation-plural-noise:.2f`. Twins leave the Vendi score as it is, and the mean over all pairs nearly so.
+# {item}`E0.22` Give every sample a twin and $D_{\text{plural}}$ is zero, however varied the samples. It shrinks like $M^{-1/d}$, so that it compares nothing at
+# different $M$. And noise raises it, here by the factor {value}`evaluation-plural-noise:.2f`. Twins leave the Vendi score as it is, and the mean over all pairs
+# nearly so.
 # :::
 #
 # ## Precision, recall, coverage
@@ -640,7 +640,7 @@ def reach(x, k):  # the nearest point, at distance zero, is the point itself
 
 
 def balls(real, fake, k=3):
-    """Precision, recall and coverage of fake (m, d) for real (n, d), in a (3,)."""
+    """Precision, recall, coverage of fake (m, d) for real (n, d), a (3,)."""
     cross = distances(real, fake)  # (n, m)
     inside = cross <= reach(real, k)[:, None]  # real ball i holds fake j
     within = cross <= reach(fake, k)  # fake ball j holds real i
@@ -657,10 +657,10 @@ def balls(real, fake, k=3):
 x, y = torch.randn(2, 200, 5, generator=gen)
 null = torch.stack([balls(*torch.randn(2, 100, 5, generator=gen)) for _ in range(150)])  # (150, 3)
 agree("evaluation-pr-twin", balls(x, y)[:2], torch.tensor(precision_recall(x, y)))
-claim("evaluation-coverage-null", "coverage of two samples of one law, n = 100, k = 3", null[:, 2].mean(),
+claim("evaluation-coverage-null", "coverage of two samples of one distribution, n = 100, k = 3", null[:, 2].mean(),
       1 - math.prod((99 - i) / (199 - i) for i in range(3)),
       item="S0.30", by="closed form 1 - (99/199)(98/198)(97/197), near 1 - 2^-3", se=null[:, 2].std() / math.sqrt(150))
-claim("evaluation-precision-null", "precision of two samples of one law, n = 100, k = 3, five dimensions", null[:, 0].mean(), null[:, 1].mean(),
+claim("evaluation-precision-null", "precision of two samples of one distribution, n = 100, k = 3, five dimensions", null[:, 0].mean(), null[:, 1].mean(),
       item="S0.30", by="recall, by symmetry; neither is one", se=math.sqrt(2) * null[:, :2].std() / math.sqrt(150))
 claim("evaluation-coverage-wrong", "wrong: the point itself counts as first neighbour; null value of coverage",
       torch.stack([balls(*torch.randn(2, 100, 5, generator=gen), k=2)[2] for _ in range(100)]).mean(), 1 - 99 * 98 / (199 * 198),
@@ -669,9 +669,10 @@ claim("evaluation-coverage-wrong", "wrong: the point itself counts as first neig
 # %% [markdown]
 # ## Lost modes
 #
-# {item}`S0.13` **Mode collapse** is the failure to produce some part of the data; in the extreme, all but one mode. The notes explain it by the forward
-# divergence $\mathrm{KL}(p_{\text{data}}\|p_\theta)$, under which a model "may concentrate all its mass on one mode". It is the other way round
-# ({ref}`ch-divergences`): forward, a missing mode is very dear; reverse, it costs $-\log$ of the share of the data's mass that is kept (for modes far apart).
+# {item}`S0.13` **Mode collapse** is the failure to produce some part of the data; in the extreme, all but one mode. It is often blamed on the
+# forward divergence $\mathrm{KL}(p_{\text{data}}\|p_\theta)$, as if that let a model put all its mass on one mode. It is the other way round
+# ({ref}`ch-divergences`): forward (**mode-covering**), a missing mode is very dear; reverse (**mode-seeking**), it costs $-\log$ of the share of the data's mass
+# that is kept (for modes far apart).
 
 # %% tags=["hide-input"]
 grid = torch.linspace(-16, 16, 6001)
@@ -687,7 +688,7 @@ entropy = integrate.quad(lambda x: -(f := (stats.norm.pdf(x, -3) + stats.norm.pd
 claim("evaluation-collapse-forward", "modes at ±3: forward KL of the model that keeps one of them, over that of one broad Gaussian",
       kl_quadrature(two, one, grid) / kl_quadrature(two, broad, grid),
       (0.5 * math.log(2 * math.pi) + 19 / 2 - entropy) / (0.5 * math.log(20 * math.pi) + 1 / 2 - entropy), item="S0.13",
-      by="second moments 19 and 10, entropy by adaptive quadrature; below one in the notes' example", rtol=1e-4, digits=3)
+      by="second moments 19 and 10, entropy by adaptive quadrature; below one if it favoured collapse", rtol=1e-4, digits=3)
 claim("evaluation-collapse-reverse", "reverse KL of the model that keeps one mode",
       kl_quadrature(one, two, grid), math.log(2), by="log 2, up to the overlap", atol=5e-3,
       unit="nats")
@@ -742,7 +743,7 @@ claim("evaluation-modes-mean", "distance of the mean from the origin, five modes
 
 # %% [markdown]
 # A count says nothing of the weights: the lopsided sampler has all eight modes, and effectively {value}`evaluation-modes-entropy:.1f`. Principal components
-# are the second diagnosis of the notes. They compare variances along the principal axes of real and generated data. Compare the digits, then, with *one
+# are another common diagnosis. They compare variances along the principal axes of real and generated data. Compare the digits, then, with *one
 # Gaussian* whose mean and covariance are, to rounding, those of the very sample it is compared with.
 
 # %% tags=["hide-input"]
@@ -774,23 +775,23 @@ plt.show()
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: Principal components see two moments
+# :::{admonition} Common mistake: Principal components reveal mode collapse
 # :class: mistake
-# {item}`E0.23` **The notes** offer PCA for the diagnosis of mode collapse. **What is true:** comparing variances and axes compares covariances. In
-# {numref}`fig-evaluation-pca` the covariances agree to rounding, and with them all axes and variances; yet the right half shows no digits, and the classifier
-# of the next section is not fooled. The four modes of {ref}`ch-at-work`, {value}`at-work-blind-kl:.2f` nats from the Gaussian of equal moments, are another
-# case. PCA works for a collapse that moves the moments: without three of its modes, the mean of the ring moves by {value}`evaluation-modes-mean:.2f`.
+# {item}`E0.23` Comparing variances and axes compares covariances. In {numref}`fig-evaluation-pca` the covariances agree to rounding, and with them all axes and variances;
+# yet the right half shows no digits, and the classifier of the next section is not fooled. The four modes of {ref}`ch-at-work`,
+# {value}`at-work-blind-kl:.2f` nats from the Gaussian of equal moments, are another case. PCA works for a collapse that moves the moments: without three of its
+# modes, the mean of the ring moves by {value}`evaluation-modes-mean:.2f`.
 # :::
 #
-# ## Tests that look for any difference
+# ## Two-sample tests: any difference
 #
-# Instead of choosing what to compare, one can let a machine look. The **maximum mean discrepancy** {cite:p}`gretton2012` compares mean kernel values,
+# Instead of choosing what to compare, one can let a machine look. The **maximum mean discrepancy** (MMD) {cite:p}`gretton2012` compares mean kernel values,
 #
 # $$
 # \mathrm{MMD}^2=\mathbb E\,k(x,x')+\mathbb E\,k(y,y')-2\,\mathbb E\,k(x,y) .
 # $$ (eq-evaluation-mmd)
 #
-# Its value means nothing alone; the $p$-value counts how many relabellings of the pooled sample reach it. If both samples come from one law, the observed
+# Its value means nothing alone; the $p$-value counts how many relabellings of the pooled sample reach it. If both samples come from one distribution, the observed
 # labelling is one among equals, and $\Pr(p\le\alpha)\le\alpha$ *exactly*, with no asymptotics. With 199 permutations and no ties, $\Pr(p\le0.05)=0.05$.
 
 # %%
@@ -798,7 +799,8 @@ def permutation_test(x, y, h, permutations=199):
     """MMD² of x (n, d), y (m, d); share of labellings, its own included, that
     reach it."""
     both, n, m = torch.cat([x, y]), len(x), len(y)
-    K = torch.exp(-torch.cdist(both, both).square() / (2 * h**2)).fill_diagonal_(0)
+    K = torch.exp(-torch.cdist(both, both).square() / (2 * h**2))
+    K.fill_diagonal_(0)  # (n + m, n + m)
     orders = [torch.randperm(n + m, generator=gen) for _ in range(permutations)]
     order = torch.stack([torch.arange(n + m), *orders])  # (1 + B, n + m)
     s = (order < n).double()  # 1 for "x", 0 for "y"
@@ -810,7 +812,7 @@ def permutation_test(x, y, h, permutations=199):
 
 
 # %% [markdown]
-# A **classifier two-sample test** (C2ST) trains a classifier on one half of the samples and judges it on the other {cite:p}`lopezpaz2017`; at best it is right
+# A **classifier two-sample test** (C2ST) trains a classifier on one half of the samples and tests it on the other {cite:p}`lopezpaz2017`; at best it is right
 # in a share $\frac12+\frac12\mathrm{TV}$ of cases ({ref}`ch-human`). Its $p$-value needs no second training. Of $h$ real and $h$ generated held-out examples the
 # classifier calls $s$ "real", $r$ of them rightly. Under the null the held-out labels are a random choice of $h$ out of $2h$, whatever the classifier has
 # learnt. So $r$ is hypergeometric:
@@ -824,8 +826,8 @@ def permutation_test(x, y, h, permutations=199):
 
 # %%
 def verdicts(real, fake, g):
-    """Which examples a small network calls real, on the half of real, fake (n, d)
-    that it learns from and on the other: two (2h,), the h real ones first."""
+    """Which examples a small network calls real, on the half of real and fake
+    (n, d) that it learns from and on the other: two (2h,), real ones first."""
     h = len(real) // 2
     real, fake = (x[torch.randperm(len(x), generator=g)] for x in (real, fake))
     seed = int(torch.randint(2**31, (), generator=g))
@@ -834,11 +836,12 @@ def verdicts(real, fake, g):
     )
     mean, std = train.mean(0), train.std(0, correction=0)
     std = torch.where(std == 0, 1.0, std)
+    size = min(128, 2 * h)
     net = MLPClassifier(
-        64, alpha=0.1, batch_size=min(128, 2 * h), max_iter=100, random_state=seed
+        64, alpha=0.1, batch_size=size, max_iter=100, random_state=seed
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # 100 epochs are the rule, not a failure
+        warnings.simplefilter("ignore")  # 100 epochs are the rule
         net.fit((train - mean) / std, [0] * h + [1] * h)  # 0 is real
     return tuple(
         torch.tensor(net.predict((x - mean) / std) == 0) for x in (train, test)
@@ -857,7 +860,7 @@ def classifier_p(said):  # (2h,) held-out verdicts -> p-value
 
 
 # %% [markdown]
-# A level that is not checked is not known. Both tests are run on pairs of samples of one law, the ring.
+# A level that is not checked is not known. Both tests are run on pairs of samples of one distribution, the ring.
 
 # %% tags=["hide-input"]
 x, y = ring.sample(60, gen), sampler(weights["five modes"], 60)
@@ -865,7 +868,7 @@ agree("evaluation-mmd-twin", permutation_test(x, y, 0.5)[0], mmd2(x, y, bandwidt
 agree("evaluation-c2st-twin", accuracy(verdicts(x, y, torch.Generator().manual_seed(7))[1]), c2st(x, y, generator=torch.Generator().manual_seed(7)))
 under_null = torch.stack([permutation_test(ring.sample(40, gen), ring.sample(40, gen), 0.5)[1] for _ in range(800)])
 for level in (0.05, 0.5):
-    claim(f"evaluation-level-{int(100 * level)}", f"one law twice: share of the permutation p-values up to {level}",
+    claim(f"evaluation-level-{int(100 * level)}", f"one distribution twice: share of the permutation p-values up to {level}",
           (under_null <= level).double().mean(),
           level, item="S0.33", by="the level, exact for 199 permutations", se=math.sqrt(level * (1 - level) / 800))
 naive = torch.stack([mmd2(ring.sample(40, gen), ring.sample(40, gen), bandwidth=0.5) > 0 for _ in range(200)]).double().mean()
@@ -879,7 +882,7 @@ claim("evaluation-c2st-exact",
 halves = [verdicts(ring.sample(40, gen), ring.sample(40, gen), gen) for _ in range(200)]
 p_seen, p_unseen = torch.tensor([[classifier_p(said) for said in pair] for pair in halves]).T
 for level in (0.05, 0.5):
-    claim(f"evaluation-c2st-level-{int(100 * level)}", f"one law twice: share of the C2ST's p-values up to {level}",
+    claim(f"evaluation-c2st-level-{int(100 * level)}", f"one distribution twice: share of the C2ST's p-values up to {level}",
           (p_unseen <= level).double().mean(), item="S0.33",
           by="at most the level, by exchangeability", at_most=level, se=math.sqrt(level * (1 - level) / 200), stable=False)
 claim("evaluation-c2st-train", "wrong: verdicts on the training half; false alarms at level 0.05",
@@ -905,7 +908,7 @@ claim("evaluation-mmd-wide", "MMD of test digits and a Gaussian with the trainin
       (p_wide <= 0.05).double().mean(), item="E0.23 S0.33", by="hardly more than the level", at_least=0.0, at_most=0.3, digits=2)
 claim("evaluation-mmd-narrow", "the same with a quarter of that width", (p_narrow <= 0.05).double().mean(), 1.0, item="E0.23 S0.33", by="always noticed")
 claim("evaluation-mmd-close", "p-value with the wide kernel and the Gaussian that has the test digits' own moments",
-      permutation_test(data.test.x, copy, width)[1], 1.0, item="E0.23 S0.33", by="nearer than relabelled samples of one law", atol=0.05, digits=2)
+      permutation_test(data.test.x, copy, width)[1], 1.0, item="E0.23 S0.33", by="nearer than relabelled samples of one distribution", atol=0.05, digits=2)
 powers = (torch.pdist(data.test.x[:200]) / width).square()[:, None] ** torch.arange(3)  # of the squared distance
 unexplained = []
 for h in (1, 0.25):
@@ -923,7 +926,7 @@ claim("evaluation-mmd-polynomial-narrow", "the same of the narrow kernel", unexp
 # "Any difference" is a promise for infinite samples. The ring without one mode is caught by the MMD in {value}`evaluation-power:.0%` of the cases with 400
 # samples, and in {value}`evaluation-power-small:.0%` with 40. And the kernel matters. As wide as the median distance of the digits, a common choice, it alarms
 # for {value}`evaluation-mmd-wide:.0%` of the samples of a Gaussian with the moments of the training digits. Over the range of the distances such a kernel is
-# nearly a parabola in the squared distance, whose MMD is zero for laws of equal mean and covariance (expand it). A quarter as wide it is not, and alarms
+# nearly a parabola in the squared distance, whose MMD is zero for distributions of equal mean and covariance (expand it). A quarter as wide it is not, and alarms
 # always. (The Gaussian of {numref}`fig-evaluation-pca` even has $p$ = {value}`evaluation-mmd-close:.2f` with the wide one: its moments were set to those of the
 # other sample, so that labels are not exchangeable, and $p$ near one says *too* close.) "No difference found" is a statement about $n$ and about the test.
 #
@@ -941,7 +944,7 @@ claim("evaluation-mmd-polynomial-narrow", "the same of the narrow kernel", unexp
 # :label: q0-10-solution
 # :class: dropdown
 # :::
-# Report the **two-sided information gap** between data $p$ and model $q$,
+# Report the two divergences between data $p$ and model $q$, and their sum $J$, the **Jeffreys divergence**,
 #
 # $$
 # \begin{aligned}
@@ -952,8 +955,8 @@ claim("evaluation-mmd-polynomial-narrow", "the same of the narrow kernel", unexp
 #
 # $\mathcal A=\mathrm{KL}(p\|q)$ needs the model's density at data: it is the held-out NLL less the entropy of the data. The NLL of the best reference model may
 # stand in for that; it is no smaller, so that $\mathcal A$ is then underestimated. $\mathcal A$ finds *missing* mass. $\mathcal B=\mathrm{KL}(q\|p)$ needs
-# samples of the model, and the log-ratio at them, from a calibrated classifier or a strong reference density. It finds *junk*. Both are zero only if $p=q$, and
-# neither changes with the unit, since Jacobians cancel in the ratio. For $p=\mathcal N(0,1)$, $q=\mathcal N(t,1)$ one has $\mathcal A=\mathcal B=t^2/2$ and
+# samples of the model, and the log-ratio at them, from a calibrated classifier or a strong reference density. It finds *off-support samples*.
+# Both are zero only if $p=q$, and neither changes with the unit, since Jacobians cancel in the ratio. For $p=\mathcal N(0,1)$, $q=\mathcal N(t,1)$ one has $\mathcal A=\mathcal B=t^2/2$ and
 # $J=t^2$.
 #
 # Without densities, a classifier trained to tell equally many real ($c=1$) from generated samples has the optimal logit $\log p/q$. So $J$ is the difference
@@ -990,25 +993,27 @@ claim("evaluation-gap-saturates", "classifier's J at t = 10 from 200 samples a s
 # hundred, and uniform noise otherwise. As both densities are known, both numbers are exact up to sampling error.
 
 # %%
-def log_q(x):  # 1 % of the law p, 99 % uniform noise on the cube
+def log_q(x):  # 1 % of the mixture p, 99 % uniform noise on the cube
     inside = ((x >= 0) & (x < 1)).all(1)
     noise = torch.where(inside, math.log(0.99), -math.inf)
-    return torch.logaddexp(math.log(0.01) + law.log_prob(x), noise)
+    return torch.logaddexp(math.log(0.01) + mixture.log_prob(x), noise)
 
 
-def gaps(good, junk):  # draws of p, of the noise: A and B
-    A = (law.log_prob(good) - log_q(good)).mean()
-    b_good, b_junk = ((log_q(x) - law.log_prob(x)).mean() for x in (good, junk))
-    return A, 0.01 * b_good + 0.99 * b_junk
+def gaps(good, noise):  # draws of p, of the noise: A and B
+    A = (mixture.log_prob(good) - log_q(good)).mean()
+    b_good, b_noise = (
+        (log_q(x) - mixture.log_prob(x)).mean() for x in (good, noise)
+    )
+    return A, 0.01 * b_good + 0.99 * b_noise
 
 
 # %% tags=["hide-input"]
 parts = [cube[data.train.y == k] for k in range(10)]
 shrunk = torch.stack([0.7 * x.T.cov() + 0.3 * torch.diag(x.var(0)) for x in parts])
-law = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(torch.ones(10)),
+mixture = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(torch.ones(10)),
     torch.distributions.MultivariateNormal(torch.stack([x.mean(0) for x in parts]), shrunk))
-missed, invented = gaps(law.sample((4000,)), torch.rand(4000, 64, generator=gen))
-on_test = (law.log_prob(cube_test) - log_q(cube_test)).mean()  # what the test set sees
+missed, invented = gaps(mixture.sample((4000,)), torch.rand(4000, 64, generator=gen))
+on_test = (mixture.log_prob(cube_test) - log_q(cube_test)).mean()  # what the test set sees
 claim("evaluation-gap-missed", "1 % good, 99 % noise: A", missed, math.log(100),
       by="log 100, where noise has no density to speak of", atol=0.02, unit="nats")
 claim("evaluation-gap-test", "the same on test digits: nats lost per image", on_test,
@@ -1022,7 +1027,7 @@ claim("evaluation-gap-invented", "1 % good, 99 % noise: B", invented.round(decim
 # %% [markdown]
 # $\mathcal A$ is {value}`evaluation-gap-missed:.3f` nats, $\log100$, and its plug-in on real test digits, for which $p$ is a model too,
 # {value}`evaluation-gap-test:.2f`, or {value}`evaluation-gap-bits:.2f` bits per pixel: harmless to look at. $\mathcal B$ is
-# {value}`evaluation-gap-invented:.0f` nats. **Limits:** ratios learnt from $N$ samples can't be trusted where the laws do not overlap (at $t=10$ the
+# {value}`evaluation-gap-invented:.0f` nats. **Limits:** ratios learnt from $N$ samples can't be trusted where the distributions do not overlap (at $t=10$ the
 # estimate is set by the classifier's penalty, claim `evaluation-gap-saturates`), a weak classifier sees too little, and a copy of the *training* set passes
 # unless $p$ stands for fresh data. Relatives: precision and recall as a pair of numbers, and the C2ST as another use of the classifier.
 # :::{solution-end}
@@ -1033,7 +1038,7 @@ claim("evaluation-gap-invented", "1 % good, 99 % noise: B", invented.round(decim
 # Back to {numref}`fig-evaluation-flaws`. We split the 720 fresh digits into a reference (320) and the raw material of the eight generators (200 images each), and
 # compute twelve scores. We repeat this for 40 random splits. A flaw counts as *noticed* in a split if the score leaves the range of the 40 scores of the fresh
 # digits. A further perfect sample would do so in about two cases of 41, one at either end: 5 % false alarms. The row "perfect" checks this with 200 other
-# fresh digits. The splits share images, so that the shares describe these digits and sizes; they are no law.
+# fresh digits. The splits share images, so that the shares describe these digits and sizes, no others.
 
 # %%
 def neighbour_accuracy(x, y):
@@ -1128,16 +1133,16 @@ claim("evaluation-table-noise", "noise raises the mean nearest-neighbour distanc
       ratio("noise", "nearest neighbour"), item="E0.22", by="damage looks like diversity",
       at_least=1.15, at_most=1.25, stable=False)
 own_over_other = []
-for _ in range(5):  # two classifiers, each of one half of the training digits, judge both halves
+for _ in range(5):  # two classifiers, each of one half of the training digits, score both halves
     parts = torch.randperm(1077, generator=gen).split([538, 539])
-    judges = [LogisticRegression(C=10, max_iter=5000).fit(data.train.x[i].numpy() / 16, data.train.y[i].numpy()) for i in parts]
+    classifiers = [LogisticRegression(C=10, max_iter=5000).fit(data.train.x[i].numpy() / 16, data.train.y[i].numpy()) for i in parts]
     own, other = ([inception(torch.tensor(j.predict_proba(data.train.x[i].numpy() / 16))) for i, j in zip(parts, order, strict=True)]
-                  for order in (judges, judges[::-1]))
+                  for order in (classifiers, classifiers[::-1]))
     own_over_other += [a / b for a, b in zip(own, other, strict=True)]
 claim("evaluation-table-copy-is-learnt", "Inception score of the same digits by a classifier that has seen them over that by one that has not",
       torch.stack(own_over_other).mean(), item="E0.11", by="it is surer of what it has seen", at_least=1.05, at_most=1.15, digits=3)
 claim("evaluation-table-lost", "one class lost: recall notices minus precision notices",
-      hit("one class lost", "recall") - hit("one class lost", "precision"), by="a gap, no junk",
+      hit("one class lost", "recall") - hit("one class lost", "precision"), by="a gap, no off-support samples",
       at_least=0.4, stable=False)
 claim("evaluation-table-balance", "wrong balance: how often label frequencies notice",
       hit("wrong balance", "label frequencies"), by="always", at_least=0.9, stable=False)

@@ -26,7 +26,7 @@
 # - derive the bound that a variational autoencoder maximises, give its sign, and say which noise level your "reconstruction loss" has silently chosen;
 # - read a β-VAE as a point on a rate–distortion curve that you can compute in closed form;
 # - write the contrastive loss without a library, prove what it can and cannot measure, and predict from the choice of views what its code will forget;
-# - judge a code by what it is for: looking, grouping, or learning from few labels.
+# - judge a code by what it is for: visualisation, clustering, or learning from few labels.
 #
 # Units are nats, pictures are the digits of {ref}`ch-conventions`, and pixels run from 0 (paper) to 1 (full ink).
 
@@ -247,7 +247,7 @@ claim("representation-principal-angles",
 # The space is found; the axes are not. If $(A, W)$ is a solution, so is $(TA, WT^{-1})$ for every invertible $T$: the
 # code may be turned, stretched and sheared, and the loss can't tell. A representation that one loss calls perfect is thus
 # a whole family of representations, and whoever clusters the code or measures distances in it uses something that the
-# loss never fixed. (The same happens for likelihoods: see erratum E1.10 in {ref}`ch-generation`{item}`E1.10`.)
+# loss never fixed. (The same happens for likelihoods: {ref}`ch-generation`{item}`E1.10`.)
 
 # %%
 # (k, k) invertible: turn, then stretch by factors from 1 to 100
@@ -294,17 +294,17 @@ claim("representation-uncentred", "best 8-number linear code of uncentred pixels
       at_least=float(lam[k:].sum()), at_most=float(lam[k - 1 :].sum()))
 
 # %% [markdown]
-# ## A curved autoencoder
+# ## A non-linear autoencoder
 #
-# With ReLU layers on either side of the code the reconstructions may lie on a bent $k$-dimensional surface instead of a
-# flat one. Is the bend worth anything? The comparison has to be fair: same code size, images that neither method saw, and
-# PCA, the best of all flat codes, as the named baseline.
+# With ReLU layers on either side of the code the reconstructions may lie on a curved $k$-dimensional surface instead of a
+# flat one. Is that worth anything? The comparison has to be fair: same code size, images that neither method saw, and
+# PCA, the best of all linear codes, as the named baseline.
 
 # %%
 sizes = [2, 8, 16, 24, 32]
-curved = {2: (encoder_2, decoder_2)}
+networks = {2: (encoder_2, decoder_2)}
 for k in sizes[1:]:
-    curved[k] = train_autoencoder(x_train, x_val, k, steps=600, generator=gen)
+    networks[k] = train_autoencoder(x_train, x_val, k, steps=600, generator=gen)
 
 
 # %% tags=["hide-input"]
@@ -313,32 +313,32 @@ def pca_error(x, k):
     return squared_error(x, x @ u[:, :k] @ u[:, :k].T).mean()
 
 
-def curved_error(x, k):
+def network_error(x, k):
     """The same for the non-linear autoencoder with k code numbers."""
-    encoder, decoder = curved[k]
+    encoder, decoder = networks[k]
     return squared_error(x, decoder(encoder(x))).mean()
 
 
 pca_held_out = torch.stack([pca_error(x_test, k) for k in sizes])
-curved_held_out = torch.stack([curved_error(x_test, k) for k in sizes])
-curved_training = torch.stack([curved_error(x_train, k) for k in sizes])
+network_held_out = torch.stack([network_error(x_test, k) for k in sizes])
+network_training = torch.stack([network_error(x_train, k) for k in sizes])
 
 claim("representation-pca-held-out",
       "PCA's error, held-out over training images, k = 2, 8, 16, 24, 32",
       pca_held_out / torch.stack([lam[k:].sum() for k in sizes]),
       by="a linear code hardly over-fits", at_least=0.95, at_most=1.15)
-ratio = curved_held_out / pca_held_out
+ratio = network_held_out / pca_held_out
 claim("representation-curved-gain", "held-out error, non-linear autoencoder over PCA, k = 2, 8, 16",
       ratio[:3], by="PCA with the same code size", at_least=0.45, at_most=0.9, stable=False)
 claim("representation-curved-loss", "the same ratio at k = 24", ratio[3],
       by="PCA with the same code size", at_least=1.15, at_most=1.6, stable=False)
 claim("representation-curved-untrained",
       "error on *training* images, non-linear autoencoder over PCA, k = 32",
-      curved_training[4] / lam[32:].sum(), by="at most 1 at the minimum: the network contains PCA",
+      network_training[4] / lam[32:].sum(), by="at most 1 at the minimum: the network contains PCA",
       at_least=1.5, at_most=2.3, stable=False)
 claim("representation-curved-over-fit",
       "the autoencoder's error, held-out over training images, k = 8 to 32",
-      (curved_held_out / curved_training)[1:], by="1 if it did not over-fit", at_least=1.3,
+      (network_held_out / network_training)[1:], by="1 if it did not over-fit", at_least=1.3,
       at_most=1.9, stable=False)
 
 # %% mystnb={"figure": {"name": "fig-representation-curved", "caption": "Left: squared error against code size; the line is a sum of eigenvalues, the diamond is training. Right: ten held-out digits and their reconstructions from eight numbers."}, "image": {"alt": "Left, error curves falling with the code size: the held-out points of the non-linear autoencoder lie below those of PCA at 2, 8 and 16 numbers, and above them at 24 and 32; its training points lie lower than its held-out ones. Right, three rows of digits: originals, smeared PCA reconstructions, and crisper autoencoder reconstructions."}} tags=["hide-input"]
@@ -361,14 +361,14 @@ ax.plot(
 ax.plot(sizes, pca_held_out, "o", color=colors.muted, label="PCA, held out")
 ax.plot(
     sizes,
-    curved_held_out,
+    network_held_out,
     "s",
     color=colors.model,
     label="non-linear, held out",
 )
 ax.plot(
     sizes,
-    curved_training,
+    network_training,
     "s",
     mfc="none",
     color=colors.model,
@@ -377,19 +377,19 @@ ax.plot(
 ax.set(xlabel="code size $k$", ylabel="squared error per image", ylim=(0, 5.8))
 ax.legend(fontsize=8)
 flat = ten @ u[:, :8] @ u[:, :8].T
-bent = curved[8][1](curved[8][0](ten))
+bent = networks[8][1](networks[8][0](ten))
 image_grid(
     torch.cat([ten, flat, bent]) + mean, ncols=10, ax=grid, vmin=0, vmax=1
 )
-grid.set_yticks([3.5, 12.5, 21.5], ["digit", "PCA", "curved"])
+grid.set_yticks([3.5, 12.5, 21.5], ["digit", "PCA", "network"])
 plt.show()
 
 
 # %% [markdown]
-# On these digits the bend pays for short codes; at 24 numbers PCA is ahead ({numref}`fig-representation-curved`; claim
-# `representation-curved-loss`). The hollow squares show one price: the flat code hardly over-fits, the curved one
-# does, which is why its stopping step was chosen on validation images and its merit read off test images. At 32 numbers
-# the bent code is worse even on its training images. It need not be, for the network contains PCA:
+# On these digits the non-linear code pays when it is short; at 24 numbers PCA is ahead
+# ({numref}`fig-representation-curved`; claim `representation-curved-loss`). The hollow squares show one price: the linear
+# code hardly over-fits, the non-linear one does; hence **early stopping** on validation images, and scores from test images.
+# At 32 numbers the non-linear code is worse even on its training images. It need not be, for the network contains PCA:
 # $t=\operatorname{relu}(t)-\operatorname{relu}(-t)$ passes any number through two units. Its 600 steps do not find that. A smaller pixel error is, however, all that {eq}`eq-representation-ae`
 # promises. It does not say that the code is smooth, that the space between two codes means anything, or that a random $z$
 # decodes to a digit: $L_{\mathrm{AE}}$ never looks anywhere but at the codes of the data.
@@ -403,7 +403,9 @@ plt.show()
 # Let the code have a prior $p(z)=\mathcal N(0,I)$ and let the decoder define a distribution,
 # $p_\theta(x\mid z)=\mathcal N(D_\theta(z),\sigma^2I)$. The model's density is
 # $p_\theta(x)=\int p_\theta(x\mid z)\,p(z)\,dz$, an integral that nobody can do for a network. The encoder now returns a
-# distribution too, $q_\phi(z\mid x)=\mathcal N\bigl(m_\phi(x),\operatorname{diag} s_\phi(x)\bigr)$. For *any* $q_\phi$,
+# distribution too, the **approximate posterior**
+# $q_\phi(z\mid x)=\mathcal N\bigl(m_\phi(x),\operatorname{diag} s_\phi(x)\bigr)$; that one network gives it for every $x$ is
+# called **amortised inference**. For *any* $q_\phi$,
 #
 # $$
 # \begin{aligned}
@@ -416,8 +418,8 @@ plt.show()
 # \end{aligned}
 # $$ (eq-representation-elbo)
 #
-# The last term is not negative, so $\mathrm{ELBO}\le\log p_\theta(x)$: a lower bound, which is to be **maximised**, on
-# average over the data. For two Gaussians the divergence to the prior is elementary,
+# The last term is not negative, so $\mathrm{ELBO}\le\log p_\theta(x)$: the **evidence lower bound**, which is to be
+# **maximised**, on average over the data. For two Gaussians the divergence to the prior is elementary,
 #
 # $$
 # \begin{aligned}
@@ -445,19 +447,19 @@ def expected_log_likelihood(x, m, s, w, sigma2):
 
 
 # %% tags=["hide-input"]
-k, sigma2 = 3, 0.1
-w = torch.randn(64, k, generator=gen) / 8
+size, sigma2 = 3, 0.1
+decoder_w = torch.randn(64, size, generator=gen) / 8
 x = x_train[:50]
-m = x @ torch.randn(64, k, generator=gen) / 4  # (50, 3) a poor encoder's means
-s = torch.rand(50, k, generator=gen) + 0.1  # (50, 3) its variances
-elbo = expected_log_likelihood(x, m, s, w, sigma2) - kl_to_prior(m, s)
+m = x @ torch.randn(64, size, generator=gen) / 4  # (50, 3) a poor encoder's means
+s = torch.rand(50, size, generator=gen) + 0.1  # (50, 3) its variances
+elbo = expected_log_likelihood(x, m, s, decoder_w, sigma2) - kl_to_prior(m, s)
 
 # The other road: the marginal and the posterior of a linear Gaussian model.
 log_px = torch.distributions.MultivariateNormal(
-    torch.zeros(64), w @ w.T + sigma2 * torch.eye(64)
+    torch.zeros(64), decoder_w @ decoder_w.T + sigma2 * torch.eye(64)
 ).log_prob(x)
-post_cov = torch.linalg.inv(torch.eye(k) + w.T @ w / sigma2)  # (k, k)
-post_mean = x @ w @ post_cov / sigma2  # (50, k)
+post_cov = torch.linalg.inv(torch.eye(size) + decoder_w.T @ decoder_w / sigma2)  # (size, size)
+post_mean = x @ decoder_w @ post_cov / sigma2  # (50, size)
 
 
 def kl_from_encoder(mean, cov):
@@ -467,7 +469,7 @@ def kl_from_encoder(mean, cov):
 
 
 gap = kl_from_encoder(post_mean, post_cov)
-prior = kl_from_encoder(torch.zeros(50, k), torch.eye(k))
+prior = kl_from_encoder(torch.zeros(50, size), torch.eye(size))
 
 agree("representation-kl", kl_to_prior(m, s), prior)
 claim("representation-elbo-identity", "largest |log p(x) − ELBO − KL(q‖posterior)| over 50 images",
@@ -480,9 +482,9 @@ claim("representation-elbo-identity", "largest |log p(x) − ELBO − KL(q‖pos
 
 # %% tags=["hide-input"]
 kl_post = torch.stack(
-    [kl_gaussian(c, post_cov, torch.zeros(k), torch.eye(k)) for c in post_mean]
+    [kl_gaussian(c, post_cov, torch.zeros(size), torch.eye(size)) for c in post_mean]
 )
-error = squared_error(x, post_mean @ w.T) + torch.trace(w @ post_cov @ w.T)
+error = squared_error(x, post_mean @ decoder_w.T) + torch.trace(decoder_w @ post_cov @ decoder_w.T)
 fit_term = -error / (2 * sigma2) - 32 * math.log(2 * math.pi * sigma2)
 
 claim("representation-elbo-wrong-sign", "wrong sign: (fit + KL − log p(x)) / KL, mean over images",
@@ -493,14 +495,13 @@ claim("representation-elbo-wrong-sign", "wrong sign: (fit + KL − log p(x)) / K
 # %% [markdown]
 # ### Which way is down
 #
-# :::{admonition} Common mistake: The VAE's "loss" is a bound to be maximised
+# :::{admonition} Common mistake: A VAE minimises its ELBO
 # :class: mistake
-# {item}`E1.2` **The notes say** that an autoencoder minimises $L=\mathbb E\lVert x-D(E(x))\rVert^2$ and that a VAE adds a
-# divergence to it, $L=\mathbb E_q[\log p_\theta(x\mid z)]-\mathrm{KL}(q_\phi\Vert p)$, under the same name $L$.
-# **What is true:** the second $L$ is the ELBO of {eq}`eq-representation-elbo`. The first $L$ goes down, this one goes up; the loss
-# is $-\mathrm{ELBO}$, and it needs the outer average over the data that the notes leave out. Whoever hands the printed
-# formula to a minimiser has no minimum to find: the gradient descent below follows both signs from the same start, and
-# one of them falls without end ({numref}`fig-representation-sign`).
+# {item}`E1.2` One often finds $L=\mathbb E\lVert x-D(E(x))\rVert^2$ for the autoencoder and
+# $L=\mathbb E_q[\log p_\theta(x\mid z)]-\mathrm{KL}(q_\phi\Vert p)$ for the VAE, under the same name $L$. The second is the
+# ELBO of {eq}`eq-representation-elbo`, which goes *up*; the loss is $-\mathrm{ELBO}$, averaged over the data. The gradient
+# descent below follows both signs from the same start: the ELBO has no minimum and falls without end
+# ({numref}`fig-representation-sign`).
 # :::
 #
 # For the linear VAE the average over the data can again be done once and for all. With encoder means $Ax$, encoder
@@ -547,7 +548,7 @@ def start(k, generator, dims=64):
 
 
 sigma2, runs = 0.05, {}
-for sign, name in ((1, "−ELBO"), (-1, "the notes' L = ELBO")):
+for sign, name in ((1, "−ELBO"), (-1, "+ELBO")):
     parameters = start(2, torch.Generator().manual_seed(1))
     runs[name] = []
     for _ in range(2000):
@@ -566,28 +567,27 @@ lowest = 0.5 * (1 + (used / sigma2).log()).sum() + unused.sum() / (2 * sigma2)
 claim("representation-descent", "where 2000 steps of gradient descent on −ELBO end, 2 codes",
       runs["−ELBO"][-1], lowest + 32 * math.log(2 * math.pi * sigma2), item="E1.2",
       by="its minimum, by water-filling, proved below", atol=0.005, unit="nats", digits=2)
-claim("representation-runaway", "steps until gradient descent on the notes' L is below −10⁹",
-      len(runs["the notes' L = ELBO"]), item="E1.2", by="it has no minimum", at_most=10,
-      stable=False)
+claim("representation-runaway", "steps until gradient descent on the ELBO is below −10⁹",
+      len(runs["+ELBO"]), item="E1.2", by="it has no minimum", at_most=10, stable=False)
 c = 1000.0  # a path down: encoder = prior (rate 0), decoder scaled by c
-w = torch.randn(64, 2, generator=gen)
+any_w = torch.randn(64, 2, generator=gen)
 blown_up = -negative_elbo(
-    [c * w, torch.zeros(2, 64), torch.zeros(2)], cov, sigma2
+    [c * any_w, torch.zeros(2, 64), torch.zeros(2)], cov, sigma2
 )
-claim("representation-no-minimum", "the notes' L for a decoder cW, c = 1000, over −c²‖W‖²/(2σ²)",
-      blown_up / (-(c**2) * (w**2).sum() / (2 * sigma2)), 1.0, item="E1.2",
+claim("representation-no-minimum", "ELBO for a decoder cW, c = 1000, over −c²‖W‖²/(2σ²)",
+      blown_up / (-(c**2) * (any_w**2).sum() / (2 * sigma2)), 1.0, item="E1.2",
       by="leading term; the rest is of order 1/c²", atol=1e-6)
 
 # %% mystnb={"figure": {"name": "fig-representation-sign", "caption": "Gradient descent from one start on the two signs of the ELBO. Only one of them is a loss."}, "image": {"alt": "Two curves against the step of gradient descent, on a symmetric logarithmic axis. One decreases and levels off. The other plunges below minus ten to the ninth within about ten steps and ends there."}} tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(5.4, 2.6))
-for (name, values), color in zip(
+for (label, values), color in zip(
     runs.items(), (colors.model, colors.bad), strict=True
 ):
     ax.plot(
         range(1, len(values) + 1),
         np.maximum(values, -1e10),
         color=color,
-        label=f"descending {name}",
+        label=f"descending {label}",
     )
 ax.set_yscale("symlog", linthresh=10)
 ax.set_xscale("log")
@@ -660,7 +660,8 @@ def water_filling(theta, lam, k=None):
 def optimum(theta, lam, u):
     """The parameters of the proof: w (d, d), a (d, d), log_s (d,)."""
     w = u * (lam - theta).clamp(min=0).sqrt()  # column i is wᵢuᵢ
-    return w, (w / lam.clamp(min=1e-300)).T, (theta / lam.clamp(min=theta)).log()
+    a = (w / lam.clamp(min=1e-300)).T
+    return w, a, (theta / lam.clamp(min=theta)).log()
 
 
 # %%
@@ -679,19 +680,19 @@ for name, (factor, s2) in conventions.items():
 
 # %% tags=["hide-input"]
 slope = []
-for factor, s2 in conventions.values():
-    best = [p.requires_grad_() for p in optimum(s2, factor**2 * lam, u)]
-    grads = torch.autograd.grad(negative_elbo(best, factor**2 * cov, s2), best)
-    slope.append(max(g.abs().max() for g in grads))  # 0 at a stationary point
+for scale, noise in conventions.values():
+    best = [p.requires_grad_() for p in optimum(noise, scale**2 * lam, u)]
+    gradient = torch.autograd.grad(negative_elbo(best, scale**2 * cov, noise), best)
+    slope.append(max(g.abs().max() for g in gradient))  # 0 at a stationary point
 claim("representation-stationary",
       "largest slope of −ELBO at the theorem's parameters, five conventions",
       torch.stack(slope).max().round(decimals=9), 0.0, item="E1.8", by="a minimum is flat",
       atol=1e-7)
 
 trained = []
-for s2 in (1 / 2, 1.0, 64 / 2):  # the first three, trained from a random start
+for noise in (1 / 2, 1.0, 64 / 2):  # the first three, trained from a random start
     free = start(20, gen)
-    minimise(lambda p=free, s2=s2: negative_elbo(p, cov, s2), free, steps=500)
+    minimise(lambda p=free, s2=noise: negative_elbo(p, cov, s2), free, steps=500)
     strengths = torch.linalg.svdvals(free[0].detach())  # of the decoder
     trained.append(int((strengths > 1e-2).sum()))
 claim("representation-active",
@@ -701,15 +702,15 @@ claim("representation-active",
 # %% mystnb={"figure": {"name": "fig-representation-water", "caption": "The eigenvalues of the digits and five \"water levels\" that conventions of the reconstruction loss silently set. What lies under water is not encoded."}, "image": {"alt": "Eigenvalues of the digits on a logarithmic axis, falling steadily, crossed by five horizontal lines. The two highest pass above all eigenvalues, the lowest leaves most directions above it."}} tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(7, 3.2))
 ax.plot(range(1, 62), lam[:61], "o", ms=3.5, color=colors.data)
-for (name, (factor, s2)), count, color in zip(
+for (label, (scale, noise)), count, color in zip(
     conventions.items(), active, colors.cycle[:5], strict=True
 ):
-    level = s2 / factor**2
+    level = noise / scale**2
     ax.axhline(level, lw=1.2, color=color)
     at, ha = (62, "right") if level > 0.01 else (1, "left")
     va = "top" if 0.01 < level < 0.2 else "bottom"
     ax.text(
-        at, level, f"{name}: {count}", color=color, ha=ha, va=va, fontsize=9
+        at, level, f"{label}: {count}", color=color, ha=ha, va=va, fontsize=9
     )
 ax.set_yscale("log")
 ax.set(
@@ -721,13 +722,12 @@ ax.set(
 plt.show()
 
 # %% [markdown]
-# :::{admonition} Common mistake: The weight of the squared error is a noise level
+# :::{admonition} Common mistake: A VAE's loss is squared error plus KL
 # :class: mistake
-# {item}`E1.8` **The notes say** that a VAE adds a KL term to the autoencoder's squared error. **What is true:** with
-# weight one that fixes $\sigma^2=\tfrac12$, whatever the data. On digits with pixels in $[0,1]$ the linear VAE's code
-# then carries {value}`representation-active:.0f` directions for the sum, the half sum and the mean of squares in turn:
-# averaging over pixels, a common default, switches *everything* off, and it decodes the mean image for every input. The
-# remedy is one more parameter: let the data choose $\sigma^2$ (claim `representation-learned-noise`).
+# {item}`E1.8` With weight one that fixes $\sigma^2=\tfrac12$, whatever the data. On digits with pixels in $[0,1]$ the
+# linear VAE's code then carries {value}`representation-active:.0f` directions for the sum, the half sum and the mean of
+# squares in turn: averaging over pixels, a common default, switches *everything* off, and the mean image is decoded for
+# every input. The remedy is one more parameter: let the data choose $\sigma^2$ (claim `representation-learned-noise`).
 # :::
 #
 # The likelihood has an opinion on $\sigma^2$. Setting the derivative of $-\mathrm{ELBO}$ to zero gives
@@ -777,7 +777,7 @@ claim("representation-tight", "its ELBO, and the log-likelihood of probabilistic
 # $\Delta+2\theta R$ with $\theta=\beta\sigma^2$. Only the product matters. A β-VAE with a fixed decoder noise is an
 # ordinary VAE with another noise, and turning β is moving a point along the curve $(R(\theta),\Delta(\theta))$: the **rate–distortion
 # curve** {cite:p}`alemi2018`. It is the least error that a *linear* code of so many nats can leave, and for Gaussian data
-# with $k=d$ the least of any code at all; digits are not Gaussian, so a curved code may do better. {item}`X1.5`
+# with $k=d$ the least of any code at all; digits are not Gaussian, so a non-linear code may do better. {item}`X1.5`
 #
 # Fifteen values of β, each trained from where the last one stopped, are held against the closed form ({numref}`fig-representation-rate`).
 
@@ -826,10 +826,10 @@ ax.plot(
     label="trained linear β-VAE",
 )
 rows = [0.1, 1, 4, 12]
-for beta in rows:
-    at = learned[betas.index(beta)]
+for row in rows:
+    at = learned[betas.index(row)]
     ax.annotate(
-        f"β = {beta}",
+        f"β = {row}",
         (at[1], at[0]),
         xytext=(4, 6),
         textcoords="offset points",
@@ -863,8 +863,8 @@ switches = torch.tensor(
     [water_filling(float(level), lam, k)[:2] for level in lam[:k]]
 )
 frames = []
-for beta, (distortion, rate) in zip(betas, exact.tolist(), strict=True):
-    theta = beta * sigma2
+for weight, (distortion, rate) in zip(betas, exact.tolist(), strict=True):
+    theta = weight * sigma2
     on = lam[:k] > theta
     # a piece of the line Δ + 2θR = constant
     reach = torch.tensor([max(rate - 5, 0), min(rate + 5, 34.5)])
@@ -899,7 +899,7 @@ for beta, (distortion, rate) in zip(betas, exact.tolist(), strict=True):
     ]
     frames.append(
         {
-            "label": f"{beta:g}",
+            "label": f"{weight:g}",
             "note": f"Rate {rate:.1f} nats, squared error {distortion:.2f}; "
             f"{int(on.sum())} of 20 directions in use.",
             "lines": lines,
@@ -1050,7 +1050,7 @@ plt.show()
 
 
 # %% [markdown]
-# With the same number of codes the bent decoder beats the flat one by its bound alone, and it uses only part of what it
+# With the same number of codes the non-linear decoder beats the linear one by its bound alone, and it uses only part of what it
 # was given ({numref}`fig-representation-vae`): the other dimensions return the prior (**posterior collapse**).
 # {prf:ref}`thm-representation-water` does not predict that. By its count a linear VAE with this $\sigma^2$ would use all
 # 16 (claim `representation-vae-linear-theory`); curvature, or its training, switches them off. Keep the sense of proportion, though: as a *density*, forty principal components overtake
@@ -1062,19 +1062,19 @@ plt.show()
 #
 # ## Contrastive learning: keep what two views share
 #
-# The first two objectives keep what costs *pixels*. The third asks for something else. Show the encoder two **views**
-# $x,x'$ of one thing, say a photograph cropped twice, and ask only that the code of one can pick out the code of the
-# other among many. There is no decoder.
+# The first two objectives keep what costs *pixels*. The third, **contrastive learning**, asks for something else. Show the
+# encoder two **views** $x,x'$ of one thing, say a photograph cropped twice, and ask only that the code of one can pick out
+# the code of the other among many. There is no decoder, and no label: such learning is called **self-supervised**.
 #
 # Take $n$ images with two views each and number the $2n$ codes $z_1,\dots,z_{2n}$, so that $j(i)$ is the other view of
 # $i$. With the cosine $\mathrm{sim}(u,v)=u^\top v/(\lVert u\rVert\lVert v\rVert)$ and a temperature $\tau>0$, the **NT-Xent**
-# loss of SimCLR {cite:p}`chen2020` is
+# loss of **SimCLR** {cite:p}`chen2020` is
 #
 # $$
 # L_{\mathrm{NT}}=\frac1{2n}\sum_{i=1}^{2n}-\log\frac{\exp\bigl(\mathrm{sim}(z_i,z_{j(i)})/\tau\bigr)}{\sum_{m\ne i}\exp\bigl(\mathrm{sim}(z_i,z_m)/\tau\bigr)} .
 # $$ (eq-representation-ntxent)
 #
-# The sum in the denominator runs over **all $2n-1$ other codes**: the positive one, and $2n-2$ negatives.
+# The sum in the denominator runs over **all $2n-1$ other codes**: the **positive** one, and $2n-2$ **negatives**.
 
 # %%
 def nt_xent(z1, z2, tau):
@@ -1121,15 +1121,13 @@ claim("representation-ntxent-self",
 # %% [markdown]
 # ### Similarity alone: collapse
 #
-# :::{admonition} Common mistake: Similarity alone is not an objective
+# :::{admonition} Common mistake: Contrastive learning maximises the similarity of two views
 # :class: mistake
-# {item}`E1.9` **The notes say** that contrastive learning "maximises the similarity between representations of augmented
-# views", and print a fraction whose denominator runs over "$k\ne i$", without saying over which codes or how many. **What
-# is true:** similarity alone is maximised by the constant encoder, which keeps nothing. The negatives in the denominator
-# are half of the method: they push codes apart and make them spread over the sphere {cite:p}`wang2020`. (Other guards do
-# too: BYOL's slowly moving target {cite:p}`grill2020`, Barlow Twins' decorrelated code {cite:p}`zbontar2021`.) How many there
-# are bounds what the loss can measure (claim `representation-infonce-cap`), and since there is neither decoder nor
-# density, the result is no generative model.
+# {item}`E1.9` Similarity alone is maximised by the constant encoder, which keeps nothing, as the cells below show. The
+# negatives in the denominator are half of the method: they push codes apart and make them spread over the sphere
+# {cite:p}`wang2020`. (Other guards do too: BYOL's slowly moving target {cite:p}`grill2020`, Barlow Twins' decorrelated code
+# {cite:p}`zbontar2021`.) How many there are bounds what the loss can measure (claim `representation-infonce-cap`), and
+# since there is neither decoder nor density, the result is no generative model.
 # :::
 #
 # To see it, train an encoder on $-\mathrm{sim}(z,z')$ alone. As views we use small random distortions of the kind a hand
@@ -1202,9 +1200,9 @@ claim("representation-constant", "constant encoder, 8 images: loss without negat
 # %% [markdown]
 # ### What the loss can measure
 #
-# Behind {eq}`eq-representation-ntxent` stands a statement about information {cite:p}`oord2018,poole2019`. Draw a pair
-# $(x,y)$ from $p(x,y)$, hide $y$ among $K-1$ independent draws from $p(y)$, and let a **critic** $f(x,y)$ score all $K$
-# candidates.
+# Behind {eq}`eq-representation-ntxent` stands a bound on the mutual information, **InfoNCE** {cite:p}`oord2018,poole2019`.
+# Draw a pair $(x,y)$ from $p(x,y)$, hide $y$ among $K-1$ independent draws from $p(y)$, and let a **critic** $f(x,y)$ score
+# all $K$ candidates.
 #
 # :::{prf:theorem} InfoNCE
 # :label: thm-representation-infonce
@@ -1287,14 +1285,14 @@ claim("representation-infonce-no-positive",
 # %% mystnb={"figure": {"name": "fig-representation-infonce", "caption": "InfoNCE with the best possible critic (dots) under its two ceilings: the mutual information (dashed) and log K (line)."}, "image": {"alt": "Estimates against the number of candidates K from 2 to 512. For mutual information 3.3 nats the dots rise and bend below the dashed level; for nearly 12 nats they lie on the line log K and end at about half of the dashed level."}} tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(5.4, 2.8))
 ax.plot(counts, np.log(counts), color=colors.truth, label="log K")
-for i, color in enumerate((colors.model, colors.bad)):
-    ax.axhline(info[i], ls="--", lw=1.2, color=color)
+for case, color in enumerate((colors.model, colors.bad)):
+    ax.axhline(info[case], ls="--", lw=1.2, color=color)
     ax.plot(
         counts,
-        estimate[i],
+        estimate[case],
         "o",
         color=color,
-        label=f"estimate, $I$ = {info[i]:.2f} nats",
+        label=f"estimate, $I$ = {info[case]:.2f} nats",
     )
 ax.set_xscale("log", base=2)
 ax.set(xlabel="number of candidates $K$", ylabel="nats", ylim=(0, 12.5))
@@ -1312,8 +1310,8 @@ plt.show()
 # pattern from a fixed 16-dimensional space, drawn anew for each picture, with 31 times the variance of the digits. Think
 # of lighting, or of the hum in a recording. The pictures below contain the digits, but no eye will find them.
 #
-# Four encoders with 16 numbers each look at these pictures, and one reader, logistic regression with 5 or 20 labelled
-# images per class, judges what they kept. Three of the encoders are *linear*: the principal components, a contrastive
+# Four encoders with 16 numbers each look at these pictures, and a **linear probe**, logistic regression with 5 or 20
+# labelled images per class, shows what they kept. Three of the encoders are *linear*: the principal components, a contrastive
 # encoder whose two views of a digit carry **different nuisances**, and one with the views chosen the other way round, **same
 # nuisance, different digit**. They have the same form and the same size. Only the objective differs.
 
@@ -1355,7 +1353,8 @@ def train_linear_contrastive(views, *, steps=300):
 
 
 # %%
-noisy_train, noisy_test = with_nuisance(x_train, gen), with_nuisance(x_test, gen)
+noisy_train = with_nuisance(x_train, gen)
+noisy_test = with_nuisance(x_test, gen)
 # fresh nuisances, enough for every training step of the autoencoder
 many = with_nuisance(x_train.repeat(48, 1), gen)
 w_right = train_linear_contrastive(right_views)
@@ -1440,7 +1439,7 @@ claim("representation-share-wrong", "share of the contrastive weights in it, wro
       nuisance_share(w_wrong), by="more than 1/4, less than all", at_least=0.55, at_most=0.7,
       stable=False)
 
-# %% mystnb={"figure": {"name": "fig-representation-views", "caption": "Left: six digits and two views of each. Right: what a reader with 5 (light) or 20 (dark) labels per class finds in the codes; the dotted line is chance."}, "image": {"alt": "Left, a row of clean digits above two rows of pictures that look like pure noise. Right, horizontal bars: the contrastive code with right views comes close to the pictures whose nuisance was removed by hand; all pixels do far worse at 5 labels, and the autoencoder, PCA and the wrong views stay near chance."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-representation-views", "caption": "Left: six digits and two views of each. Right: accuracy of a linear probe with 5 (light) or 20 (dark) labels per class; the dotted line is chance."}, "image": {"alt": "Left, a row of clean digits above two rows of pictures that look like pure noise. Right, horizontal bars: the contrastive code with right views comes close to the pictures whose nuisance was removed by hand; all pixels do far worse at 5 labels, and the autoencoder, PCA and the wrong views stay near chance."}} tags=["hide-input"]
 fig, (grid, ax) = plt.subplots(1, 2, figsize=(7, 2.9), width_ratios=[1, 0.9])
 some = ten[[0, 2, 3, 5, 7, 8]]
 first, second = right_views(some, gen)
@@ -1482,7 +1481,7 @@ plt.show()
 #
 # {item}`S1.15` A representation is good *for* something. Three uses, each with a held-out score and a named baseline.
 #
-# **Looking.** Two numbers per image, drawn as in {numref}`fig-representation-latent`. How much of the data survives in
+# **Visualisation.** Two numbers per image, drawn as in {numref}`fig-representation-latent`. How much of the data survives in
 # the drawing can be scored: with labels, by how often the 5 nearest training codes name a held-out image's class; without
 # them, by *trustworthiness*, which falls when images become neighbours in the drawing that were none in pixels (1 is
 # perfect). The baseline is the usual first drawing, two principal components. The autoencoder's drawing is better by both
@@ -1512,14 +1511,14 @@ claim("representation-look-trust", "trustworthiness: autoencoder minus principal
       stable=False)
 
 # %% [markdown]
-# **Grouping.** Let 10-means find clusters in the training codes and ask how far the clusters of held-out images agree
+# **Clustering.** Let 10-means find clusters in the training codes and ask how far the clusters of held-out images agree
 # with their labels (adjusted Rand index: 0 chance, 1 perfect). Baseline: the same algorithm on pixels. Saving pixels is
 # not sorting, so don't expect much of the autoencoder's 8 numbers; the code trained to recognise a digit under small
 # distortions is another matter.
 #
-# **Transferring.** A code learned from all 1077 images without labels, a linear classifier from 5 labels per class. Baseline:
-# the same classifier on the pixels, which is *linear in the pixels* while the code is not; question 1.6 lets a
-# curved classifier compete. Here too it depends on the code ({numref}`fig-representation-uses`). (The full story, with
+# **Transfer.** A code learned from all 1077 images without labels, a linear probe from 5 labels per class. Baseline:
+# the same probe on the pixels, which is *linear in the pixels* while the code is not; the second question below lets a
+# non-linear classifier compete. Here too it depends on the code ({numref}`fig-representation-uses`). (The full story, with
 # other ways to use the unlabelled images, is told in {ref}`ch-transfer`.)
 
 # %% tags=["hide-input"]
@@ -1530,7 +1529,7 @@ encoders = [handwriting] + [
 ]
 spheres = [[F.normalize(encoder(x), dim=1) for x in (x_train, x_test)]
            for encoder in encoders]
-ae_codes = [curved[8][0](x) for x in (x_train, x_test)]
+ae_codes = [networks[8][0](x) for x in (x_train, x_test)]
 grouping = {
     "pixels": clustering_score(x_train, x_test, y_test),
     "autoencoder": clustering_score(*ae_codes, y_test),
@@ -1555,9 +1554,9 @@ claim("representation-transfer", "accuracy with 5 labels per class: contrastive 
       stable=False)
 
 by_size = []  # accuracy on validation images when the views are half or twice as large
-for size in (1.0, 0.5, 2.0):
+for times in (1.0, 0.5, 2.0):
     encoder = train_contrastive(
-        with_negatives, lambda x, g, size=size: handwriting_view(x, g, size),
+        with_negatives, lambda x, g, size=times: handwriting_view(x, g, size),
         steps=200, generator=torch.Generator().manual_seed(0))
     z = [F.normalize(encoder(x), dim=1) for x in (x_train, x_val)]
     by_size.append(few_label_accuracy(*z, 5, y_new=d.validation.y))
@@ -1565,7 +1564,7 @@ claim("representation-view-size",
       "validation images, 5 labels: distortions half, twice as large, minus ours",
       torch.tensor(by_size[1:]) - by_size[0], by="ours were chosen so", at_most=-0.01, stable=False)
 
-# %% mystnb={"figure": {"name": "fig-representation-uses", "caption": "Two uses of three descriptions of the same held-out digits. Light: grouping by 10-means (adjusted Rand index). Dark: transfer from 5 labels per class (accuracy)."}, "image": {"alt": "Grouped bars for pixels, the autoencoder with eight numbers and the contrastive code. The contrastive code is clearly highest in grouping and also highest in accuracy; the autoencoder gains little or nothing over pixels at transfer."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-representation-uses", "caption": "Two uses of three descriptions of the same held-out digits. Light: clustering by 10-means (adjusted Rand index). Dark: transfer from 5 labels per class (accuracy)."}, "image": {"alt": "Grouped bars for pixels, the autoencoder with eight numbers and the contrastive code. The contrastive code is clearly highest in clustering and also highest in accuracy; the autoencoder gains little or nothing over pixels at transfer."}} tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 2.3))
 names = list(grouping)[::-1]
 for values, offset, alpha in ((grouping, 0.2, 0.45), (transfer, -0.2, 1.0)):
@@ -1584,8 +1583,8 @@ plt.show()
 # %% [markdown]
 # ## Questions
 #
-# {item}`S1.16` The notes close this objective with two questions. (Of the advanced ones, 1.7 is answered in
-# {ref}`ch-generation`, 1.8 and 1.9 in {ref}`ch-transfer`.)
+# {item}`S1.16` Two questions close this objective; harder ones are answered in {ref}`ch-generation` and
+# {ref}`ch-transfer`.
 #
 # :::{exercise-start} Reconstruction against regularisation
 # :label: q1-5
@@ -1643,20 +1642,20 @@ claim("representation-slope", "price of a nat at β = 1, −dΔ/dR over βσ², 
       digits=2)
 
 # %%
-a = torch.randn(5, 64, generator=gen)  # any encoder, far from optimal
-log_s = torch.randn(5, generator=gen)
-s = torch.diag(log_s.exp())
-agg = a @ cov @ a.T + s  # covariance of q(z)
-information = 0.5 * (torch.logdet(agg) - log_s.sum())  # I(x; z)
+any_a = torch.randn(5, 64, generator=gen)  # any encoder, far from optimal
+any_log_s = torch.randn(5, generator=gen)
+s = torch.diag(any_log_s.exp())
+agg = any_a @ cov @ any_a.T + s  # covariance of q(z)
+information = 0.5 * (torch.logdet(agg) - any_log_s.sum())  # I(x; z)
 mismatch = kl_gaussian(torch.zeros(5), agg, torch.zeros(5), torch.eye(5))
-rate = distortion_and_rate(torch.zeros(64, 5), a, log_s, cov)[1]
+rate = distortion_and_rate(torch.zeros(64, 5), any_a, any_log_s, cov)[1]
 
 # %% tags=["hide-input"]
 claim("representation-split",
       "Gaussian data, random linear encoder: rate, and information + mismatch", rate,
       information + mismatch, by="Gaussian closed forms", atol=1e-9, unit="nats")
-_, a, log_s = models[1]
-agg = a @ cov @ a.T + torch.diag(log_s.exp())
+best_a, best_log_s = models[1][1:]
+agg = best_a @ cov @ best_a.T + torch.diag(best_log_s.exp())
 claim("representation-no-holes",
       "Gaussian data: mismatch KL(q(z)‖p(z)) at the trained optimum, β = 1",
       kl_gaussian(torch.zeros(20), agg, torch.zeros(20), torch.eye(20)),
@@ -1693,10 +1692,10 @@ claim("representation-no-holes",
 # **Without a nuisance the advantage is in the views alone.** On *clean* digits, views made by adding pixel noise bring
 # nothing over the pixels themselves; views that imitate handwriting do. Is that merely data augmentation? Here nearly so.
 # Let the same 50 labelled images, each distorted 20 times, train a classifier on pixels. If it is linear, the contrastive
-# code is ahead; but that code is read through a curved encoder. A curved classifier (SVM with a Gaussian kernel, its $C$
-# chosen on validation images), which sees the distortions but none of the unlabelled images, comes within a few
+# code is ahead; but that code is read through a non-linear encoder. A non-linear classifier (SVM with a Gaussian kernel, its
+# $C$ chosen on validation images), which sees the distortions but none of the unlabelled images, comes within a few
 # hundredths of it, on average over ten draws of labels (claim `representation-clean-curved`): most of the advantage was
-# the straightness of the baseline.
+# the linearity of the baseline.
 
 # %% tags=["hide-input"]
 def noise_view(x, generator):
@@ -1709,8 +1708,8 @@ noise_only = train_contrastive(with_negatives, noise_view,
 noise_codes = [F.normalize(noise_only(x), dim=1) for x in (x_train, x_test)]
 augmented = []  # accuracies with distorted copies: linear classifier, SVM
 for seed in range(10):
-    i = few_labels(5, seed).repeat(20)
-    distorted, names = handwriting_view(x_train[i], gen), y_train[i]
+    chosen = few_labels(5, seed).repeat(20)
+    distorted, names = handwriting_view(x_train[chosen], gen), y_train[chosen]
     straight = linear_probe(distorted, names, x_test, y_test, C=0.1)
     bent = [SVC(C=c).fit(distorted, names) for c in (0.1, 1.0, 10.0, 100.0)]
     best = max(bent, key=lambda m: m.score(x_val, d.validation.y))

@@ -52,18 +52,18 @@ y_train, y_valid, y_test = data.train.y, data.validation.y, data.test.y
 # ## Fifty labels and a thousand images
 #
 # Somebody has written down what five images of each digit show. For the other 1027 training images nobody has. We need a
-# classifier. Does the grey crowd in {numref}`fig-transfer-crowd` help?
+# classifier. Do the grey points in {numref}`fig-transfer-crowd` help?
 #
-# A generative model of the crowd, $p(x)$, is at least a possible source of help, because it has to find out how images cluster.
+# A generative model of the unlabelled images, $p(x)$, is at least a possible source of help, because it has to find out how images cluster.
 # What it knows can reach the classifier in five ways:
 #
 # | | way | what is transferred | on this page |
 # |---|---|---|---|
-# | (a) | freeze an encoder, train a linear classifier on its features | a representation | scoreboard |
-# | (b) | start from the encoder, train everything further | an initialisation | large networks; not here |
-# | (c) | maximise $\log p(x,y)$ on labelled and $\log p(x)$ on unlabelled examples *together* | the whole density | next section |
-# | (d) | classify by $\arg\max_y p(x\mid y)\,p(y)$ | the density of each class | next section |
-# | (e) | draw labelled images from $p(x\mid y)$, add them to the training set | samples | further down |
+# | (a) | **linear probe**: freeze an encoder, train a linear classifier on its features | a representation | scoreboard |
+# | (b) | **fine-tuning**: start from the encoder, train everything further | an initialisation | large networks; not here |
+# | (c) | **semi-supervised likelihood**: maximise $\log p(x,y)$ on labelled and $\log p(x)$ on unlabelled examples *together* | the whole density | next section |
+# | (d) | **generative classifier**: classify by $\arg\max_y p(x\mid y)\,p(y)$ | the density of each class | next section |
+# | (e) | **data augmentation**: draw labelled images from $p(x\mid y)$, add them to the training set | samples | further down |
 #
 # As features we take the first 20 principal components, fitted without labels.
 
@@ -121,7 +121,7 @@ plt.show()
 
 
 # %% [markdown]
-# ## Semi-supervised EM, whole
+# ## Semi-supervised EM
 #
 # Let the model be one Gaussian per class, $p(x,y=k)=\pi_k\,\mathcal N(x;m_k,S_k)$. For the labelled examples $\mathcal L$ and the unlabelled ones
 # $\mathcal U$, maximise
@@ -165,11 +165,11 @@ plt.show()
 # %%
 def log_joint(z, theta):
     """log p(z, y=k) of the Gaussian classes: z (n, d) gives (n, K)."""
-    m, S, pi = theta                                     # (K, d), (K, d, d), (K,)
+    m, S, pi = theta  # (K, d), (K, d, d), (K,)
     L = torch.linalg.cholesky(S)
-    dev = (z[None] - m[:, None]).mT                      # (K, d, n)
+    dev = (z[None] - m[:, None]).mT  # (K, d, n)
     white = torch.linalg.solve_triangular(L, dev, upper=False)
-    log_det = 2 * torch.diagonal(L, dim1=1, dim2=2).log().sum(1)      # (K,)
+    log_det = 2 * torch.diagonal(L, dim1=1, dim2=2).log().sum(1)  # (K,)
     constant = log_det + z.shape[1] * math.log(2 * math.pi)
     return -0.5 * (white.square().sum(1).T + constant) + pi.log()
 
@@ -183,17 +183,19 @@ def spherical(z, shrink=0.3):
 def semi_supervised_em(
     z_l, y_l, z_u, K, *, w=1.0, nu=20.0, Psi=None, steps=30, watch=None
 ):
-    """Fit K Gaussian classes to labelled z_l, y_l, unlabelled z_u: (m, S, pi)."""
-    z = torch.cat([z_l, z_u])                                    # (n, d)
-    weight = torch.cat([torch.ones(len(z_l)), torch.full((len(z_u),), w)])[:, None]
-    Psi = spherical(z) if Psi is None else Psi                   # (d, d)
+    """(m, S, pi) of K Gaussian classes: labelled z_l, y_l, unlabelled z_u."""
+    z = torch.cat([z_l, z_u])  # (n, d)
+    weight = torch.ones(len(z), 1)
+    weight[len(z_l) :] = w
+    Psi = spherical(z) if Psi is None else Psi  # (d, d)
     r_l, r_u = F.one_hot(y_l, K).to(z), torch.zeros(len(z_u), K)
     for _ in range(steps + 1):
-        r = weight * torch.cat([r_l, r_u])                       # M-step, (n, K)
+        r = weight * torch.cat([r_l, r_u])  # M-step, (n, K)
         N = r.sum(0)
         m = r.T @ z / N[:, None]
-        dev = z[None] - m[:, None]                               # (K, n, d)
-        S = ((r.T[:, :, None] * dev).mT @ dev + nu * Psi) / (N + nu)[:, None, None]
+        dev = z[None] - m[:, None]  # (K, n, d)
+        scatter = (r.T[:, :, None] * dev).mT @ dev  # (K, d, d)
+        S = (scatter + nu * Psi) / (N + nu)[:, None, None]
         pi = (N + 1) / (N + 1).sum()
         r_u = log_joint(z_u, (m, S, pi)).softmax(1)  # E-step, unlabelled only
         if watch is not None:
@@ -209,7 +211,8 @@ def objective(theta, z_l, y_l, z_u, *, w=1.0, nu=20.0):
     trace = (torch.linalg.inv(S) * Psi).sum((1, 2))  # Tr(S^-1 Psi), (K,)
     prior = pi.log().sum() - 0.5 * nu * (torch.logdet(S) + trace).sum()
     labelled = log_joint(z_l, theta).gather(1, y_l[:, None]).sum()
-    return float(labelled + w * log_joint(z_u, theta).logsumexp(1).sum() + prior)
+    unlabelled = log_joint(z_u, theta).logsumexp(1).sum()
+    return float(labelled + w * unlabelled + prior)
 
 
 def accuracy(theta, z, y):
@@ -244,7 +247,7 @@ alone = semi_supervised_em(*parts[:2], z_train[:0], 10)
 zero = semi_supervised_em(*parts, 10, w=0.0)
 
 claim("transfer-em-weight-zero",
-      "with weight 0: largest change of a class mean when the crowd is taken away",
+      "with weight 0: largest change of a class mean without the unlabelled images",
       (zero[0] - alone[0]).abs().max(), by="the unlabelled examples must not count", at_most=1e-9,
       stable=False)
 
@@ -285,10 +288,10 @@ claim("transfer-generative-vs-logistic",
       by="curved borders fit digits better than straight ones", at_least=0.005, digits=2)
 
 # %% [markdown]
-# ### What the crowd is worth
+# ### What the unlabelled images are worth
 #
 # Now the experiment: 1, 2, 5, 10 and 20 labels per class, ten draws of the labels each, three classifiers. Logistic regression and the
-# generative classifier with $w=0$ learn from the labelled images, semi-supervised EM from the crowd too. All three work on the same features,
+# generative classifier with $w=0$ learn from the labelled images, semi-supervised EM from the unlabelled ones too. All three work on the same features,
 # which come from all images, and the two generative ones with the same $\nu$ and $\Psi$. The test digits decide nothing but the score.
 
 # %%
@@ -310,7 +313,7 @@ claim("transfer-gain",
       "gain over logistic regression at 1, 2, 5, 10 labels per class, mean of 10 draws",
       [m for m, _ in gain[:4]], by="other splits", at_least=0.03, at_most=0.25, digits=2)
 claim("transfer-gain-same-model",
-      "gain over the same model without the crowd, at 1 ... 20 labels per class",
+      "gain over the same model from labels only, at 1 ... 20 labels per class",
       (semi - only).mean(1), by="what the unlabelled images contribute; other splits",
       at_least=0.005, at_most=0.2, digits=2)
 claim("transfer-only-vs-logistic",
@@ -345,8 +348,8 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# With 1, 2, 5, 10 and 20 labels per class the crowd of {numref}`fig-transfer-curve` adds {value}`transfer-gain-same-model:.2f` to the accuracy of
-# the same model: much where labels are few, little where they are many. A single seven says little; a single seven inside a cloud of a hundred
+# With 1, 2, 5, 10 and 20 labels per class the unlabelled images add {value}`transfer-gain-same-model:.2f` to the
+# accuracy of the same model ({numref}`fig-transfer-curve`): much where labels are few, little where they are many. A single seven says little; a single seven inside a cloud of a hundred
 # unlabelled ones says which cloud is called seven, and the cloud says the rest.
 #
 # ### When unlabelled data hurt
@@ -407,16 +410,16 @@ plt.show()
 # 360 validation images, more than the 200 of training: with few it cannot tell the weights apart. The rule that follows: keep the supervised
 # baseline in the table, choose $w$ on validation data, and suspect the model before the data.
 #
-# ### Teaching by samples
+# ### Augmentation with samples
 #
 # Way (e) turns the model into a *source of labelled images*: draw a class, draw an image of it, add the pair to the
 # training set of another classifier. Nothing new can enter that way that was not in the model: if the model knew only the
-# labelled images, its samples restate its assumptions (each class a Gaussian); if it had seen the crowd, the samples
+# labelled images, its samples restate its assumptions (each class a Gaussian); if it had seen the unlabelled ones, the samples
 # carry what it learned there.
 
 # %%
 def draw_labelled(theta, per_class, generator):
-    """Draw `per_class` points from every class of theta: z (n, d) and y (n,)."""
+    """`per_class` points from every class of theta: z (n, d) and y (n,)."""
     y = torch.arange(len(theta[0])).repeat_interleave(per_class)
     L = torch.linalg.cholesky(theta[1])
     shape = len(y), theta[0].shape[1]
@@ -424,7 +427,7 @@ def draw_labelled(theta, per_class, generator):
     return theta[0][y] + torch.einsum("nij,nj->ni", L[y], eps), y
 
 
-taught = {0.0: [], 1.0: []}  # gain, by the weight of the crowd
+taught = {0.0: [], 1.0: []}  # gain, by weight w
 for s in range(5):
     i, u = pick(y_train, 5, s)
     base = logistic_accuracy(z_train[i], y_train[i])
@@ -472,7 +475,8 @@ claim("transfer-augment-only", "gain from the labels-only model's samples, minus
 # accuracy for odd against even.
 #
 # *Protocol.* A supervised baseline on the same features; several draws of the labels, with their spread; the weight of the
-# unlabelled part chosen on validation data; no test digit in any choice; and unlabelled data that come from the same law as the test data.
+# unlabelled part chosen on validation data; no test digit in any choice; and unlabelled data that come from the same
+# distribution as the test data.
 # The deep version of (c) is the semi-supervised VAE of {cite:t}`kingma2014semi`.
 # :::{solution-end}
 # :::
@@ -493,7 +497,7 @@ claim("transfer-augment-only", "gain from the labels-only model's samples, minus
 #   $$ (eq-transfer-bpd)
 #
 #   where the second is an upper bound on the code length of the levels under the model's own cell probabilities.
-# - **Samples:** accuracy of a classifier two-sample test on the 360 test digits and 360 generated images, half of them held out, averaged over
+# - **Samples:** accuracy of a **classifier two-sample test** (C2ST) on the 360 test digits and 360 generated images, half of them held out, averaged over
 #   three generated sets; one half is perfect, and chance alone moves a single test by about $1/(2\sqrt{360})=0.026$.
 # - **Representation:** accuracy of a linear probe with 5 labels per class on the features that the model offers, ten draws of the labels. Smooth models
 #   are shown the middle of each level's cell, so that no noise is in their features.
@@ -504,10 +508,11 @@ claim("transfer-augment-only", "gain from the labels-only model's samples, minus
 
 # %%
 x_train, x_valid, x_test = data.train.x, data.validation.x, data.test.x
-q_train, q_valid, q_test = [                         # in [0, 1)
+q_train, q_valid, q_test = [  # in [0, 1)
     dequantise(x, generator=gen) for x in (x_train, x_valid, x_test)
 ]
-mid_train, mid_test = [(x + 0.5) / 17 for x in (x_train, x_test)]    # middle of each cell
+# middle of each cell
+mid_train, mid_test = [(x + 0.5) / 17 for x in (x_train, x_test)]
 board = {}
 
 
@@ -529,19 +534,21 @@ def enter(name, log_p, continuous, samples, features):
     told = np.mean([c2st(x_test / 16, fake, generator=gen) for fake in sets])
     z, z_new = features
     draws = [pick(y_train, 5, s)[0] for s in range(10)]
-    probe = np.mean([linear_probe(z[i], y_train[i], z_new, y_test) for i in draws])
+    probe = np.mean(
+        [linear_probe(z[i], y_train[i], z_new, y_test) for i in draws]
+    )
     board[name] = (bits(log_p, continuous), float(told), float(probe))
 
 
 # %% tags=["hide-input"]
 claim("transfer-bpd-uniform", "bits per dimension of the uniform density on the cube",
       bits(torch.zeros(5), True), math.log2(17), by="closed form log2 17", atol=1e-12)
-cell = torch.rand(9, 17, generator=gen).log_softmax(1)     # nine laws of 17 levels
+cell = torch.rand(9, 17, generator=gen).log_softmax(1)  # nine distributions
 gaps = [
     abs(bits(64 * p, False) - bits(64 * (p + math.log(17)), True)) for p in cell.T
 ]
 claim("transfer-bpd-scale",
-      "a law of levels as probability and as density on cells: largest difference", max(gaps),
+      "levels, as probabilities and as density on cells: largest difference", max(gaps),
       by="the two forms of the equation are one scale", at_most=1e-9, stable=False)
 q_mean, q_cov = q_train.mean(0), q_train.T.cov()
 one_gaussian = torch.distributions.MultivariateNormal(q_mean, q_cov)
@@ -555,10 +562,11 @@ claim("transfer-bpd-wrong",
 
 # %%
 hist = torch.stack([x.long().bincount(minlength=17) for x in x_train.T]) + 0.5
-log_hist = (hist / hist.sum(1, keepdim=True)).log()              # (64, 17)
+log_hist = (hist / hist.sum(1, keepdim=True)).log()  # (64, 17)
 log_p = log_hist[torch.arange(64), x_test.long()].sum(1)
 samples = torch.multinomial(hist, 1080, True, generator=gen).T
-enter("independent pixels", log_p, False, samples, (x_train, x_test))   # raw pixels
+pixels = x_train, x_test  # the features
+enter("independent pixels", log_p, False, samples, pixels)
 
 # %%
 lam_q, U_q = torch.linalg.eigh(q_cov)
@@ -600,7 +608,8 @@ claim("transfer-rotation",
       by="W R (W R)^T = W W^T", at_most=1e-7, stable=False)
 
 # %%
-z, eps = torch.randn(1080, k, generator=gen), torch.randn(1080, 64, generator=gen)
+z = torch.randn(1080, k, generator=gen)
+eps = torch.randn(1080, 64, generator=gen)
 samples = levels(q_mean + z @ W.T + s2.sqrt() * eps)
 codes = [ppca_codes(q, W, s2) for q in (mid_train, mid_test)]
 enter("pPCA", ppca_log_p(q_test, W, s2), True, samples, codes)
@@ -636,7 +645,8 @@ def fit_mixture(q, K, shrink):
     """Unsupervised mixture of K Gaussians, started from K random examples."""
     order = torch.randperm(len(q), generator=gen)
     start, others = q[order[:K]], q[order[K:]]
-    return semi_supervised_em(start, torch.arange(K), others, K, Psi=spherical(q, shrink))
+    Psi = spherical(q, shrink)
+    return semi_supervised_em(start, torch.arange(K), others, K, Psi=Psi)
 
 
 def mixture_log_p(q, theta):
@@ -652,14 +662,20 @@ def draw_mixture(theta, n):
 
 
 mixtures = [
-    fit_mixture(q_train, K, shrink) for K in (2, 5, 10, 20) for shrink in (0.03, 0.1, 0.3)
+    fit_mixture(q_train, K, shrink)
+    for K in (2, 5, 10, 20)
+    for shrink in (0.03, 0.1, 0.3)
 ]
-mixture = min(mixtures, key=lambda theta: bits(mixture_log_p(q_valid, theta), True))
+mixture = min(
+    mixtures, key=lambda theta: bits(mixture_log_p(q_valid, theta), True)
+)
 samples = levels(draw_mixture(mixture, 1080))
-each = [
-    log_joint(q, mixture).log_softmax(1).clamp(min=-30) for q in (mid_train, mid_test)
+features = [
+    log_joint(q, mixture).log_softmax(1).clamp(min=-30)
+    for q in (mid_train, mid_test)
 ]
-enter("mixture of Gaussians", mixture_log_p(q_test, mixture), True, samples, each)
+log_p = mixture_log_p(q_test, mixture)
+enter("mixture of Gaussians", log_p, True, samples, features)
 
 # %% tags=["hide-input"]
 claim("transfer-mixture-size", "components of the mixture that validation chooses, of 2 to 20",
@@ -678,12 +694,13 @@ class Autoregressive(nn.Module):
     def __init__(self, hidden=256):
         super().__init__()
         pixel, degree = torch.arange(1, 65), torch.arange(hidden) % 63 + 1
-        see = pixel <= degree[:, None]                           # (hidden, 64)
+        see = pixel <= degree[:, None]  # (hidden, 64)
         # (64 * 17, hidden)
         read = (degree < pixel[:, None]).repeat_interleave(17, 0)
         self.register_buffer("see", see.float())
         self.register_buffer("read", read.float())
-        self.inner, self.outer = nn.Linear(64, hidden), nn.Linear(hidden, 64 * 17)
+        self.inner = nn.Linear(64, hidden)
+        self.outer = nn.Linear(hidden, 64 * 17)
 
     def hidden(self, x):
         weight = self.see * self.inner.weight
@@ -691,15 +708,16 @@ class Autoregressive(nn.Module):
 
     def forward(self, x):
         weight = self.read * self.outer.weight
-        return F.linear(self.hidden(x), weight, self.outer.bias).view(-1, 64, 17)
+        logits = F.linear(self.hidden(x), weight, self.outer.bias)
+        return logits.view(-1, 64, 17)
 
     def log_prob(self, x):
-        each = F.cross_entropy(self(x).transpose(1, 2), x.long(), reduction="none")
-        return -each.sum(1)
+        logits = self(x).transpose(1, 2)  # (n, 17, 64)
+        return -F.cross_entropy(logits, x.long(), reduction="none").sum(1)
 
     def sample(self, n):
         x = torch.zeros(n, 64)
-        for i in range(64):                              # one pixel at a time
+        for i in range(64):  # one pixel at a time
             probs = self(x)[:, i].softmax(1)
             x[:, i] = torch.multinomial(probs, 1, generator=gen)[:, 0]
         return x
@@ -709,7 +727,7 @@ class Autoregressive(nn.Module):
 torch.set_default_dtype(torch.float32)  # networks train in single precision
 f_train, f_valid, f_test = x_train.float(), x_valid.float(), x_test.float()
 ar = Autoregressive()
-fit(
+ar_history = fit(
     lambda x: -ar.log_prob(x).mean(), ar.parameters(), f_train,
     steps=500, lr=5e-3, generator=gen,
     validate=lambda: -ar.log_prob(f_valid).mean().item(), every=25, patience=3,
@@ -726,11 +744,12 @@ claim("transfer-ar-order", "largest influence of a pixel on its own or an earlie
 # %%
 with torch.no_grad():
     features = ar.hidden(f_train), ar.hidden(f_test)
-    enter("autoregressive", ar.log_prob(f_test), False, ar.sample(1080), features)
+    log_p = ar.log_prob(f_test)
+    enter("autoregressive", log_p, False, ar.sample(1080), features)
 
 
 # %% [markdown]
-# **A flow.** Six coupling layers {cite:p}`dinh2017` on dequantised digits; an exact density, whose features are the latent coordinates $z=f(x)$.
+# **A normalising flow.** Six coupling layers {cite:p}`dinh2017` on dequantised digits; an exact density, whose features are the latent coordinates $z=f(x)$.
 
 # %%
 class Coupling(nn.Module):
@@ -755,7 +774,7 @@ class Coupling(nn.Module):
 
     def forward(self, x):
         a, t = self.affine(x)
-        return x * a.exp() + t, a.sum(1)  # log |det| is the sum of the log scales
+        return x * a.exp() + t, a.sum(1)  # log |det|: sum of the log scales
 
     def inverse(self, y):
         a, t = self.affine(y)
@@ -794,7 +813,7 @@ class Flow(nn.Module):
 
 
 flow = Flow(q_train.mean(0).float(), q_train.std(0).float())
-fit(
+flow_history = fit(
     lambda x: -flow.log_prob(dequantise(x, generator=gen)).mean(),
     flow.parameters(),
     f_train,
@@ -855,7 +874,7 @@ def standard_normal(z):
 
 
 def log_weights(model, x, K, log_prior):
-    """log p(x|z) + log p(z) - log q(z|x), K draws of z from q: x (n, 64), (K, n)."""
+    """log p(x|z) + log p(z) - log q(z|x): x (n, 64), K draws z ~ q, (K, n)."""
     mu, log_s = model.encode(x)
     eps = torch.randn(K, *mu.shape, generator=gen)
     z = mu + log_s.exp() * eps
@@ -899,7 +918,8 @@ with torch.no_grad():
     elbo = log_weights(vae, f_test, 100, standard_normal).mean(0)
     bound = iw_test(standard_normal)
     means = [vae.encode(x)[0] for x in (f_train, f_test)]
-    enter("VAE", bound, False, decode(torch.randn(1080, 16, generator=gen)), means)
+    samples = decode(torch.randn(1080, 16, generator=gen))
+    enter("VAE", bound, False, samples, means)
 
 # %% tags=["hide-input"]
 claim("transfer-iw-elbo", "importance-weighted bound minus ELBO on the test digits",
@@ -914,11 +934,11 @@ claim("transfer-iw-elbo", "importance-weighted bound minus ELBO on the test digi
 some = q_test[:20]
 post_cov = s2 * torch.linalg.inv(W.T @ W + s2 * torch.eye(k))
 q_z = torch.distributions.MultivariateNormal(ppca_codes(some, W, s2), post_cov)
-z = q_z.sample((7,))                                             # (K, 20, k)
+latent = q_z.sample((7,))  # (K, 20, k)
 noise = (
-    torch.distributions.Normal(q_mean + z @ W.T, s2.sqrt()).log_prob(some).sum(-1)
+    torch.distributions.Normal(q_mean + latent @ W.T, s2.sqrt()).log_prob(some).sum(-1)
 )
-log_w = noise + standard_normal(z) - q_z.log_prob(z)
+log_w = noise + standard_normal(latent) - q_z.log_prob(latent)
 exact = ppca_log_p(some, W, s2)
 
 claim("transfer-iw-exact", "pPCA with its exact posterior: largest error of the bound, K = 7",
@@ -949,8 +969,8 @@ claim("transfer-iw-wrong",
 # :label: q1-8-solution
 # :class: dropdown
 # :::
-# Start from what fails. The VAE above has an encoder (representation) and a decoder that is a law of grey
-# levels (density), but it samples from the prior $\mathcal N(0,I)$, and the codes of the training images are not
+# Start from what fails. The VAE above has an encoder (representation) and a decoder that is a distribution of
+# grey levels (density), but it samples from the prior $\mathcal N(0,I)$, and the codes of the training images are not
 # distributed like that. Where $q(z)=\frac1n\sum_iq(z\mid x_i)$ is thin, the decoder was never trained, and the prior
 # sends samples there. So keep the two networks and **replace the prior**: fit a mixture of ten Gaussians to codes
 # $z\sim q(z\mid x)$ of the training images, with the five labels per class, by the semi-supervised EM of this page.
@@ -962,8 +982,8 @@ claim("transfer-iw-wrong",
 # - *Representation* is untouched, being the encoder's; but the labels can now be read off with the same EM on the posterior *means*.
 #
 # The difficulties are conflicts; the first three have claims on this page. Likelihood is blind to rotation and scale of $z$ and
-# cannot choose a representation. The best prior is not the best reader: the prior has to cover the noisy codes, the
-# reader should see the clean means; use one for the other, either way, and an objective pays. An exact density (flow)
+# cannot choose a representation. The best prior is not the best classifier: the prior has to cover the noisy codes, the
+# classifier should see the clean means; use one for the other, either way, and an objective pays. An exact density (flow)
 # came with features of little use; a contrastive loss would give features and no density; an adversarial loss samples and
 # no density. And the three objectives have no common unit: a sum of nats and accuracies has arbitrary weights, so
 # state them as *constraints* ("no worse than the autoregressive model in bits, two-sample accuracy below 0.7, then the
@@ -978,14 +998,15 @@ with torch.no_grad():
     mu, log_s = (t.double() for t in vae.encode(f_train))
     mu_test = vae.encode(f_test)[0].double()
 codes = mu + log_s.exp() * torch.randn(mu.shape, generator=gen)  # z ~ q(z | x)
-prior = semi_supervised_em(codes[i], y_train[i], codes[u], 10)   # p(z)
-reader = semi_supervised_em(mu[i], y_train[i], mu[u], 10)        # p(y | mean of z)
+prior = semi_supervised_em(codes[i], y_train[i], codes[u], 10)  # p(z)
+# p(y | mean of z)
+classifier = semi_supervised_em(mu[i], y_train[i], mu[u], 10)
 
 
 def log_mixture(theta):
     """The mixture's log-density as a prior for log_weights."""
 
-    def log_prior(z):                                    # (K, n, k) to (K, n)
+    def log_prior(z):  # (K, n, k) to (K, n)
         flat = mixture_log_p(z.double().flatten(0, 1), theta)
         return flat.view(z.shape[:-1]).float()
 
@@ -995,10 +1016,12 @@ def log_mixture(theta):
 with torch.no_grad():
     drawn = decode(draw_mixture(prior, 1080).float())
     designed = iw_test(log_mixture(prior))
-    gaussian = torch.distributions.MultivariateNormal(codes.mean(0), codes.T.cov())
+    gaussian = torch.distributions.MultivariateNormal(
+        codes.mean(0), codes.T.cov()
+    )
     single = iw_test(lambda z: gaussian.log_prob(z.double()).float())
     enter("VAE, mixture prior", designed, False, drawn, means)
-    misused = iw_test(log_mixture(reader))
+    misused = iw_test(log_mixture(classifier))
 
 # %% tags=["hide-input"]
 claim("transfer-design-density", "gain of the mixture prior over N(0, I) in the test bound",
@@ -1010,29 +1033,34 @@ claim("transfer-design-components", "of that, what one fitted Gaussian would not
 claim("transfer-design-samples", "fall of the two-sample accuracy with the mixture prior",
       board["VAE"][1] - board["VAE, mixture prior"][1],
       by="samples start where the decoder was trained", at_least=0.0, stable=False)
-claim("transfer-design-conflict", "loss in the test bound if the reader is used as the prior",
+claim("transfer-design-conflict", "loss in the test bound if the classifier is used as the prior",
       (designed - misused).mean().item(), by="clean means are narrower than the codes",
       at_least=2.0, stable=False, unit="nats")
 claim("transfer-design-misread",
-      "loss of accuracy if the prior is used as the reader, 5 labels per class",
-      accuracy(reader, mu_test, y_test) - accuracy(prior, mu_test, y_test),
+      "loss of accuracy if the prior is used as the classifier, 5 labels per class",
+      accuracy(classifier, mu_test, y_test) - accuracy(prior, mu_test, y_test),
       by="the prior's classes are widened by the noise of the codes", at_least=0.01, stable=False)
 
-read, read_pca = [], []
-for s in range(5):
-    i, u = pick(y_train, 5, s)
+
+
+def read_with_em(seed):
+    """Accuracy of EM on the VAE's means, five labels per class."""
+    i, u = pick(y_train, 5, seed)
     theta = semi_supervised_em(mu[i], y_train[i], mu[u], 10)
-    read.append(accuracy(theta, mu_test, y_test))
-    read_pca.append(semi[2, s])
+    return accuracy(theta, mu_test, y_test)
+
+
+read = [read_with_em(seed) for seed in range(5)]
+read_pca = semi[2, :5]
 pixels_probe = board["independent pixels"][2]
 
 claim("transfer-design-reader",
-      "accuracy, 5 labels per class: reader on the VAE's means minus probe on pixels",
+      "accuracy, 5 labels per class: EM classifier on the VAE's means minus probe on pixels",
       np.mean(read) - pixels_probe, by="mean of five draws", at_least=0.02, stable=False)
 claim("transfer-design-honest",
-      "the same reader on 20 principal components, minus that on the VAE's means",
+      "the same classifier on 20 principal components, minus that on the VAE's means",
       np.mean(read_pca) - np.mean(read),
-      by="equal within a few points: the gain is the reader's, not the network's", at_least=-0.03,
+      by="equal within a few points: the gain is the classifier's, not the network's", at_least=-0.03,
       at_most=0.08, stable=False)
 
 # %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-transfer-ordered", "caption": "Digits ordered by class from the designed model, which has seen five labels per class. Each column is one component of its mixture prior; where classes overlap in the codes, a column mixes two digits."}, "image": {"alt": "Grid of four rows and ten columns of small generated digits; the columns show zero to nine in order, most of them readable."}}
@@ -1059,9 +1087,9 @@ for c, (ax, head) in enumerate(zip(axes, heads, strict=True)):
     best = np.nanargmax(values) if c == 2 else np.nanargmin(values)
     ax.plot(values, range(7), "o", ms=7, mfc="white", mec=colors.model, zorder=3)
     ax.plot(values[best], best, "o", ms=7, color=colors.model, zorder=4)
-    for k, v in enumerate(values):
+    for row, v in enumerate(values):
         offset = {"textcoords": "offset points", "xytext": (0, 7), "ha": "center"}
-        ax.annotate(f"{v:.2f}", (v, k), fontsize=8, **offset)
+        ax.annotate(f"{v:.2f}", (v, row), fontsize=8, **offset)
     ax.set_title(head, fontsize=9, pad=14)
     ax.set_xlim(*((1.8, 4.3), (0.45, 1.0), (0, 1))[c])
     ax.grid(axis="y", color="#e3e3e3", lw=0.8)
@@ -1077,7 +1105,7 @@ density, fooled, probe = [
 ]
 
 claim("transfer-board-uniform", "worst of the seven models in bits per dimension",
-      max(density.values()), by="log2 17 of the uniform law, less one bit",
+      max(density.values()), by="log2 17 of the uniform distribution, less one bit",
       at_most=math.log2(17) - 1, stable=False)
 claim("transfer-board-grid", "bits per dimension: independent pixels minus pPCA",
       density["independent pixels"] - density["pPCA"],
@@ -1126,8 +1154,9 @@ claim("transfer-board-ten", "ten histograms, one a class",
       bits(torch.stack(by_class).logsumexp(0), False), by="other splits", at_least=2.19,
       at_most=2.26, unit="bits", digits=3)
 W10, s10 = ppca(10)
-z, eps = torch.randn(1080, 10, generator=gen, dtype=torch.float64), torch.randn(1080, 64, generator=gen, dtype=torch.float64)
-ten = levels(q_mean + z @ W10.T + s10.sqrt() * eps).split(360)
+double = {"generator": gen, "dtype": torch.float64}
+z10, noise = torch.randn(1080, 10, **double), torch.randn(1080, 64, **double)
+ten = levels(q_mean + z10 @ W10.T + s10.sqrt() * noise).split(360)
 told = np.mean([c2st(x_test / 16, fake / 16, generator=gen) for fake in ten])
 claim("transfer-board-few", "two-sample accuracy: pPCA with 10 components minus histogram",
       told - fooled["independent pixels"], by="other splits and seeds", at_least=0.03, at_most=0.12,
@@ -1136,10 +1165,10 @@ factors = FactorAnalysis(10).fit(q_train.double().numpy())       # one noise var
 normal = torch.distributions.MultivariateNormal(
     torch.as_tensor(factors.mean_), torch.as_tensor(factors.get_covariance())
 )
-white = torch.randn(1080, 64, generator=gen, dtype=torch.float64)
-drawn = levels(normal.loc + white @ normal.scale_tril.T).split(360)
+white = torch.randn(1080, 64, **double)
+ten_factors = levels(normal.loc + white @ normal.scale_tril.T).split(360)
 claim("transfer-board-factors", "the same of factor analysis with 10 factors",
-      np.mean([c2st(x_test / 16, fake / 16, generator=gen) for fake in drawn])
+      np.mean([c2st(x_test / 16, fake / 16, generator=gen) for fake in ten_factors])
           - fooled["independent pixels"], by="other splits and seeds", at_least=-0.12, at_most=0.0,
       digits=1)
 claim(
@@ -1170,20 +1199,17 @@ claim(
 #
 # ## The end of Part I
 #
-# {item}`S1.17` The notes close by calling generation, density estimation and representation a tripod, and say of each
-# what it gives. With the experiments of Part I the sentences can be made exact:
+# {item}`S1.17` It is often said what generation, density estimation and representation give, each alone and together. With
+# the experiments of Part I the sentences can be made exact:
 #
-# | the notes conclude | what Part I found |
+# | often said | what Part I found |
 # |---|---|
 # | Generating samples *demonstrates* that the model has captured the structure of the data. | A memoriser's samples are perfect. They demonstrate something only against *fresh* data: copy test, two-sample test ({ref}`ch-at-work`). |
 # | Density estimation gives a *precise quantification of the probability of occurrence*. | A density is not a probability: it changes with units ({ref}`ch-density`), and the densest picture is no typical one ({ref}`ch-generation`). What can be quantified precisely is a code length on held-out data. |
-# | Representation learning *reveals meaningful* latent features. | Likelihood is blind to rotations and more; what is revealed depends on views, labels and the reader ({ref}`ch-representation`). |
+# | Representation learning *reveals meaningful* latent features. | Likelihood is blind to rotations and more; what is revealed depends on views, labels and the classifier ({ref}`ch-representation`). |
 # | Together the three give a *holistic* model. | They are three different questions, answered in three different orders. One model can serve all of them, if each part is built for its job and each job is tested. |
 #
-# The two works that the notes cite support less than they are cited for: the opening of a chapter of {cite:t}`bishop2024`
-# is about probability in deep learning, not about three objectives (erratum E1.11 in {ref}`ch-generation`); the lecture
-# slide does list sampling, density and features, but its gloss that $p(x)$ is high when $x$ looks like a dog is what
-# {ref}`ch-generation` corrects. What remains is the better half: *name the objective before you name the model*.
+# What remains: *name the objective before you name the model*.
 # {ref}`ch-approximation` asks how a model is made to approach the data at all, and what "near" should mean.
 #
 # ## Exercises
