@@ -644,7 +644,7 @@ table = {
     for f, phi in feature_maps.items()
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-features", "caption": "The same generators, the same function, four feature maps. Each column is a ranking from best (top) to worst; lines that cross are verdicts that change with the features."}, "image": {"alt": "Bump chart with eight lines crossing each other between four columns of ranks. The line of moved digits climbs from the last rank under pixels to the middle under averaged convolutions; the line of missing digits rises to second place there and falls to fifth under the classifier."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-features", "caption": "The same generators, the same function, four feature maps. Each column is a ranking from best (top) to worst; lines that cross are verdicts that change with the features."}, "image": {"alt": "Bump chart with eight lines crossing each other between four columns of ranks. The line of moved digits climbs from the last rank under pixels to the top under averaged convolutions; the line of missing digits rises to third place there and falls back under the classifier."}}
 fig, ax = plt.subplots(figsize=(7, 3.8))
 order = {f: sorted(t, key=t.get) for f, t in table.items()}
 strong = {
@@ -699,8 +699,8 @@ claim(
 )
 claim(
     "at-work-features-moved",
-    "are moved digits farther than blurred? Under pixels, averaged convolutions",
-    [t["moved by 1 pixel"] > t["blurred"] for t in (pix, conv)],
+    "are moved digits farther than noisy ones? Under pixels, averaged convolutions",
+    [t["moved by 1 pixel"] > t["+ pixel noise"] for t in (pix, conv)],
     [1, 0], item="Q1.2", by="an average over the image does not notice a shift"
 )
 claim(
@@ -809,8 +809,8 @@ claim(
 # {item}`S1.5` The corpus is real: the reference manual that ships with Python (`pydoc_data.topics`), reduced to the 27
 # symbols that {cite:t}`shannon1951` used, letters and space. (Stories, poems and programs would differ in the corpus, not
 # in the method.) One trap comes first. The manual repeats whole paragraphs in several topics. A random split would put
-# copies of training paragraphs into the test set, so copies are removed *before* the split. To see what they would have
-# done, put those of test paragraphs back into the training text: the test perplexity falls to {value}`at-work-text-leak:.2f` of the honest one.
+# copies of training paragraphs into the test set, so copies are removed *before* the split. With them in the training
+# text, the perplexity of the copied test paragraphs would fall to {value}`at-work-text-leak:.2f` of the honest one.
 
 # %%
 def clean(s):
@@ -831,7 +831,7 @@ test_text, valid_text, train_text = (
     " ".join(part) + " "
     for part in (unique[:tenth], unique[tenth : 2 * tenth], unique[2 * tenth :])
 )
-# what a split that keeps copies would have put beside the training text
+# test paragraphs of which the manual has copies
 copies = " ".join(p for p in unique[:tenth] if count[p] > 1) + " "
 
 # %% tags=["hide-input"]
@@ -931,11 +931,12 @@ claim(
     max(b / a for a, b in itertools.pairwise(ladder[:5])), item="S1.5",
     by="each step saves at least a tenth", at_most=0.9, stable=False
 )
+leaky = count_contexts(train_text + copies, order)
 claim(
     "at-work-text-leak",
-    "test perplexity with copies in the training text, over that without",
-    ppl(test_text, count_contexts(train_text + copies, order), order, alpha) / ladder[-1],
-    item="S1.5", by="other shuffles", at_least=0.85, at_most=0.97, stable=False
+    "perplexity of repeated test paragraphs, a copy in the training text, over that without",
+    ppl(copies, leaky, order, alpha) / ppl(copies, N, order, alpha), item="S1.5",
+    by="other shuffles", at_least=0.68, at_most=0.82, digits=2, stable=False
 )
 with contextlib.redirect_stdout(io.StringIO()):
     import this
@@ -1055,12 +1056,6 @@ claim(
     ((windows - mixed) / 100).exp().max(), item="E1.5", by="bound 100^(1/100), nearly reached",
     at_least=1.047, at_most=100 ** (1 / 100) + 1e-12, stable=False
 )
-claim(
-    "at-work-garbage-loss",
-    "extra loss of the garbage model per text of 1000 symbols",
-    1000 * math.log(ratio[2]), math.log(100), item="E1.5",
-    by="closed form log 100", unit="nats", rtol=1e-6
-)
 
 # %% [markdown]
 # ## Images: sampling on demand
@@ -1093,18 +1088,13 @@ two_sample = {
 claim(
     "at-work-images-null",
     "Fréchet distance of the class Gaussians less that of a second real sample",
-    best, item="S1.5", by="other splits; 0 would be perfect", at_least=0.05, at_most=0.17, digits=2
+    best, item="S1.5", by="other splits; 0 would be perfect", at_least=0.08, at_most=0.15, digits=2
 )
 claim(
     "at-work-images-order", "the same of pPCA and of independent pixels, over it",
-    [middle / best, base / middle], item="S1.5", by="other splits", at_least=1.5
+    [middle / best, base / middle], item="S1.5", by="other splits", at_least=3.0
 )
 told = list(two_sample.values())
-claim(
-    "at-work-images-c2st-baseline",
-    "two-sample accuracy against independent pixels, mean of five splits", told[0],
-    item="S1.5", by="one half is perfect", at_least=0.83, stable=False
-)
 claim(
     "at-work-images-c2st",
     "two-sample accuracy: class Gaussians minus independent pixels",
@@ -1161,8 +1151,8 @@ claim(
 )
 claim(
     "at-work-images-tuned", "its Fréchet distance less that of the class Gaussians",
-    excess(lambda n: ppca(n, k_best)) - best, item="S1.5", by="other splits", at_least=0.0,
-    at_most=0.15, digits=2
+    excess(lambda n: ppca(n, k_best)) - best, item="S1.5", by="other splits", at_least=0.03,
+    at_most=0.07, digits=2
 )
 
 
@@ -1177,13 +1167,13 @@ shuffled = torch.cat([x.gather(0, torch.randint(len(x), (200, 64), generator=gen
 claim(
     "at-work-images-asked",
     "share that a classifier reads as the digit asked for: independent pixels within each class",
-    read(shuffled, asked), item="S1.5", by="other splits and seeds", at_least=0.9, at_most=1.0,
+    read(shuffled, asked), item="S1.5", by="other splits and seeds", at_least=0.92, at_most=0.98,
     stable=False
 )
 claim(
     "at-work-images-asked-real", "the same of class Gaussians less that of real test digits",
     read(class_gaussians(2000, asked), asked) - read(data.test.x, data.test.y), item="S1.5",
-    by="other splits and seeds", at_least=0.0, at_most=0.1, digits=2, stable=False
+    by="other splits and seeds", at_least=0.01, at_most=0.08, digits=2, stable=False
 )
 
 # %% [markdown]
@@ -1559,15 +1549,6 @@ claim(
     "at-work-dyck-longer", "best coverage of an n-gram, n = 3 to 12, over that of depth and position",
     longer[:, 2].max() / report["depth and position"][2], item="S1.5", by="other choices of 80",
     at_least=0.35, at_most=0.47, digits=2
-)
-p = laws["depth and position"]
-found = torch.multinomial(p, 200 * draws, True, generator=gen).view(200, draws)
-hit = (found[:, :, None] == unknown).any(1).double().mean(1)   # in 200 campaigns
-mean, se = monte_carlo(hit)
-claim(
-    "at-work-dyck-simulated", "coverage in 200 simulated campaigns of 500 draws",
-    mean, report["depth and position"][2], item="S1.5",
-    by="expectation 1 - (1 - p)^500, averaged over the unknown strings", se=se
 )
 p = laws["uniform over valid (truth)"]
 drawn = torch.multinomial(p, 200 * 132, True, generator=gen).view(200, 132)
