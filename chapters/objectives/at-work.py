@@ -1091,7 +1091,7 @@ claim(
     best, item="S1.5", by="other splits; 0 would be perfect", at_least=0.08, at_most=0.15, digits=2
 )
 claim(
-    "at-work-images-order", "the same of pPCA and of independent pixels, over it",
+    "at-work-images-order", "the same of pPCA over it, and of independent pixels over that",
     [middle / best, base / middle], item="S1.5", by="other splits", at_least=3.0
 )
 told = list(two_sample.values())
@@ -1401,7 +1401,7 @@ plt.show()
 # {numref}`fig-at-work-music` shows a tune of each model. The held-out losses are {value}`at-work-music-models:.2f` nats
 # per note from no memory to two notes of it. The order-1 model is only {value}`at-work-music-gap:.2f` nats per note worse
 # than the order-2 model, and yet {value}`at-work-music-valid-one:.1%` of its tunes are valid: {value}`at-work-music-illegal:.0%` of its moves break a
-# rule, and a tune makes thirty. The loss doesn't see this. A model that obeys the rules but prefers leaps loses {value}`at-work-music-taste:.2f` nats
+# rule, and a tune makes thirty. The loss does not measure this: a model that obeys the rules but prefers leaps loses {value}`at-work-music-taste:.2f` nats
 # *more*, and all of its tunes are valid; order 2 with one note in twenty at random loses {value}`at-work-music-noisy:.2f` more than order 2, and only
 # {value}`at-work-music-noisy-valid:.0%` are. Likelihood per symbol and validity per sequence are different questions, again.
 #
@@ -1572,7 +1572,7 @@ claim(
 #
 # | domain | held-out truth | baseline | score that sees the failure | score that does not |
 # |---|---|---|---|---|
-# | images | 360 test digits | independent pixels | two-sample test, copy rate | Fréchet distance on features blind to the flaw |
+# | images | digits kept aside | independent pixels | two-sample test, copy rate | Fréchet distance on features blind to the flaw |
 # | text | unseen paragraphs, copies removed | letter frequencies | samples, read | perplexity (99 % garbage) |
 # | melodies | exact entropy rate | independent notes | validity of whole tunes | loss per note (one random note in twenty) |
 # | molecules | enumeration | memoriser | novelty *and* coverage | validity alone |
