@@ -1088,7 +1088,7 @@ two_sample = {
 claim(
     "at-work-images-null",
     "Fréchet distance of the class Gaussians less that of a second real sample",
-    best, item="S1.5", by="other splits; 0 would be perfect", at_least=0.08, at_most=0.15, digits=2
+    best, item="S1.5", by="other splits; 0 would be perfect", at_least=0.09, at_most=0.14, digits=2
 )
 claim(
     "at-work-images-order", "the same of pPCA over it, and of independent pixels over that",
@@ -1151,8 +1151,8 @@ claim(
 )
 claim(
     "at-work-images-tuned", "its Fréchet distance less that of the class Gaussians",
-    excess(lambda n: ppca(n, k_best)) - best, item="S1.5", by="other splits", at_least=0.03,
-    at_most=0.07, digits=2
+    excess(lambda n: ppca(n, k_best)) - best, item="S1.5", by="other splits", at_least=0.035,
+    at_most=0.065, digits=2
 )
 
 
@@ -1352,18 +1352,19 @@ noisy = 0.95 * models[2] + 0.05 / D  # one note in twenty at random
 claim(
     "at-work-music-noisy", "extra loss of order 2 with one note in twenty at random",
     (loss_per_tune(test_tunes, noisy) - loss_per_tune(test_tunes, models[2])).mean(), item="S1.5",
-    by="other seeds", at_least=0.022, at_most=0.03, unit="nats/note", digits=2
+    by="other seeds", at_least=0.024, at_most=0.028, unit="nats/note", digits=2
 )
 claim(
     "at-work-music-noisy-valid", "its share of valid tunes", validity(noisy, 32), item="S1.5",
-    by="transfer matrix; other seeds", at_least=0.44, at_most=0.48, digits=2
+    by="transfer matrix; other seeds", at_least=0.445, at_most=0.475, digits=2
 )
 taste = rule / weight.clamp(min=0.1)  # the same rules, but leaps before steps
 taste = taste / taste.sum(2, keepdim=True).clamp(min=1e-300)
+mean, se = monte_carlo(loss_per_tune(test_tunes, taste) - loss_per_tune(test_tunes, models[1]))
 claim(
     "at-work-music-taste", "loss of a model that obeys the rules but prefers leaps, less order 1's",
-    (loss_per_tune(test_tunes, taste) - loss_per_tune(test_tunes, models[1])).mean(), item="S1.5",
-    by="other seeds; all of its tunes are valid", at_least=0.25, at_most=0.4, unit="nats/note", digits=2
+    mean, -(pair[..., None] * torch.xlogy(law, taste.clamp(min=1e-300))).sum() - H[1], item="S1.5",
+    by="exact cross-entropy, less H1", atol=0.01, se=se, unit="nats/note", digits=2
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-music", "caption": "One tune of each model as a piano roll; crosses mark notes that break a rule. With one note of memory the steps sound right but many leaps go unanswered; with two the rules hold."}, "image": {"alt": "Four piano rolls of thirty-two notes. The roll of independent notes jumps everywhere and is full of orange crosses, the one of order one has a few crosses, the order two model and the true law have none."}}
