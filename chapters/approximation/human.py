@@ -197,7 +197,7 @@ claim("human-coverage-exact", "smallest coverage of the exact interval, n = 20, 
       coverage[exact_interval].min(), item="S0.34", by="at least 95 % by construction", at_least=0.95, at_most=0.97)
 claim("human-coverage-textbook", "coverage of the textbook interval, n = 20, true share 0.95",
       sum(stats.binom.pmf(k, n, 0.95) for k in range(n + 1) if textbook_interval(k, n)[0] <= 0.95 <= textbook_interval(k, n)[1]),
-      1 - 0.95**20 - stats.binom.cdf(15, 20, 0.95), item="S0.34",
+      1 - 0.95**20 - stats.binom.cdf(15, 20, 0.95),
       by="k = 20 gives width zero, and k < 16 ends below 0.95", atol=1e-9, digits=3)
 
 
@@ -253,10 +253,10 @@ claim("human-peeking", "guesser told so by the exact interval, within 100 answer
 guesser = told_in_games(lambda k, n: stats.binom.pmf(k, n, 0.5) < 0.05 / (n + 1))
 claim("human-watching", "the same for the interval that may be watched; at most 0.05 by Ville's inequality", ever_told(interval_at_any_time),
       guesser[0], item="S0.34", by="100 000 simulated guessers, scipy's densities", se=guesser[1], digits=2)
-claim("human-anytime-low", "its lower end for 20 right of 20", interval_at_any_time(20, 20)[0], (0.05 / 21) ** (1 / 20), item="S0.34",
-      by="p^20 = 0.05/21", atol=1e-9, digits=2)
-claim("human-exact-low", "lower end of the exact interval for 20 right of 20", exact_interval(20, 20)[0], 0.025 ** (1 / 20), item="S0.34",
-      by="p^20 = 0.025", atol=1e-9, digits=2)
+claim("human-anytime-low", "its lower end for 20 right of 20", interval_at_any_time(20, 20)[0],
+      (0.05 / 21) ** (1 / 20), by="p^20 = 0.05/21", atol=1e-9, digits=2)
+claim("human-exact-low", "lower end of the exact interval for 20 right of 20",
+      exact_interval(20, 20)[0], 0.025 ** (1 / 20), by="p^20 = 0.025", atol=1e-9, digits=2)
 worst = max(abs(stats.binom.logpmf(k, n, p) - math.log(0.05 / (n + 1)))
             for k, n in ((1, 30), (11, 30), (29, 30), (1100, 2000)) for p in interval_at_any_time(k, n))
 claim("human-anytime-ends", "log of the ratio of the two sides at both ends, largest of 1, 11, 29 of 30 and 1100 of 2000", worst, 0.0, item="S0.34",
@@ -287,8 +287,8 @@ for share, n_needed in needed.items():
     claim(f"human-trials-{100 * share:.0f}", f"answers from which on a share of {share} is found", n_needed,
           max(n for n in range(5, 260) if power(n, share) < 0.8) + 1, item="S0.34", by="all outcomes counted in whole numbers", digits=3)
 claim("human-power", "chance that twenty answers find an observer with a share of 0.6",
-      power(20, 0.6), stats.binom.sf(14, 20, 0.6) + stats.binom.cdf(5, 20, 0.6), item="S0.34", by="15 of 20 are significant, and 5",
-      atol=1e-12)
+      power(20, 0.6), stats.binom.sf(14, 20, 0.6) + stats.binom.cdf(5, 20, 0.6),
+      by="15 of 20 are significant, and 5", atol=1e-12)
 claim("human-ten", "upper end of the exact interval for ten right of twenty", exact_interval(10, 20)[1], stats.beta.ppf(0.975, 11, 10), item="S0.34",
       by="beta quantile", atol=1e-9, digits=2)
 
@@ -360,8 +360,8 @@ for name, criterion in (("fair", 0.0), ("suspicious", -1.0)):
     claim(f"human-sensitivity-{name}", f"sensitivity recovered from the rates of the {name} observer",
           sensitivity(hit.mean(), alarm.mean()), 1.0, item="S0.34", by="d' = 1", atol=0.02, digits=2)
 pairs, se = monte_carlo((made > real).double())
-claim("human-pairs", "share of right answers on pairs, d' = 1", pairs, stats.norm.cdf(1 / math.sqrt(2)), item="S0.34",
-      by="Φ(d'/√2)", se=se)
+claim("human-pairs", "share of right answers on pairs, d' = 1", pairs,
+      stats.norm.cdf(1 / math.sqrt(2)), by="Φ(d'/√2)", se=se)
 
 
 # %% [markdown]
@@ -421,8 +421,8 @@ ratio = (0.11**2 + rest / 40) / (0.11**2 + rest / 40 + 50 * 0.11**2 / 40)  # of 
 inside, se = monte_carlo(((low <= 0.6) & (0.6 <= high)).double())
 claim("human-same-pictures", "its coverage when fifty people judge the same forty pictures, both deviations 0.11", inside,
       math.erf(stats.t.ppf(0.975, 49) * math.sqrt(ratio / 2)), item="S0.34", by="Φ(±t √ratio), ratio of the variances", atol=0.01, se=se, digits=2)
-claim("human-more-people", "the design effect for 100 people × 4 answers", study(100, 4).mean(1).var() / (0.6 * 0.4 / 400), 1.15, item="S0.34", by="1 + 3ρ",
-      rtol=0.04, digits=3)
+claim("human-more-people", "the design effect for 100 people × 4 answers",
+      study(100, 4).mean(1).var() / (0.6 * 0.4 / 400), 1.15, by="1 + 3ρ", rtol=0.04, digits=3)
 
 
 # %% [markdown]
@@ -512,7 +512,7 @@ except ValueError:
 claim("human-bt-apart", "two pairs that never met are refused", apart, True, item="S0.34", by="no table of wins compares them")
 circle = torch.tensor([[0.0, 80.0, 20.0], [20.0, 0.0, 80.0], [80.0, 20.0, 0.0]])
 claim("human-bt-circle", "strengths of three models that beat each other in a circle, 80 to 20",
-      bradley_terry(circle), torch.full((3,), 1 / 3), item="S0.34", by="symmetry", atol=1e-9)
+      bradley_terry(circle), torch.full((3,), 1 / 3), by="symmetry", atol=1e-9)
 
 
 # %% [markdown]
@@ -558,8 +558,8 @@ for id, m in (("thirty", 30), ("all", 1077)):
     right = law[m][-1]
     claim(f"human-remembers-{id}", f"right hundredth answers of a judge who remembers, copies of {m} digits: 1 - (1 - 1/2m)^99 / 2", right, share[m][-1],
           item="S0.34", by="4000 simulated runs", se=torch.sqrt(right * (1 - right) / 4000), digits=2)
-claim("human-different", "different pictures among the 360 test and the 1077 training digits", [len(x.unique(dim=0)) for x in (data.test.x, train)], [360, 1077],
-      item="S0.34", by="no two are equal")
+claim("human-different", "different pictures among the 360 test and the 1077 training digits",
+      [len(x.unique(dim=0)) for x in (data.test.x, train)], [360, 1077], by="no two are equal")
 
 # %% [markdown]
 # Single pictures hardly show other flaws of a law either: a wrong balance, too little variety, a missing class. If one class in ten is missing,

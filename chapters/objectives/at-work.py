@@ -194,24 +194,16 @@ agree("at-work-frechet-twin", frechet_of(A, B), frechet_distance(A, B))
 C_A, C_B = A.T.cov(), B.T.cov()
 slow = float(np.trace(scipy.linalg.sqrtm((C_A @ C_B).numpy()).real))
 
-claim(
-    "at-work-frechet-scipy",
-    "Fréchet distance of two 64-dimensional samples, eigenvalue form",
-    frechet_of(A, B),
-    (A.mean(0) - B.mean(0)).square().sum() + (C_A + C_B).trace() - 2 * slow,
-    item="S1.4 Q1.2", by="scipy's sqrtm of the product of the covariances",
-    atol=1e-6
-)
+claim("at-work-frechet-scipy", "Fréchet distance of two 64-dimensional samples, eigenvalue form",
+      frechet_of(A, B), (A.mean(0) - B.mean(0)).square().sum() + (C_A + C_B).trace() - 2 * slow,
+      by="scipy's sqrtm of the product of the covariances", atol=1e-6)
 
 lam, mu = torch.rand(2, 6, generator=gen) + 0.1
 Q = torch.linalg.qr(torch.randn(6, 6, generator=gen))[0]  # common eigenvectors
 zero = torch.zeros(6)
-claim(
-    "at-work-frechet-commuting", "Fréchet distance of two covariances that commute",
-    frechet(zero, (Q * lam) @ Q.T, zero, (Q * mu) @ Q.T),
-    (lam.sqrt() - mu.sqrt()).square().sum(), item="S1.4 Q1.2",
-    by="closed form, sum of (sqrt(lambda) - sqrt(mu))^2", atol=1e-12
-)
+claim("at-work-frechet-commuting", "Fréchet distance of two covariances that commute",
+      frechet(zero, (Q * lam) @ Q.T, zero, (Q * mu) @ Q.T), (lam.sqrt() - mu.sqrt()).square().sum(),
+      by="closed form, sum of (sqrt(lambda) - sqrt(mu))^2", atol=1e-12)
 
 # %% [markdown]
 # In one dimension the formula reads $(\mu_r-\mu_g)^2+(\sigma_r-\sigma_g)^2$: the squared distance between the points
@@ -224,27 +216,17 @@ claim(
 o = torch.zeros(2)
 S_r, S_g = torch.tensor([[9.0, 0], [0, 1]]), torch.tensor([[5.0, 4], [4, 5]])
 
-claim(
-    "at-work-frechet-turned",
-    "Fréchet distance of a 2-d covariance and the same turned by 45 degrees",
-    frechet(o, S_r, o, S_g), 20 - 2 * math.sqrt(68), item="S1.4",
-    by="closed form 20 - 2 sqrt(68)", atol=1e-12
-)
+claim("at-work-frechet-turned",
+      "Fréchet distance of a 2-d covariance and the same turned by 45 degrees",
+      frechet(o, S_r, o, S_g), 20 - 2 * math.sqrt(68), by="closed form 20 - 2 sqrt(68)", atol=1e-12)
 
 root_r, root_g = torch.tensor([[3.0, 0], [0, 1]]), torch.tensor([[2.0, 1], [1, 2]])
-claim(
-    "at-work-frechet-wrong-roots",
-    "wrong formula, product of the two roots: too far",
-    (S_r + S_g - 2 * root_r @ root_g).trace(), 4.0, item="S1.4",
-    by="closed form 20 - 2 · 8", atol=1e-12
-)
+claim("at-work-frechet-wrong-roots", "wrong formula, product of the two roots: too far",
+      (S_r + S_g - 2 * root_r @ root_g).trace(), 4.0, by="closed form 20 - 2 · 8", atol=1e-12)
 four = 4 * torch.eye(2)
-claim(
-    "at-work-frechet-wrong-no-root",
-    "wrong formula, root forgotten: a negative distance from 4I to itself",
-    (four + four - 2 * four @ four).trace(), -48.0, item="S1.4",
-    by="closed form 16 - 64", atol=1e-12
-)
+claim("at-work-frechet-wrong-no-root",
+      "wrong formula, root forgotten: a negative distance from 4I to itself",
+      (four + four - 2 * four @ four).trace(), -48.0, by="closed form 16 - 64", atol=1e-12)
 
 
 # %% [markdown]
@@ -264,18 +246,13 @@ claim(
 def step(t):
     return frechet(o, torch.eye(2), torch.tensor([t, 0.0]), torch.eye(2))
 
-claim(
-    "at-work-fid-square",
-    ("three Gaussians one unit apart: direct 'distance' minus the sum of the two "
-     "legs"),
-    step(2.0) - 2 * step(1.0), 2.0, item="E1.7",
-    by="closed form 4 - 2: the triangle inequality fails", atol=1e-12
-)
-claim(
-    "at-work-fid-root", "the same with the square root of each",
-    (step(2.0).sqrt() - 2 * step(1.0).sqrt()).round(decimals=9), 0.0, item="E1.7",
-    by="closed form 2 - 2"
-)
+claim("at-work-fid-square",
+      "three Gaussians one unit apart: direct 'distance' minus the sum of the two legs",
+      step(2.0) - 2 * step(1.0), 2.0, item="E1.7",
+      by="closed form 4 - 2: the triangle inequality fails", atol=1e-12)
+claim("at-work-fid-root", "the same with the square root of each",
+      (step(2.0).sqrt() - 2 * step(1.0).sqrt()).round(decimals=9), 0.0, item="E1.7",
+      by="closed form 2 - 2")
 
 
 # %% [markdown]
@@ -344,34 +321,24 @@ def scores(n, m, lam, shift=0.0, repeats=12):
 one = torch.ones(64)
 
 # %% tags=["hide-input"]
-claim(
-    "at-work-bias-closed", "bias times n for 64 unit eigenvalues",
-    1000 * expected_bias(one, 1000, 1000), 2208, item="X3.4 Q1.2",
-    by="closed form 2d + d(d+1)/2", atol=1e-9
-)
+claim("at-work-bias-closed", "bias times n for 64 unit eigenvalues",
+      1000 * expected_bias(one, 1000, 1000), 2208, by="closed form 2d + d(d+1)/2", atol=1e-9)
 sizes = [250, 500, 1000, 2500, 5000]
 equal = {n: monte_carlo(scores(n, n, one)) for n in sizes}
-claim(
-    "at-work-bias-identity",
-    "n times the mean distance of two samples of one law, d = 64, n = 250 ... 5000",
-    [n * equal[n][0] for n in sizes], [2208.0] * 5, item="X3.4 Q1.2",
-    by="first-order theory, 2208", rtol=0.02, se=[n * equal[n][1] for n in sizes]
-)
+claim("at-work-bias-identity",
+      "n times the mean distance of two samples of one law, d = 64, n = 250 ... 5000",
+      [n * equal[n][0] for n in sizes], [2208.0] * 5, by="first-order theory, 2208", rtol=0.02,
+      se=[n * equal[n][1] for n in sizes])
 
 # a spectrum more like that of real features
 decay = 1 / torch.arange(1, 65, dtype=torch.float64)
 mean, se = monte_carlo(scores(1000, 1000, decay, repeats=40))
-claim(
-    "at-work-bias-decay", "mean distance of two samples, eigenvalues 1/i, n = 1000",
-    mean, expected_bias(decay, 1000, 1000), item="X3.4 Q1.2",
-    by="first-order theory, closed form", rtol=0.02, se=se
-)
-claim(
-    "at-work-bias-wrong",
-    "wrong law, the means' share only: part of the true bias that it explains",
-    2 * decay.sum() / 1000 / expected_bias(decay, 1000, 1000), item="X3.4",
-    by="closed form; the covariances bring the rest", at_most=0.11
-)
+claim("at-work-bias-decay", "mean distance of two samples, eigenvalues 1/i, n = 1000", mean,
+      expected_bias(decay, 1000, 1000), by="first-order theory, closed form", rtol=0.02, se=se)
+claim("at-work-bias-wrong",
+      "wrong law, the means' share only: part of the true bias that it explains",
+      2 * decay.sum() / 1000 / expected_bias(decay, 1000, 1000),
+      by="closed form; the covariances bring the rest", at_most=0.11)
 
 # %% [markdown]
 # ### The ranking flip
@@ -386,31 +353,20 @@ perfect, se_p = monte_carlo(scores(5000, 500, one))
 wrong, se_w = monte_carlo(scores(5000, 5000, one, shift=1.0, repeats=6))
 
 # %% tags=["hide-input"]
-claim(
-    "at-work-flip-perfect", "score of the perfect generator with 500 samples",
-    perfect, expected_bias(one, 5000, 500), item="X3.5 Q1.2",
-    by="first-order theory", rtol=0.02, se=se_p
-)
-claim(
-    "at-work-flip",
-    "by how much the perfect generator looks worse than the wrong one",
-    perfect - wrong,
-    expected_bias(one, 5000, 500) - 1 - expected_bias(one, 5000, 5000),
-    item="X3.5 Q1.2", by="first-order theory; the truth is -1", atol=0.03,
-    se=math.hypot(se_p, se_w)
-)
+claim("at-work-flip-perfect", "score of the perfect generator with 500 samples", perfect,
+      expected_bias(one, 5000, 500), by="first-order theory", rtol=0.02, se=se_p)
+claim("at-work-flip", "by how much the perfect generator looks worse than the wrong one",
+      perfect - wrong, expected_bias(one, 5000, 500) - 1 - expected_bias(one, 5000, 5000),
+      by="first-order theory; the truth is -1", atol=0.03, se=math.hypot(se_p, se_w))
 
 gap = []  # equal sizes, another spectrum: all deviations 5 % too small
 for _ in range(60):
     real, right, narrow = torch.randn(3, 250, 64, generator=gen)
     gap.append(frechet_of(real, right) - frechet_of(real, 0.95 * narrow))
 mean, se = monte_carlo(torch.stack(gap))
-claim(
-    "at-work-flip-equal",
-    "n = 250 for all: perfect generator minus one with deviations 5 % too small",
-    mean, item="X3.5 Q1.2", by="the truth is -0.16; other seeds", at_least=0.15,
-    at_most=0.45, digits=2
-)
+claim("at-work-flip-equal",
+      "n = 250 for all: perfect generator minus one with deviations 5 % too small", mean,
+      by="the truth is -0.16; other seeds", at_least=0.15, at_most=0.45, digits=2)
 
 shifted = {
     n: monte_carlo(scores(n, n, one, shift=1.0, repeats=8))[0] for n in sizes
@@ -418,11 +374,8 @@ shifted = {
 slope, intercept = np.polyfit(
     [1 / n for n in sizes[1:]], [shifted[n] for n in sizes[1:]], 1
 )
-claim(
-    "at-work-infinity",
-    "straight line through the wrong generator's scores, read off at 1/n = 0",
-    intercept, 1.0, item="X3.4 Q1.2", by="true distance of the laws", atol=0.06
-)
+claim("at-work-infinity", "straight line through the wrong generator's scores, read off at 1/n = 0",
+      intercept, 1.0, by="true distance of the laws", atol=0.06)
 null = [
     float(
         mmd2(
@@ -434,10 +387,8 @@ null = [
     for _ in range(20)
 ]
 mean, se = monte_carlo(np.array(null))
-claim(
-    "at-work-mmd-null", "unbiased squared MMD of two samples of one law, n = 250",
-    mean, 0.0, item="X3.4 Q1.2", by="unbiased at every n", se=se
-)
+claim("at-work-mmd-null", "unbiased squared MMD of two samples of one law, n = 250", mean, 0.0,
+      by="unbiased at every n", se=se)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-bias", "caption": "Fr\u00e9chet distance against one over the sample size, 64 dimensions. Both sides have n samples. The perfect generator (true value 0) at n = 500 lies above the wrong one (true value 1) at n = 5000; the intercepts tell the truth."}, "image": {"alt": "Two rising straight rows of points over one over n; one starts at zero, the other at one. A circled point of the lower row at large one over n stands higher than a circled point of the upper row near the axis."}}
 fig, ax = plt.subplots()
@@ -498,34 +449,22 @@ def blob(x):
 
 variance = torch.trapezoid(x**2 * two_modes(x).exp(), x)
 
-claim(
-    "at-work-blind-moments",
-    "variance of one coordinate of the four-mode law, by quadrature",
-    variance.round(decimals=6), 10.0, item="Q1.2",
-    by="closed form 1 + 3^2: that of the single Gaussian", atol=1e-6
-)
+claim("at-work-blind-moments", "variance of one coordinate of the four-mode law, by quadrature",
+      variance.round(decimals=6), 10.0, by="closed form 1 + 3^2: that of the single Gaussian",
+      atol=1e-6)
 kl = 2 * kl_quadrature(two_modes(x), blob(x), x)  # two independent coordinates
 corner = 3 * torch.sign(torch.randn(200_000, 2, generator=gen))
 sample = corner + torch.randn(200_000, 2, generator=gen)
 mean, se = monte_carlo((two_modes(sample) - blob(sample)).sum(1))
-claim(
-    "at-work-blind-kl",
-    "KL from the four-mode law to the Gaussian of equal moments",
-    kl, mean, item="Q1.2", by="Monte Carlo over 200 000 draws", se=se, unit="nats"
-)
-claim(
-    "at-work-blind-fid",
-    "Fréchet distance of the two laws, from their exact moments",
-    frechet(o, variance * torch.eye(2), o, 10 * torch.eye(2)).round(decimals=6),
-    0.0, item="Q1.2", by="equal moments"
-)
+claim("at-work-blind-kl", "KL from the four-mode law to the Gaussian of equal moments", kl, mean,
+      by="Monte Carlo over 200 000 draws", se=se, unit="nats")
+claim("at-work-blind-fid", "Fréchet distance of the two laws, from their exact moments",
+      frechet(o, variance * torch.eye(2), o, 10 * torch.eye(2)).round(decimals=6), 0.0,
+      by="equal moments")
 fill = math.sqrt(10) * torch.randn(1000, 2, generator=gen)
-claim(
-    "at-work-blind-c2st",
-    "a classifier tells the two laws apart: held-out accuracy",
-    c2st(sample[:1000], fill, generator=gen), item="Q1.2",
-    by="one half if it could not", at_least=0.65, stable=False
-)
+claim("at-work-blind-c2st", "a classifier tells the two laws apart: held-out accuracy",
+      c2st(sample[:1000], fill, generator=gen), by="one half if it could not", at_least=0.65,
+      stable=False)
 
 
 # %% [markdown]
@@ -561,24 +500,16 @@ equal_train = data.train.x[: len(fresh)]
 copied = equal_train[torch.randint(len(fresh), (1000,), generator=gen)]
 drawn = class_gaussians(1000)
 
-claim(
-    "at-work-copy-fid",
-    "Fréchet distance to the test digits: memoriser minus class Gaussians",
-    frechet_of(pixels(data.test.x), pixels(copied))
-    - frechet_of(pixels(data.test.x), pixels(drawn)),
-    item="Q1.2", by="the copy looks better", at_most=-0.03
-)
-claim(
-    "at-work-copy-memoriser", "copy rate of the memoriser",
-    copy_rate(copied, equal_train, fresh), 1.0, item="Q1.2",
-    by="a copy is at distance 0 from its original"
-)
-claim(
-    "at-work-copy-model", "copy rate of the class Gaussians",
-    copy_rate(drawn, equal_train, fresh), item="Q1.2",
-    by="far from 1; above 1/2 because the model has seen the training half",
-    at_least=0.51, at_most=0.68
-)
+claim("at-work-copy-fid", "Fréchet distance to the test digits: memoriser minus class Gaussians",
+      frechet_of(pixels(data.test.x), pixels(copied))
+          - frechet_of(pixels(data.test.x), pixels(drawn)), by="the copy looks better",
+      at_most=-0.03)
+claim("at-work-copy-memoriser", "copy rate of the memoriser", copy_rate(copied, equal_train, fresh),
+      1.0, by="a copy is at distance 0 from its original")
+claim("at-work-copy-model", "copy rate of the class Gaussians",
+      copy_rate(drawn, equal_train, fresh),
+      by="far from 1; above 1/2 because the model has seen the training half", at_least=0.51,
+      at_most=0.68)
 
 # %% [markdown]
 # (sec-at-work-features)=
@@ -690,32 +621,21 @@ plt.show()
 # %% tags=["hide-input"]
 pix, pca, conv, cls = table.values()
 
-claim(
-    "at-work-features-noise",
-    "does pixel noise beat the class Gaussians? Under pixels, 10 components",
-    [t["+ pixel noise"] < t["class Gaussians"] for t in (pix, pca)],
-    [0, 1], item="Q1.2",
-    by="noise spreads over 64 directions, of which 10 are looked at"
-)
-claim(
-    "at-work-features-moved",
-    "are moved digits farther than noisy ones? Under pixels, averaged convolutions",
-    [t["moved by 1 pixel"] > t["+ pixel noise"] for t in (pix, conv)],
-    [1, 0], item="Q1.2", by="an average over the image does not notice a shift"
-)
-claim(
-    "at-work-features-missing",
-    ("do digits without 7, 8, 9 beat class Gaussians? Under convolutions, "
-     "classifier"),
-    [t["7, 8, 9 missing"] < t["class Gaussians"] for t in (conv, cls)], [1, 0],
-    item="Q1.2",
-    by="the mix of strokes stays nearly the same, the mix of classes does not"
-)
-claim(
-    "at-work-features-units", "features multiplied by 10: factor on every distance",
-    frechet_of(10 * pixels(fresh), 10 * pixels(drawn["blurred"])) / pix["blurred"],
-    100.0, item="Q1.2 E1.7", by="closed form, squared units", rtol=1e-6, digits=3
-)
+claim("at-work-features-noise",
+      "does pixel noise beat the class Gaussians? Under pixels, 10 components",
+      [t["+ pixel noise"] < t["class Gaussians"] for t in (pix, pca)], [0, 1],
+      by="noise spreads over 64 directions, of which 10 are looked at")
+claim("at-work-features-moved",
+      "are moved digits farther than noisy ones? Under pixels, averaged convolutions",
+      [t["moved by 1 pixel"] > t["+ pixel noise"] for t in (pix, conv)], [1, 0],
+      by="an average over the image does not notice a shift")
+claim("at-work-features-missing",
+      "do digits without 7, 8, 9 beat class Gaussians? Under convolutions, classifier",
+      [t["7, 8, 9 missing"] < t["class Gaussians"] for t in (conv, cls)], [1, 0],
+      by="the mix of strokes stays nearly the same, the mix of classes does not")
+claim("at-work-features-units", "features multiplied by 10: factor on every distance",
+      frechet_of(10 * pixels(fresh), 10 * pixels(drawn["blurred"])) / pix["blurred"], 100.0,
+      item="E1.7", by="closed form, squared units", rtol=1e-6, digits=3)
 
 # %% [markdown]
 # The rankings of {numref}`fig-at-work-features` cross even on $8\times8$ digits, and three of the crossings stand in the claims with their reasons. Ten principal components look at the ten
@@ -763,12 +683,10 @@ second = torch.stack(
 ).mean()
 spectrum = torch.linalg.eigvalsh(pixels(fresh).T.cov()).clamp(min=1e-12)
 
-claim(
-    "at-work-second-sample",
-    "Fréchet distance, pixels, between two halves of 720 real digits, 40 splits", second,
-    expected_bias(spectrum, 360, 360), item="Q1.2 X3.4",
-    by="first-order theory for a Gaussian with the digits' spectrum", rtol=0.15
-)
+claim("at-work-second-sample",
+      "Fréchet distance, pixels, between two halves of 720 real digits, 40 splits", second,
+      expected_bias(spectrum, 360, 360),
+      by="first-order theory for a Gaussian with the digits' spectrum", rtol=0.15)
 
 # %% [markdown]
 # :::{solution-end}
@@ -790,17 +708,10 @@ claim(
 # %% tags=["hide-input"]
 nats = 50 * math.log(27)  # 50 characters, 27 equally likely symbols
 
-claim(
-    "at-work-ppl-uniform",
-    "perplexity of 50 characters under the uniform law on 27 symbols",
-    perplexity(nats, 50), 27.0, item="S1.4", by="closed form, number of symbols",
-    rtol=1e-12
-)
-claim(
-    "at-work-ppl-wrong-base", "wrong formula, 2 to the power of nats",
-    2 ** (nats / 50), 27 ** math.log(2), item="S1.4", by="closed form 27^(log 2)",
-    rtol=1e-12
-)
+claim("at-work-ppl-uniform", "perplexity of 50 characters under the uniform law on 27 symbols",
+      perplexity(nats, 50), 27.0, by="closed form, number of symbols", rtol=1e-12)
+claim("at-work-ppl-wrong-base", "wrong formula, 2 to the power of nats", 2 ** (nats / 50),
+      27 ** math.log(2), by="closed form 27^(log 2)", rtol=1e-12)
 
 
 # %% [markdown]
@@ -835,12 +746,9 @@ test_text, valid_text, train_text = (
 copies = " ".join(p for p in unique[:tenth] if count[p] > 1) + " "
 
 # %% tags=["hide-input"]
-claim(
-    "at-work-text-copies",
-    "share of the manual's paragraphs that occur more than once",
-    sum(c for c in count.values() if c > 1) / len(paragraphs), item="S1.5",
-    by="count; other versions of Python", at_least=0.3, at_most=0.45, stable=False
-)
+claim("at-work-text-copies", "share of the manual's paragraphs that occur more than once",
+      sum(c for c in count.values() if c > 1) / len(paragraphs),
+      by="count; other versions of Python", at_least=0.3, at_most=0.45, stable=False)
 
 # %% [markdown]
 # An **n-gram** model predicts the next character from the last $k$. Long contexts are informative and rare, short ones frequent and
@@ -907,62 +815,41 @@ ladder = [27.0] + [ppl(test_text, N, k, alpha) for k in (0, 1, 2, 3, order)]
 # %% tags=["hide-input"]
 every = sum(prob(c, "the numb", N, order, alpha) for c in ALPHABET)
 
-claim(
-    "at-work-text-sums", "sum of q(c | 'the numb') over the 27 symbols",
-    round(every, 9), 1.0, item="S1.5", by="a distribution sums to one"
-)
-claim(
-    "at-work-text-unigram",
-    "held-out perplexity of letter frequencies alone (the baseline)", ladder[1],
-    item="S1.5", by="below the 27 of the uniform law", at_least=12.0, at_most=22.0,
-    stable=False
-)
-claim(
-    "at-work-text-model",
-    "held-out perplexity of the n-gram model, over that of the baseline",
-    ladder[-1] / ladder[1], item="S1.5", by="less than a third; below a tenth, suspect a leak", at_least=0.1,
-    at_most=1 / 3,
-    stable=False
-)
-claim(
-    "at-work-text-ladder",
-    ("a longer context lowers the perplexity: largest ratio of neighbours, orders "
-     "0 to 3"),
-    max(b / a for a, b in itertools.pairwise(ladder[:5])), item="S1.5",
-    by="each step saves at least a tenth", at_most=0.9, stable=False
-)
+claim("at-work-text-sums", "sum of q(c | 'the numb') over the 27 symbols", round(every, 9), 1.0,
+      by="a distribution sums to one")
+claim("at-work-text-unigram", "held-out perplexity of letter frequencies alone (the baseline)",
+      ladder[1], by="below the 27 of the uniform law", at_least=12.0, at_most=22.0, stable=False)
+claim("at-work-text-model", "held-out perplexity of the n-gram model, over that of the baseline",
+      ladder[-1] / ladder[1], by="less than a third; below a tenth, suspect a leak", at_least=0.1,
+      at_most=1 / 3, stable=False)
+claim("at-work-text-ladder",
+      "a longer context lowers the perplexity: largest ratio of neighbours, orders 0 to 3",
+      max(b / a for a, b in itertools.pairwise(ladder[:5])), by="each step saves at least a tenth",
+      at_most=0.9, stable=False)
 leaky = count_contexts(train_text + copies, order)
-claim(
-    "at-work-text-copied",
-    "perplexity of repeated test paragraphs, a copy in the training text, over that without",
-    ppl(copies, leaky, order, alpha) / ppl(copies, N, order, alpha), item="S1.5",
-    by="other shuffles", at_least=0.68, at_most=0.82, digits=2, stable=False
-)
+claim("at-work-text-copied",
+      "perplexity of repeated test paragraphs, a copy in the training text, over that without",
+      ppl(copies, leaky, order, alpha) / ppl(copies, N, order, alpha), by="other shuffles",
+      at_least=0.68, at_most=0.82, digits=2, stable=False)
 with contextlib.redirect_stdout(io.StringIO()):
     import this
 poem = clean("".join(this.d.get(c, c) for c in this.s)) + " "
-claim(
-    "at-work-text-poem",
-    "perplexity of a poem, the Zen of Python, over that of the manual's test text",
-    ppl(poem, N, order, alpha) / ladder[-1], item="S1.5",
-    by="another law, a higher code length", at_least=1.6, stable=False
-)
+claim("at-work-text-poem",
+      "perplexity of a poem, the Zen of Python, over that of the manual's test text",
+      ppl(poem, N, order, alpha) / ladder[-1], by="another law, a higher code length", at_least=1.6,
+      stable=False)
 seen = {train_text[i : i + 30] for i in range(len(train_text) - 29)}
 again = torch.zeros(len(test_text), dtype=torch.bool)  # inside a passage of 30 that training has
 for i in range(len(test_text) - 29):
     if test_text[i : i + 30] in seen:
         again[i : i + 30] = True
 each = log_probs(test_text, N, order, alpha)
-claim(
-    "at-work-text-again", "share of test characters in 30 that stand in the training text too",
-    again.double().mean(), item="S1.5", by="count; other versions of Python", at_least=0.1,
-    at_most=0.17, digits=2, stable=False
-)
-claim(
-    "at-work-text-fresh", "perplexity of the other test characters over that of all",
-    (-each[~again].mean()).exp() / ladder[-1], item="S1.5", by="a little above 1",
-    at_least=1.02, at_most=1.1, digits=2, stable=False
-)
+claim("at-work-text-again", "share of test characters in 30 that stand in the training text too",
+      again.double().mean(), by="count; other versions of Python", at_least=0.1, at_most=0.17,
+      digits=2, stable=False)
+claim("at-work-text-fresh", "perplexity of the other test characters over that of all",
+      (-each[~again].mean()).exp() / ladder[-1], by="a little above 1", at_least=1.02, at_most=1.1,
+      digits=2, stable=False)
 
 # %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-at-work-text", "caption": "Shannon's ladder, climbed with Python's manual. Left, held-out perplexity falls with the length of the context; right, what each model writes."}, "image": {"alt": "Bar chart of perplexity falling from twenty-seven for uniform letters to about three for the longest context, beside four lines of generated text that turn from random letters into almost English words."}}
 writer = random.Random(1)
@@ -1038,24 +925,18 @@ for T in lengths:
     ratio.append(math.exp((good - mixed) / T))
 
 # %% tags=["hide-input"]
-claim(
-    "at-work-garbage",
-    ("factor on the perplexity of 10, 100, 1000 symbols if 99 % of samples are "
-     "garbage"),
-    ratio, [100 ** (1 / T) for T in lengths], item="E1.5",
-    by="closed form 100^(1/T), where junk cannot write the text", rtol=1e-5
-)
+claim("at-work-garbage",
+      "factor on the perplexity of 10, 100, 1000 symbols if 99 % of samples are garbage", ratio,
+      [100 ** (1 / T) for T in lengths], item="E1.5",
+      by="closed form 100^(1/T), where junk cannot write the text", rtol=1e-5)
 # log p of every window of 100 characters
 windows = lp[: len(lp) // 100 * 100].view(-1, 100).sum(1)
 mixed = torch.logaddexp(
     math.log(0.01) + windows, torch.tensor(math.log(0.99) - 100 * math.log(27))
 )
-claim(
-    "at-work-garbage-worst",
-    "the worst window of 100 characters, junk uniform over the alphabet",
-    ((windows - mixed) / 100).exp().max(), item="E1.5", by="bound 100^(1/100), nearly reached",
-    at_least=1.047, at_most=100 ** (1 / 100) + 1e-12, stable=False
-)
+claim("at-work-garbage-worst", "the worst window of 100 characters, junk uniform over the alphabet",
+      ((windows - mixed) / 100).exp().max(), item="E1.5", by="bound 100^(1/100), nearly reached",
+      at_least=1.047, at_most=100 ** (1 / 100) + 1e-12, stable=False)
 
 # %% [markdown]
 # ## Images: sampling on demand
@@ -1085,30 +966,18 @@ two_sample = {
     for name, x in test_sets.items()
 }
 
-claim(
-    "at-work-images-null",
-    "Fréchet distance of the class Gaussians less that of a second real sample",
-    best, item="S1.5", by="other splits; 0 would be perfect", at_least=0.09, at_most=0.14, digits=2
-)
-claim(
-    "at-work-images-order", "the same of pPCA over it, and of independent pixels over that",
-    [middle / best, base / middle], item="S1.5", by="other splits", at_least=3.0
-)
+claim("at-work-images-null",
+      "Fréchet distance of the class Gaussians less that of a second real sample", best,
+      by="other splits; 0 would be perfect", at_least=0.09, at_most=0.14, digits=2)
+claim("at-work-images-order", "the same of pPCA over it, and of independent pixels over that",
+      [middle / best, base / middle], by="other splits", at_least=3.0)
 told = list(two_sample.values())
-claim(
-    "at-work-images-c2st",
-    "two-sample accuracy: class Gaussians minus independent pixels",
-    told[2] - told[0], item="S1.5",
-    by="the better generator is harder to tell from real digits", at_most=-0.09,
-    stable=False
-)
-claim(
-    "at-work-images-c2st-ppca",
-    "two-sample accuracy: pPCA minus independent pixels", told[1] - told[0],
-    item="S1.5",
-    by="pPCA is nearer in Fréchet distance, but easier to tell",
-    at_least=0.03, stable=False
-)
+claim("at-work-images-c2st", "two-sample accuracy: class Gaussians minus independent pixels",
+      told[2] - told[0], by="the better generator is harder to tell from real digits",
+      at_most=-0.09, stable=False)
+claim("at-work-images-c2st-ppca", "two-sample accuracy: pPCA minus independent pixels",
+      told[1] - told[0], by="pPCA is nearer in Fréchet distance, but easier to tell", at_least=0.03,
+      stable=False)
 
 def accuracy_of(x, keep):
     """Two-sample accuracy on the pixels `keep`, mean of five splits."""
@@ -1118,16 +987,11 @@ def accuracy_of(x, keep):
 
 inner = (data.train.x == 0).double().mean(0) < 0.95      # pixels that are often inked
 told_inner = [accuracy_of(test_sets[name], inner) for name in ("pPCA, k = 10", "independent pixels")]
-claim(
-    "at-work-images-margin", "pixels that are 0 in 95 % of the training digits", (~inner).sum(),
-    item="S1.5", by="other splits", at_least=12, at_most=16
-)
-claim(
-    "at-work-images-inner",
-    "without them: two-sample accuracy of pPCA minus independent pixels",
-    told_inner[0] - told_inner[1], item="S1.5", by="other splits and seeds", at_least=-0.14,
-    at_most=-0.01, digits=2, stable=False
-)
+claim("at-work-images-margin", "pixels that are 0 in 95 % of the training digits", (~inner).sum(),
+      by="other splits", at_least=12, at_most=16)
+claim("at-work-images-inner", "without them: two-sample accuracy of pPCA minus independent pixels",
+      told_inner[0] - told_inner[1], by="other splits and seeds", at_least=-0.14, at_most=-0.01,
+      digits=2, stable=False)
 lam, U = torch.linalg.eigh(train_y.T.cov())
 
 
@@ -1139,21 +1003,15 @@ def validation_bits(k):
 
 
 k_best = min(range(2, 64), key=validation_bits)
-claim(
-    "at-work-images-k", "components of pPCA that the validation digits choose", k_best, item="S1.5",
-    by="other splits", at_least=50, at_most=62
-)
-claim(
-    "at-work-images-validated",
-    "two-sample accuracy of pPCA with so many minus independent pixels",
-    accuracy_of(ppca(n, k_best), inner | ~inner) - told[0], item="S1.5", by="other splits and seeds",
-    at_least=-0.16, at_most=-0.03, digits=2, stable=False
-)
-claim(
-    "at-work-images-tuned", "its Fréchet distance less that of the class Gaussians",
-    excess(lambda n: ppca(n, k_best)) - best, item="S1.5", by="other splits", at_least=0.035,
-    at_most=0.065, digits=2
-)
+claim("at-work-images-k", "components of pPCA that the validation digits choose", k_best,
+      by="other splits", at_least=50, at_most=62)
+claim("at-work-images-validated",
+      "two-sample accuracy of pPCA with so many minus independent pixels",
+      accuracy_of(ppca(n, k_best), inner | ~inner) - told[0], by="other splits and seeds",
+      at_least=-0.16, at_most=-0.03, digits=2, stable=False)
+claim("at-work-images-tuned", "its Fréchet distance less that of the class Gaussians",
+      excess(lambda n: ppca(n, k_best)) - best, by="other splits", at_least=0.035, at_most=0.065,
+      digits=2)
 
 
 def read(x, label):
@@ -1164,17 +1022,12 @@ def read(x, label):
 asked = torch.arange(10).repeat_interleave(200)
 shuffled = [data.train.x[data.train.y == c] for c in range(10)]
 shuffled = torch.cat([x.gather(0, torch.randint(len(x), (200, 64), generator=gen)) for x in shuffled])
-claim(
-    "at-work-images-shuffled",
-    "share that a classifier reads as the digit asked for: independent pixels within each class",
-    read(shuffled, asked), item="S1.5", by="other splits and seeds", at_least=0.92, at_most=0.98,
-    stable=False
-)
-claim(
-    "at-work-images-ordered", "share so read of class Gaussians, less that of real test digits",
-    read(class_gaussians(2000, asked), asked) - read(data.test.x, data.test.y), item="S1.5",
-    by="other splits and seeds", at_least=0.01, at_most=0.08, digits=2, stable=False
-)
+claim("at-work-images-shuffled",
+      "share that a classifier reads as the digit asked for: independent pixels within each class",
+      read(shuffled, asked), by="other splits and seeds", at_least=0.92, at_most=0.98, stable=False)
+claim("at-work-images-ordered", "share so read of class Gaussians, less that of real test digits",
+      read(class_gaussians(2000, asked), asked) - read(data.test.x, data.test.y),
+      by="other splits and seeds", at_least=0.01, at_most=0.08, digits=2, stable=False)
 
 # %% [markdown]
 # The class Gaussians win on both scores, though a second set of real digits scores {value}`at-work-images-null:.2f` less. Digits
@@ -1286,79 +1139,50 @@ held_out = [monte_carlo(loss_per_tune(test_tunes, m)) for m in models]
 mean, se = monte_carlo(loss_per_tune(test_tunes, law))
 
 # %% tags=["hide-input"]
-claim(
-    "at-work-music-rate", "cross-entropy of the true law on 500 tunes", mean,
-    float(H[2]), item="S1.5", by="entropy rate, closed form", se=se,
-    unit="nats/note"
-)
-claim(
-    "at-work-music-models",
-    "held-out cross-entropy of the models that see 0, 1, 2 notes",
-    [m for m, _ in held_out], H.tolist(), item="S1.5",
-    by="exact conditional entropies H0, H1, H2", atol=0.01,
-    se=[s for _, s in held_out], unit="nats/note"
-)
+claim("at-work-music-rate", "cross-entropy of the true law on 500 tunes", mean, float(H[2]),
+      by="entropy rate, closed form", se=se, unit="nats/note")
+claim("at-work-music-models", "held-out cross-entropy of the models that see 0, 1, 2 notes",
+      [m for m, _ in held_out], H.tolist(), by="exact conditional entropies H0, H1, H2", atol=0.01,
+      se=[s for _, s in held_out], unit="nats/note")
 gaps = [loss_per_tune(test_tunes, m) for m in models[1:]]
 mean, se = monte_carlo(gaps[0] - gaps[1])
-claim(
-    "at-work-music-gap", "what the second note of memory saves", mean,
-    float(H[1] - H[2]), item="S1.5", by="exact entropies, H1 - H2", atol=0.01, se=se,
-    unit="nats/note", digits=2
-)
+claim("at-work-music-gap", "what the second note of memory saves", mean, float(H[1] - H[2]),
+      by="exact entropies, H1 - H2", atol=0.01, se=se, unit="nats/note", digits=2)
 ratio = law / models[2].clamp(min=1e-12)
 excess = (pair[..., None] * torch.xlogy(law, ratio)).sum()
 free = float(((law > 0).sum(2) - 1).clamp(min=0).sum())        # free parameters
-claim(
-    "at-work-music-excess", "exact KL rate of the fitted order-2 model", excess,
-    free / (2 * 6000), item="S1.5",
-    by="theory: chi-squared with one degree per free parameter, over 2 · notes",
-    se=math.sqrt(2 * free) / (2 * 6000),
-    unit="nats/note"
-)
+claim("at-work-music-excess", "exact KL rate of the fitted order-2 model", excess,
+      free / (2 * 6000),
+      by="theory: chi-squared with one degree per free parameter, over 2 · notes",
+      se=math.sqrt(2 * free) / (2 * 6000), unit="nats/note")
 exact = [float(validity(m, 32)) for m in models]
-claim(
-    "at-work-music-valid", "share of valid tunes, order-2 model",
-    round(exact[2], 9), 1.0, item="S1.5",
-    by="it only makes moves that it has heard"
-)
+claim("at-work-music-valid", "share of valid tunes, order-2 model", round(exact[2], 9), 1.0,
+      by="it only makes moves that it has heard")
 new = tunes(2000, 32, models[1])
 obey_moves = rule[new[:, :-2], new[:, 1:-1], new[:, 2:]]
 obey = obey_moves.prod(1)
-claim(
-    "at-work-music-valid-one",
-    "share of valid tunes of the order-1 model, by the transfer matrix", exact[1], obey.mean(),
-    item="S1.5", by="2000 of its tunes",
-    se=float((exact[1] * (1 - exact[1]) / 2000) ** 0.5)
-)
+claim("at-work-music-valid-one",
+      "share of valid tunes of the order-1 model, by the transfer matrix", exact[1], obey.mean(),
+      by="2000 of its tunes", se=float((exact[1] * (1 - exact[1]) / 2000) ** 0.5))
 broken = 1 - obey_moves
-claim(
-    "at-work-music-illegal", "share of the order-1 model's moves that break a rule",
-    (pair[..., None] * models[1] * (1 - rule)).sum(), broken.mean(), item="S1.5",
-    by="2000 of its tunes", atol=0.005, se=broken.mean(1).std() / 2000**0.5
-)
-claim(
-    "at-work-music-valid-baseline",
-    "valid tunes of the baseline, independent notes", exact[0], item="S1.5",
-    by="transfer matrix", at_most=1e-8
-)
+claim("at-work-music-illegal", "share of the order-1 model's moves that break a rule",
+      (pair[..., None] * models[1] * (1 - rule)).sum(), broken.mean(), by="2000 of its tunes",
+      atol=0.005, se=broken.mean(1).std() / 2000**0.5)
+claim("at-work-music-valid-baseline", "valid tunes of the baseline, independent notes", exact[0],
+      by="transfer matrix", at_most=1e-8)
 noisy = 0.95 * models[2] + 0.05 / D  # one note in twenty at random
-claim(
-    "at-work-music-noisy", "extra loss of order 2 with one note in twenty at random",
-    (loss_per_tune(test_tunes, noisy) - loss_per_tune(test_tunes, models[2])).mean(), item="S1.5",
-    by="other seeds", at_least=0.024, at_most=0.028, unit="nats/note", digits=2
-)
-claim(
-    "at-work-music-noisy-valid", "its share of valid tunes", validity(noisy, 32), item="S1.5",
-    by="transfer matrix; other seeds", at_least=0.445, at_most=0.475, digits=2
-)
+claim("at-work-music-noisy", "extra loss of order 2 with one note in twenty at random",
+      (loss_per_tune(test_tunes, noisy) - loss_per_tune(test_tunes, models[2])).mean(),
+      by="other seeds", at_least=0.024, at_most=0.028, unit="nats/note", digits=2)
+claim("at-work-music-noisy-valid", "its share of valid tunes", validity(noisy, 32),
+      by="transfer matrix; other seeds", at_least=0.445, at_most=0.475, digits=2)
 taste = rule / weight.clamp(min=0.1)  # the same rules, but leaps before steps
 taste = taste / taste.sum(2, keepdim=True).clamp(min=1e-300)
 mean, se = monte_carlo(loss_per_tune(test_tunes, taste) - loss_per_tune(test_tunes, models[1]))
-claim(
-    "at-work-music-taste", "loss of a model that obeys the rules but prefers leaps, less order 1's",
-    mean, -(pair[..., None] * torch.xlogy(law, taste.clamp(min=1e-300))).sum() - H[1], item="S1.5",
-    by="exact cross-entropy, less H1", atol=0.01, se=se, unit="nats/note", digits=2
-)
+claim("at-work-music-taste",
+      "loss of a model that obeys the rules but prefers leaps, less order 1's", mean,
+      -(pair[..., None] * torch.xlogy(law, taste.clamp(min=1e-300))).sum() - H[1],
+      by="exact cross-entropy, less H1", atol=0.01, se=se, unit="nats/note", digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-music", "caption": "One tune of each model as a piano roll; crosses mark notes that break a rule. With one note of memory the steps sound right but many leaps go unanswered; with two the rules hold."}, "image": {"alt": "Four piano rolls of thirty-two notes. The roll of independent notes jumps everywhere and is full of orange crosses, the one of order one has a few crosses, the order two model and the true law have none."}}
 fig, axes = plt.subplots(4, 1, figsize=(7, 5), sharex=True, sharey=True)
@@ -1414,10 +1238,8 @@ depth = (2 * strings - 1).cumsum(1)
 valid = (depth.min(1).values >= 0) & (depth[:, -1] == 0)
 
 # %% tags=["hide-input"]
-claim(
-    "at-work-catalan", "valid strings among the 4096", valid.sum(),
-    math.comb(12, 6) // 7, item="S1.5", by="Catalan number C6"
-)
+claim("at-work-catalan", "valid strings among the 4096", valid.sum(), math.comb(12, 6) // 7,
+      by="Catalan number C6")
 
 # %%
 order_ = torch.randperm(132, generator=gen)
@@ -1476,32 +1298,19 @@ def gauge(p):
 report = {name: gauge(p) for name, p in laws.items()}
 
 # %% tags=["hide-input"]
-claim(
-    "at-work-dyck-memoriser",
-    "memoriser: validity, novelty, coverage of the unknown", report["memoriser"],
-    [1.0, 0.0, 0.0], item="S1.5", by="enumeration", atol=1e-12
-)
-claim(
-    "at-work-dyck-truth",
-    "truth: novelty, and coverage of the unknown by 500 draws",
-    report["uniform over valid (truth)"][1:], [52 / 132, 1 - (1 - 1 / 132) ** 500],
-    item="S1.5", by="closed forms 52/132 and 1 - (1 - 1/132)^500", atol=1e-8
-)
-claim(
-    "at-work-dyck-ngram", "validity of the 3-gram model", report["3-gram"][0],
-    item="S1.5", by="two symbols cannot count", at_most=0.12
-)
-claim(
-    "at-work-dyck-counter", "validity of the model that knows depth and position",
-    report["depth and position"][0], 1.0, item="S1.5",
-    by="no known string ever leaves the valid states"
-)
-claim(
-    "at-work-dyck-coverage", "its coverage of the unknown strings in 500 draws",
-    report["depth and position"][2], item="S1.5",
-    by="other choices of 80; below the true law's, which only what avoids the known can pass",
-    at_least=0.9, at_most=1 - (1 - 1 / 132) ** 500
-)
+claim("at-work-dyck-memoriser", "memoriser: validity, novelty, coverage of the unknown",
+      report["memoriser"], [1.0, 0.0, 0.0], by="enumeration", atol=1e-12)
+claim("at-work-dyck-truth", "truth: novelty, and coverage of the unknown by 500 draws",
+      report["uniform over valid (truth)"][1:], [52 / 132, 1 - (1 - 1 / 132) ** 500],
+      by="closed forms 52/132 and 1 - (1 - 1/132)^500", atol=1e-8)
+claim("at-work-dyck-ngram", "validity of the 3-gram model", report["3-gram"][0],
+      by="two symbols cannot count", at_most=0.12)
+claim("at-work-dyck-counter", "validity of the model that knows depth and position",
+      report["depth and position"][0], 1.0, by="no known string ever leaves the valid states")
+claim("at-work-dyck-coverage", "its coverage of the unknown strings in 500 draws",
+      report["depth and position"][2],
+      by="other choices of 80; below the true law's, which only what avoids the known can pass",
+      at_least=0.9, at_most=1 - (1 - 1 / 132) ** 500)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-molecules", "caption": "Validity, novelty (share of valid strings that are new) and coverage (share of the unknown strings found in 500 draws), all exact. No column alone can name the best model."}, "image": {"alt": "Dot plot of six models in three panels. The memoriser is at one for validity and at zero for novelty and coverage; the n-gram models are low in validity; depth and position lies close to the truth in all three."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.5), sharey=True)
@@ -1525,29 +1334,21 @@ plt.show()
 
 # %% tags=["hide-input"]
 longer = torch.tensor([gauge(p) for p in grams.values()])      # (10, 3)
-claim(
-    "at-work-dyck-twelve", "largest difference of the 12-gram from the memoriser",
-    (grams[12] - memory).abs().max(), 0.0, item="S1.5", by="its context is all that was written",
-    atol=1e-12
-)
-claim(
-    "at-work-dyck-rising", "least rise of an n-gram's validity per symbol, n = 3 to 12",
-    longer[:, 0].diff().min(), item="S1.5", by="other choices of 80", at_least=0.005
-)
-claim(
-    "at-work-dyck-longer", "best coverage of an n-gram, n = 3 to 12, over that of depth and position",
-    longer[:, 2].max() / report["depth and position"][2], item="S1.5", by="other choices of 80",
-    at_least=0.35, at_most=0.47, digits=2
-)
+claim("at-work-dyck-twelve", "largest difference of the 12-gram from the memoriser",
+      (grams[12] - memory).abs().max(), 0.0, by="its context is all that was written", atol=1e-12)
+claim("at-work-dyck-rising", "least rise of an n-gram's validity per symbol, n = 3 to 12",
+      longer[:, 0].diff().min(), by="other choices of 80", at_least=0.005)
+claim("at-work-dyck-longer",
+      "best coverage of an n-gram, n = 3 to 12, over that of depth and position",
+      longer[:, 2].max() / report["depth and position"][2], by="other choices of 80", at_least=0.35,
+      at_most=0.47, digits=2)
 p = laws["uniform over valid (truth)"]
 drawn = torch.multinomial(p, 200 * 132, True, generator=gen).view(200, 132)
 different = torch.tensor([len(set(campaign)) / 132 for campaign in drawn.tolist()])
 mean, se = monte_carlo(different)
-claim(
-    "at-work-dyck-unique",
-    "uniqueness: share of different strings among 132 draws of the true law",
-    1 - (1 - 1 / 132) ** 132, mean, item="S1.5", by="200 simulated campaigns", se=se
-)
+claim("at-work-dyck-unique",
+      "uniqueness: share of different strings among 132 draws of the true law",
+      1 - (1 - 1 / 132) ** 132, mean, by="200 simulated campaigns", se=se)
 
 # %% [markdown]
 # Even the true law repeats itself: of 132 draws only {value}`at-work-dyck-unique:.0%` are different strings, so a
