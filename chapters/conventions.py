@@ -468,8 +468,8 @@ _ = self_check("conventions-double", check_double)
 #
 # The book reworks five sets of Portuguese lecture notes on deep generative models, in part after the Stanford course
 # CS236. All that they name is treated, in this book's own words, and what they lack is added, in another order. In the
-# {doc}`claims ledger <appendix/claims>` and the appendix, codes lead back to them: S numbers what they state, E their errata and Q
-# their questions; X numbers this book's own experiments. The first digit is their chapter.
+# question map and the register of mistakes, codes lead back to them: Q numbers their questions and E what is mistaken in them. The
+# first digit is their chapter.
 #
 # | Part | Lecture notes |
 # |---|---|

@@ -23,7 +23,7 @@
 # - test "are these samples from the same distribution?" with a false-alarm rate that you choose;
 # - report two numbers, one for what a model misses and one for what it makes up.
 
-# %%
+# %% tags=["hide-input"]
 import itertools
 import math
 import warnings

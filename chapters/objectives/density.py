@@ -22,8 +22,18 @@
 #   integrates to one;
 # - compute how many examples a kernel estimate needs in $d$ dimensions, and why a model with structure needs fewer;
 # - use a density to compress images without loss, to find anomalies and to restore damaged images, and say where each use fails.
+#
+# ## How surprised should you be?
+#
+# {item}`S1.1` You have seen 1077 handwritten digits. Now you are shown three new images, on the right of
+# {numref}`fig-density-surface`. All three have the same number of black pixels. Which one surprises you most?
+#
+# To rank them too, a machine needs a function that takes *any* image and returns one number: high where images like
+# those it has seen lie, low elsewhere. That function is a **density**; to learn it is **density estimation**. On the left is one over the plane: each digit has been
+# reduced to two numbers, and the surface stands high (hot) where many digits fall and low (cold) where few do. Further down we
+# compute the surprise of A, B and C in bits.
 
-# %%
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-surface", "caption": "A density over the plane (left, hot where digits are common, cold where they are rare) and three images to be ranked by surprise (right)."}, "image": {"alt": "Surface plot with several rounded summits of different height above the plane of the first two principal components, beside three eight-by-eight images, namely a handwritten seven, the same image upside down, and the same pixels in random order."}}
 import math
 import zlib
 
@@ -49,18 +59,6 @@ gen = seed_everything(0)
 torch.set_default_dtype(torch.float64)
 data = digits()  # levels 0..16, 8×8 pixels: 1077 / 360 / 360 images
 
-# %% [markdown]
-# ## How surprised should you be?
-#
-# {item}`S1.1` You have seen 1077 handwritten digits. Now you are shown three new images, on the right of
-# {numref}`fig-density-surface`. All three have the same number of black pixels. Which one surprises you most?
-#
-# To rank them too, a machine needs a function that takes *any* image and returns one number: high where images like
-# those it has seen lie, low elsewhere. That function is a **density**; to learn it is **density estimation**. On the left is one over the plane: each digit has been
-# reduced to two numbers, and the surface stands high (hot) where many digits fall and low (cold) where few do. Further down we
-# compute the surprise of A, B and C in bits.
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-surface", "caption": "A density over the plane (left, hot where digits are common, cold where they are rare) and three images to be ranked by surprise (right)."}, "image": {"alt": "Surface plot with several rounded summits of different height above the plane of the first two principal components, beside three eight-by-eight images, namely a handwritten seven, the same image upside down, and the same pixels in random order."}}
 centred = data.train.x - data.train.x.mean(0)
 # (2, 64) principal directions
 axes = torch.linalg.svd(centred, full_matrices=False)[2][:2]

@@ -31,7 +31,7 @@
 # * construct, for each pair of objectives, a model that is good at one and useless at the other;
 # * turn noise into a digit by following an exact score, with no training at all.
 
-# %%
+# %% tags=["hide-input"]
 import math
 from itertools import combinations, pairwise
 

@@ -547,9 +547,8 @@ cell = torch.rand(9, 17, generator=gen).log_softmax(1)  # nine distributions
 gaps = [
     abs(bits(64 * p, False) - bits(64 * (p + math.log(17)), True)) for p in cell.T
 ]
-claim("transfer-bpd-scale",
-      "levels, as probabilities and as density on cells: largest difference", max(gaps),
-      by="the two forms of the equation are one scale", at_most=1e-9, stable=False)
+claim("transfer-bpd-scale", "levels, as probabilities and as density on cells: largest difference",
+      max(gaps), by="the two forms of the equation are one scale", at_most=1e-9, stable=False)
 q_mean, q_cov = q_train.mean(0), q_train.T.cov()
 one_gaussian = torch.distributions.MultivariateNormal(q_mean, q_cov)
 claim("transfer-bpd-wrong",
@@ -1060,8 +1059,8 @@ claim("transfer-design-reader",
 claim("transfer-design-honest",
       "the same classifier on 20 principal components, minus that on the VAE's means",
       np.mean(read_pca) - np.mean(read),
-      by="equal within a few points: the gain is the classifier's, not the network's", at_least=-0.03,
-      at_most=0.08, stable=False)
+      by="equal within a few points: the gain is the classifier's, not the network's",
+      at_least=-0.03, at_most=0.08, stable=False)
 
 # %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-transfer-ordered", "caption": "Digits ordered by class from the designed model, which has seen five labels per class. Each column is one component of its mixture prior; where classes overlap in the codes, a column mixes two digits."}, "image": {"alt": "Grid of four rows and ten columns of small generated digits; the columns show zero to nine in order, most of them readable."}}
 with torch.no_grad():
