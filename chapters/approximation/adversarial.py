@@ -48,14 +48,14 @@ torch.set_default_dtype(torch.float64)
 normal = torch.distributions.Normal
 
 # %% [markdown]
-# ## A referee instead of a formula
+# ## A classifier instead of a formula
 #
-# A generator turns noise into examples, $x = G(z)$, and nobody can say how probable $x$ is under it. So the methods of {ref}`ch-density` cannot train it.
-# But anyone can *compare*: put its examples among real ones and ask a classifier which are which. While the classifier does better than a coin, the generator
-# has something to learn, and the classifier's slope says in which direction ({numref}`fig-adversarial-referee`). The classifier learns too. What does such a
-# pair converge to, and does it converge at all?
+# A **generator** turns noise into examples, $x = G(z)$, and nobody can say how probable $x$ is under it. So the methods of {ref}`ch-density` cannot train it.
+# But anyone can *compare*: put its examples among real ones and ask a classifier which are which. While the classifier, the **discriminator**, does better than a coin,
+# the generator has something to learn, and the discriminator's slope says in which direction ({numref}`fig-adversarial-classifier`). The discriminator learns too.
+# What does such a pair, a **generative adversarial network** (GAN), converge to, and does it converge at all?
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-adversarial-referee", "caption": "Left: the law of the data and the law of a generator. Right: the best possible referee's probability that a point is real. It is undecided where the two laws are equally dense, and its slope tells the generator which way to move."}, "image": {"alt": "Left, two bell curves of equal width centred at zero and at two. Right, a falling S-shaped curve from one to zero that crosses one half midway between the two centres, with arrows pointing left along it."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-adversarial-classifier", "caption": "Left: the distribution of the data and that of a generator. Right: the best possible discriminator's probability that a point is real. It is undecided where the two are equally dense, and its slope tells the generator which way to move."}, "image": {"alt": "Left, two bell curves of equal width centred at zero and at two. Right, a falling S-shaped curve from one to zero that crosses one half midway between the two centres, with arrows pointing left along it."}}
 line = torch.linspace(-3.5, 5.5, 181)
 _, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6))
 left.plot(line, normal(0.0, 1.0).log_prob(line).exp(), color=colors.data, label="data $p$")
@@ -72,9 +72,9 @@ plt.show()
 
 # %% [markdown]
 # (sec-adversarial-game)=
-# ## The game and its best referee
+# ## The game and its best discriminator
 #
-# {item}`S0.18` Let $p$ be the law of the data and $q$ the law of $G(z)$, with $z$ drawn from a fixed law. The **discriminator** $D$ maps a point to a probability
+# {item}`S0.18` Let $p$ be the distribution of the data and $q$ that of $G(z)$, with $z$ drawn from a fixed one. The discriminator $D$ maps a point to a probability
 # that it is real. It is scored by its log-likelihood on a balanced mix (twice the mean of it),
 #
 # $$
@@ -84,7 +84,7 @@ plt.show()
 # \end{aligned}
 # $$ (eq-adversarial-value)
 #
-# which the discriminator maximises and the **generator** minimises: what one wins the other loses, a **zero-sum game**
+# which the discriminator maximises and the generator minimises: what one wins the other loses, a **zero-sum game**
 # {cite:p}`goodfellow2014`. We write $D(x)=\sigma(\ell(x))$ with the logistic function $\sigma(t)=1/(1+e^{-t})$ and the **logit** $\ell$.
 #
 # :::{prf:theorem} The best discriminator and what any other one misses
@@ -216,7 +216,7 @@ def overfit(seed):
         steps=1000, lr=1e-2)
     return D, sample_value(D, real, fake).item(), value(on_grid(D), 2.0).item()
 
-over, own, held_out = zip(*(overfit(seed) for seed in range(3)), strict=True)
+over, on_own, on_others = zip(*map(overfit, range(3)), strict=True)
 
 # %% tags=["hide-input"]
 claim("adversarial-ceiling", "the ceiling, 2 JS − log 4 at separation 2", truth, -0.712633,
@@ -228,7 +228,7 @@ middle = (x > -1.5) & (x < 3.5)
 claim("adversarial-trained-d", "the network's D(x) against p/(p+q) on −1.5 < x < 3.5: largest error",
       (torch.sigmoid(logit) - torch.sigmoid(2 - 2 * x))[middle].abs().max(), item="X0.5",
       by="closed form σ(2 − 2x)", at_most=0.06, stable=False)
-own, held_out = torch.tensor(own), torch.tensor(held_out)
+own, held_out = torch.tensor(on_own), torch.tensor(on_others)
 claim("adversarial-own-sample", "twenty points a side: V on them, above the ceiling by, 3 seeds",
       own - truth, item="E0.14", by="the theorem bounds the expectation, not the training value",
       at_least=0.1, unit="nats", stable=False)
@@ -268,7 +268,7 @@ plt.show()
 # On fresh draws the network comes up to the ceiling, and its $D$ to $p/(p+q)$ ({numref}`fig-adversarial-instrument`). On its own twenty points the over-fitted
 # network reports a value *above* the ceiling, which no discriminator has on average; on new points it is, in the median of three runs, worse than one that always
 # answers $\tfrac12$. The theorem bounds an expectation. **A divergence read off a discriminator is a lower bound only on data that it was not trained
-# on.** A network that separates its own sample perfectly reads $V\approx0$ there, that is $\mathrm{JS}\approx\log2$, whatever the two laws are.
+# on.** A network that separates its own sample perfectly reads $V\approx0$ there, that is $\mathrm{JS}\approx\log2$, whatever the two distributions are.
 #
 # (sec-adversarial-gradients)=
 # ## Two losses for the generator
@@ -278,7 +278,7 @@ plt.show()
 #
 # :::{prf:theorem} What the two losses descend
 # :label: thm-adversarial-gradients
-# Let $q_\theta$ be the law of the generator, with densities smooth enough to differentiate under the integral, and let $D$ be held at the best discriminator
+# Let $q_\theta$ be the distribution of the generator, with densities smooth enough to differentiate under the integral, and let $D$ be held at the best discriminator
 # for the current $\theta$ while the generator's loss is differentiated. Then
 #
 # $$
@@ -302,7 +302,7 @@ plt.show()
 # $\log\frac qp-\log\frac q{p+q}=\log\frac{p+q}p$.
 # :::
 #
-# The second line is due to {cite:t}`arjovsky2017`: the usual loss descends a *reverse* divergence **minus** a Jensen–Shannon one. Neither line contains the
+# The second line is due to {cite:t}`arjovsky2017`: the non-saturating loss descends a *reverse* divergence **minus** a Jensen–Shannon one. Neither line contains the
 # forward divergence of maximum likelihood; {ref}`ch-families` compares what follows from that. Through a single fake $x$ the difference is plain. The gradients
 # of the two losses by $x$ are
 #
@@ -384,7 +384,7 @@ claim("adversarial-reverse-mutant", "wrong: without the −2 JS the gradient at 
 # would send to the generator.
 
 # %%
-def train_referee(theta, steps, lr=0.1):
+def train_discriminator(theta, steps, lr=0.1):
     """Gradients sent after each step, (steps, 2), by both losses."""
     p, q = log_p.exp(), log_q(theta).exp()
     a, b, sent = torch.zeros(()), torch.zeros(()), []
@@ -397,7 +397,7 @@ def train_referee(theta, steps, lr=0.1):
         b = b + lr * torch.trapezoid(residual * x, x)
     return torch.stack(sent)
 
-sent = train_referee(6.0, 3001)
+sent = train_discriminator(6.0, 3001)
 
 
 # %% [markdown]
@@ -429,15 +429,15 @@ claim("adversarial-more-steps-ns", "the same for the non-saturating gradient", s
       item="E0.14", by="grows towards the limit 5.988/0.256", at_least=5.0, at_most=float(non_saturating[4] / sent[1, 1]))
 
 # %% [markdown]
-# :::{admonition} Common mistake: Too many discriminator steps? That depends
+# :::{admonition} Common mistake: Updating the discriminator too often over-fits
 # :class: mistake
-# {item}`E0.14` **The notes say** that updating $D$ too often may lead to local over-fitting. **What is true** depends on the loss and on the data.
+# {item}`E0.14` What more steps do depends on the loss and on the data.
 #
 # - *Saturating loss.* The trouble is another one, and it is there with infinite data: far from the data a well-trained $D$ sends hardly any gradient
 #   ({numref}`fig-adversarial-gradients`), here {value}`adversarial-more-steps:.2f` of its early value after 3000 steps. The whole way with the best $D$ takes
 #   {value}`adversarial-travel-saturating:.0f` units of time; with the non-saturating loss it takes {value}`adversarial-travel-ns:.1f`.
 # - *Non-saturating loss.* Here more steps enlarge the gradient.
-# - *Wasserstein critic* ({ref}`ch-critics`). It maximises $\mathbb E_qf-\mathbb E_pf$ over functions of slope at most one. For our two laws the best is
+# - *Wasserstein critic* ({ref}`ch-critics`). It maximises $\mathbb E_qf-\mathbb E_pf$ over functions of slope at most one. For our two distributions the best is
 #   $f(x)=x$, and it sends the gradient 1 from any distance: train it as near to its best as you can afford.
 # - *Few data.* With the logistic loss, which $D$ has whatever $G$ uses, over-fitting is what happens in {ref}`sec-adversarial-instrument`. One remedy is to augment
 #   what $D$ sees {cite:p}`karras2020ada`; another is to bind it: the best critic of slope at most one for twenty points a side keeps
@@ -761,12 +761,12 @@ claim("adversarial-mixed", "a generator that may mix: min max V, max min V, and 
 # %% [markdown]
 # {cite:t}`farnia2020` give adversarial games that have no equilibrium, not even a local one. There is a second reason to be careful with the word.
 #
-# :::{admonition} Common mistake: Which game, and does it have an equilibrium?
+# :::{admonition} Common mistake: A GAN is a zero-sum game, and training seeks its Nash equilibrium
 # :class: mistake
-# {item}`E0.24` **The notes say** that a GAN is a zero-sum game and training seeks its Nash equilibrium. **What is true:** an equilibrium need not exist
+# {item}`E0.24` An equilibrium need not exist
 # ({prf:ref}`thm-adversarial-no-nash`), and the game that is mostly played is not zero-sum. With the non-saturating loss the two players have *different*
 # objectives. That game has an equilibrium where the generator can hit the data: $q=p$ and $D\equiv\tfrac12$, since against $D\equiv\tfrac12$ all generators are equally good, and
-# against $q=p$ no $D$ is better. Whether training finds it is another matter. The difference shows in the smallest game. With
+# against $q=p$ no $D$ is better. Whether training finds it is another matter. The cell shows the difference in the smallest game. With
 # $\dot\theta=\sigma(-\psi\theta)\psi$ instead of $\sigma(\psi\theta)\psi$,
 #
 # $$
@@ -819,7 +819,7 @@ claim("adversarial-slow", "non-saturating, alternating, h = 0.1: 1/r² gained fr
 # 3. *Average.* $\bar G\leftarrow(1-\alpha)\,\bar G+\alpha\,G$, parameter by parameter. Return $\bar G$.
 # :::
 #
-# The third line is an answer to the rotation: what circles round a point has its average near that point. The target has a known law: two hills,
+# The third line is an answer to the rotation: what circles round a point has its average near that point. The target is known: two hills,
 # $\tfrac12\mathcal N(-1,0.5^2)+\tfrac12\mathcal N(1.5,0.8^2)$.
 
 # %%
@@ -856,7 +856,7 @@ share = (levels - cdf[above - 1]) / (cdf[above] - cdf[above - 1])
 quantiles = torch.lerp(x[above - 1], x[above], share)
 
 def distance(G):
-    """Wasserstein distance from the generator's law to the two hills."""
+    """Wasserstein distance from the generator to the two hills."""
     with torch.no_grad():
         return wasserstein_1d(G(z_grid[:, None])[:, 0], quantiles)
 
@@ -888,10 +888,10 @@ def train_gan(seed, steps=1000, n=128, gamma=0.1, alpha=0.005,
         # 1. discriminator: its fakes are cut off from G
         real, z = hills_sample(n, g), torch.randn(n, 1, generator=g)
         loss_D, penalty = discriminator_loss(D, real, G(z).detach(), gamma)
-        judge = copy.deepcopy(D) if simultaneous else D  # old or new D
+        faced = copy.deepcopy(D) if simultaneous else D  # old or new D
         descend(adam_D, loss_D + penalty)
         # 2. generator: new noise, gradient through D, step of G only
-        loss_G = loss_of_G(judge, G(torch.randn(n, 1, generator=g)))
+        loss_G = loss_of_G(faced, G(torch.randn(n, 1, generator=g)))
         descend(adam_G, loss_G)
         # 3. average
         with torch.no_grad():
@@ -906,7 +906,7 @@ runs = [train_gan(seed) for seed in range(3)]
 
 # %% tags=["hide-input"]
 def js_bins(sample):
-    """JS from a sample's histogram to the exact law on 40 bins, nats."""
+    """JS from a sample's histogram to the exact distribution on 40 bins, nats."""
     edges = torch.linspace(-3, 4.5, 39)
     at = (normal(-1.0, 0.5).cdf(edges) + normal(1.5, 0.8).cdf(edges)) / 2
     exact = torch.diff(torch.cat([torch.zeros(1), at, torch.ones(1)]))
@@ -937,7 +937,7 @@ claim("adversarial-loss-flat", "discriminator's loss in steps 200–400 minus in
 claim("adversarial-loss-log4", "and the last 200 against log 4", halves[:, -1], by="log 4 ± 0.01",
       at_least=math.log(4) - 0.01, at_most=math.log(4) + 0.01, unit="nats", stable=False)
 claim("adversarial-loss-start", "the same loss before the first step, largest difference from log 4 in 3 seeds",
-      (losses[:, 0, 0] - math.log(4)).abs().max(), item="Q0.7", by="an untrained referee is undecided too", at_most=0.15,
+      (losses[:, 0, 0] - math.log(4)).abs().max(), item="Q0.7", by="an untrained discriminator is undecided too", at_most=0.15,
       unit="nats", stable=False)
 claim("adversarial-start-bad", "when the generator's distance is, over the fitted Gaussian's, smallest of 3 seeds",
       (checks[:, 0, 0] / gauss_w1).min(), item="Q0.7", by="at least 2: no generator at all", at_least=2.0, stable=False)
@@ -973,7 +973,7 @@ plt.show()
 # to decide or, by {eq}`eq-adversarial-gap`, because it is weak or a little behind; and so does one that is sure and often wrong. Judge by something outside the game: a distance where the truth is known, or on real data the metrics
 # of {ref}`ch-evaluation`. The average, meanwhile, has left both the last iterate and the fitted Gaussian behind.
 #
-# And the saturating loss? Here the two laws overlap from the start, and Adam rescales small gradients. Three more runs with it, everything else equal, end about
+# And the saturating loss? Here the two distributions overlap from the start, and Adam rescales small gradients. Three more runs with it, everything else equal, end about
 # as near to the truth; no advantage of either loss shows. That is why {ref}`sec-adversarial-how-well` had to look at a large separation and at plain gradient
 # descent.
 

@@ -21,7 +21,7 @@
 # - write a gradient penalty with the right sign, and compute what it does to the critic's value;
 # - find the largest singular value of a matrix and of a convolution, and say what dividing by it guarantees;
 # - explain why a discriminator that sees several samples at once charges more for lost modes, and how much more;
-# - train four small games on a ring of eight modes and say what the short run shows.
+# - train four small GANs on a ring of eight modes and say what the short run shows.
 
 # %%
 import itertools
@@ -51,7 +51,7 @@ torch.set_default_dtype(torch.float64)
 # $$ (eq-critics-dual)
 #
 # and a network $D$, now called a **critic**, can be trained to climb towards it. But nothing in a network keeps its slope below one: twice the output is twice
-# the value. The first cure was to **clip** every weight to $[-c,c]$ after each step {cite:p}`arjovsky2017wgan`. That bounds the slope, by a number that nobody
+# the value. The first cure, that of the **Wasserstein GAN**, was to **clip** every weight to $[-c,c]$ after each step {cite:p}`arjovsky2017wgan`. That bounds the slope, by a number that nobody
 # chose: without biases, a network of three (leaky) ReLU layers whose weights are all $c$ times as large is $c^3$ times as large.
 #
 # Let us watch four critics look at two Gaussians whose means lie $W=1$ apart, so that the true distance is one. All networks of this page are trained side by
@@ -73,7 +73,7 @@ class Stack:
         weights = weights or self.weights
         for i, (w, b) in enumerate(zip(weights, self.biases, strict=True)):
             x = leaky_relu(x, 0.2) if i else x
-            x = torch.baddbmm(b, x, w)                      # x w + b, slice by slice
+            x = torch.baddbmm(b, x, w)      # x w + b, slice by slice
         return x
 
     def parameters(self):
@@ -120,9 +120,9 @@ claim("critics-clip", "value with c = 0.3 over value with c = 0.03", last[1] / l
 
 
 # %% [markdown]
-# {numref}`fig-critics-climb` is the problem of this page. A critic needs a leash, and the leash decides what it measures. Two leashes are in use, a penalty on
-# the slope and a normalisation of the weights; for each we first look where the answer is a formula. A last section changes not the slope of the critic but its
-# diet.
+# {numref}`fig-critics-climb` is the problem of this page. A critic's slope, its **Lipschitz constant**, must be bounded, and how it is bounded decides what the
+# critic measures. Two ways are in use, a penalty on the slope and a normalisation of the weights; for each we first look where the answer is a formula. A last
+# section changes not the slope of the critic but its input.
 #
 # ## The gradient penalty, with its sign
 #
@@ -144,11 +144,11 @@ claim("critics-clip", "value with c = 0.3 over value with c = 0.03", last[1] / l
 #
 # more than one: the penalty is a compromise, not a constraint.
 #
-# :::{admonition} Common mistake: Sign of the gradient penalty
+# :::{admonition} Common mistake: The gradient penalty is added to what the critic maximises
 # :class: mistake
-# {item}`E0.3 X0.9` **The notes write** $L_D=V(D,G)+\lambda\,\mathbb E(\lVert\nabla D\rVert-1)^2$ with the same $V$ that $D$ *maximises*. **What is true:** the
-# penalty belongs to what is minimised, or with a minus to what is maximised. Maximised as printed, violations are *rewarded* and the slope explodes. Minimised
-# as printed, the penalty is right but the critic runs backwards: from a slope near one it falls into a local minimum at $1-\Delta/2\lambda$ if
+# {item}`E0.3 X0.9` One finds $L_D=V(D,G)+\lambda\,\mathbb E(\lVert\nabla D\rVert-1)^2$ with the same $V$ that $D$ *maximises*. But the penalty belongs
+# to what is minimised, or with a minus to what is maximised. In the cell this $L_D$ is maximised: violations are *rewarded* and the slope explodes. Minimised, the
+# penalty is right but the critic runs backwards: from a slope near one it falls into a local minimum at $1-\Delta/2\lambda$ if
 # $\lambda>\Delta/2$, and the global minimum is at $-(1+\Delta/2\lambda)$, the right critic with the wrong sign. To be read as a
 # distance, $V$ must be the Wasserstein value; with logarithms the penalty can be used too {cite:p}`kodali2017,fedus2018`, as a regulariser.
 # :::
@@ -165,20 +165,20 @@ def follow(value, penalty, lam=10.0, gap=2.0, w=1.05, rate=0.01, steps=60):
 
 
 right = follow(-1, +1, steps=400)       # minimise -value + penalty
-as_printed = follow(-1, -1)             # maximise  value + penalty
+rewarded = follow(-1, -1)               # maximise  value + penalty
 backwards = follow(+1, +1, steps=400)   # minimise  value + penalty
 weak = follow(+1, +1, lam=0.5, steps=4000)
 
 # %% tags=["hide-input"]
 claim("critics-sign", "slope with the right sign, Δ = 2, λ = 10", right[-1], 1.1, item="X0.9 E0.3 S0.25", by="1 + Δ/2λ", atol=1e-6)
-claim("critics-sign-printed", "as printed, maximised: slope after 20, 40 and 60 steps from 1.05", torch.tensor(as_printed[20::20]),
+claim("critics-sign-printed", "value + penalty, maximised: slope after 20, 40 and 60 steps from 1.05", torch.tensor(rewarded[20::20]),
       torch.tensor([0.9 + 0.15 * 1.2**k for k in (20, 40, 60)]), item="X0.9 E0.3", by="0.9 + 0.15 (1 + 2λ · rate)^k: it diverges", rtol=1e-9)
-claim("critics-sign-minimised", "as printed, minimised, from 1.05: slope", backwards[-1], 0.9, item="X0.9 E0.3", by="1 - Δ/2λ", atol=1e-6)
+claim("critics-sign-minimised", "value + penalty, minimised, from 1.05: slope", backwards[-1], 0.9, item="X0.9 E0.3", by="1 - Δ/2λ", atol=1e-6)
 grid_w = torch.linspace(-5, 5, 100_001)
 global_w = torch.stack([grid_w[(grid_w * 2 + v * (grid_w.abs() - 1) ** 2).argmin()] for v in (10.0, 0.5)])
-claim("critics-sign-global", "as printed, minimised over all slopes, λ = 10 and 1/2: best slope", global_w, torch.tensor([-1.1, -3.0]), item="E0.3",
+claim("critics-sign-global", "value + penalty, minimised over all slopes, λ = 10 and 1/2: best slope", global_w, torch.tensor([-1.1, -3.0]), item="E0.3",
       by="-(1 + Δ/2λ): the wrong orientation", atol=1e-4)
-claim("critics-sign-weak", "as printed, minimised by descent from 1.05, λ = 1/2: slope", weak[-1], -3.0, item="E0.3", by="below λ = Δ/2 no other minimum", atol=1e-6)
+claim("critics-sign-weak", "value + penalty, minimised by descent from 1.05, λ = 1/2: slope", weak[-1], -3.0, item="E0.3", by="below λ = Δ/2 no other minimum", atol=1e-6)
 
 
 # %% [markdown]
@@ -202,7 +202,7 @@ claim("critics-sign-weak", "as printed, minimised by descent from 1.05, λ = 1/2
 # :::
 #
 # The theorem needs both conditions: a translation, and *matched* pairs, each point with its own moved copy. In practice real and generated points are drawn
-# independently of each other. On the line the answer is then known for any two laws. Let $F_p,F_q$ be their distribution functions and $h$ the density of
+# independently of each other. On the line the answer is then known for any two distributions. Let $F_p,F_q$ be their distribution functions and $h$ the density of
 # $\hat x$. By parts $\mathbb E_p[D]-\mathbb E_q[D]=\int D'\,(F_q-F_p)\,\mathrm dx$, so that $-L_D$ can be maximised at each $x$ alone, by
 # $|D'|=1+|F_q-F_p|/2\lambda h$, and the value is
 #
@@ -214,18 +214,21 @@ claim("critics-sign-weak", "as printed, minimised by descent from 1.05, λ = 1/2
 
 # %%
 def value_on_line(m, sd, lam):
-    """W and the best penalised critic's value, N(0, 1) against N(m, sd²), independent pairs"""
+    """W and the best penalised critic's value, N(0, 1) against N(m, sd²),
+    independent pairs"""
     x = torch.linspace(-30, 30, 12_001)
     normal = torch.distributions.Normal
     gap = (normal(0.0, 1.0).cdf(x) - normal(m, sd).cdf(x)).abs()
-    u = (torch.arange(200)[:, None] + 0.5) / 200            # x̂ = u real + (1 - u) fake
-    h = normal(u * m, ((u * sd) ** 2 + (1 - u) ** 2).sqrt()).log_prob(x).exp().mean(0)
+    u = (torch.arange(200)[:, None] + 0.5) / 200  # x̂ = u real + (1 - u) fake
+    deviation = ((u * sd) ** 2 + (1 - u) ** 2).sqrt()
+    h = normal(u * m, deviation).log_prob(x).exp().mean(0)
     W = torch.trapezoid(gap, x)
     extra = torch.where(gap > 1e-12, gap**2 / h.clamp_min(1e-99), 0.0)
     return W, W + torch.trapezoid(extra, x) / (2 * lam)
 
 
-on_line = {k: value_on_line(*k) for k in ((4.0, 1.0, 1.0), (1.0, 1.0, 1.0), (0.0, 3.0, 1.0), (0.0, 3.0, 10.0))}
+pairs = (4.0, 1.0, 1.0), (1.0, 1.0, 1.0), (0.0, 3.0, 1.0), (0.0, 3.0, 10.0)
+on_line = {pair: value_on_line(*pair) for pair in pairs}
 
 # %% tags=["hide-input"]
 excess = torch.stack([v / (W * (1 + W / (2 * k[2]))) for k, (W, v) in on_line.items()])
@@ -245,7 +248,7 @@ claim("critics-line-wide-formula", "the same by the formula for translations", t
 
 # %%
 def gradient_norm(D, x):
-    """‖∇D‖ at each point: (k, n, d) -> (k, n), differentiable in the parameters"""
+    """‖∇D‖ at each point, itself differentiable: (k, n, d) -> (k, n)"""
     x = x.detach().requires_grad_()
     (slope,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)
     return slope.norm(dim=2)
@@ -258,7 +261,7 @@ def interpolate(real, fake):
 
 # %%
 torch.set_default_dtype(torch.float32)
-apart = torch.tensor([1.0, 1.0, 4.0, 4.0]).repeat(3)        # three networks each
+apart = torch.tensor([1.0, 1.0, 4.0, 4.0]).repeat(3)  # three networks each
 lam = torch.tensor([10.0, 1.0, 10.0, 1.0]).repeat(3)
 shift = torch.stack([apart, torch.zeros(12)], 1)[:, None]   # (12, 1, 2)
 critic = Stack(12, [2, 64, 64, 1])
@@ -268,7 +271,8 @@ for _ in range(600):
     real = torch.randn(12, 128, 2, generator=gen) + shift
     fake = torch.randn(12, 128, 2, generator=gen)
     value = (critic(real) - critic(fake)).mean((1, 2))
-    penalty = ((gradient_norm(critic, interpolate(real, fake)) - 1) ** 2).mean(1)
+    slope = gradient_norm(critic, interpolate(real, fake))
+    penalty = ((slope - 1) ** 2).mean(1)
     optimiser.zero_grad()
     (-value + lam * penalty).sum().backward()
     optimiser.step()
@@ -323,7 +327,8 @@ claim("critics-bias-slope", "slope that maximises Wc - λ(c - 1)², searched", b
 
 # %%
 def chase(penalty, steps=6000, rate=0.02, K=10):
-    """Points g (16, 2) follow linear critics w·x towards data at 0: all |g| (steps, 16)"""
+    """Points g (16, 2) follow linear critics w·x towards data at 0:
+    all |g| (steps, 16)"""
     path = []
     g, w = torch.randn(2, 16, 2, generator=torch.Generator().manual_seed(6))
     for _ in range(steps):
@@ -354,7 +359,7 @@ claim("critics-circles-attracts", "range of the distance in the last five turns 
 # %% [markdown]
 # ## Spectral normalisation
 #
-# {item}`S0.24` The other leash is built into the network. A linear map's slope is its largest singular value $\sigma(W)$, so divide:
+# {item}`S0.24` The other bound is built into the network. A linear map's slope is its largest singular value $\sigma(W)$, so divide:
 # $W_{\mathrm{SN}}=W/\sigma(W)$ {cite:p}`miyato2018`. If the activations have slope at most one as well, so has the whole network, since slopes multiply. To
 # find $\sigma(W)$ repeat
 #
@@ -368,7 +373,7 @@ claim("critics-circles-attracts", "range of the distance in the last five turns 
 
 # %%
 def power_iteration(w, rounds, u=None):
-    """w (out, in) -> estimates of its norm after each round (rounds,), last u"""
+    """w (out, in) -> estimate of its norm in each round (rounds,), last u"""
     u = torch.ones(len(w)) / math.sqrt(len(w)) if u is None else u
     found = []
     for _ in range(rounds):
@@ -394,7 +399,7 @@ claim("critics-power-loose", "slope of the layer after division by the estimate 
 
 
 # %% [markdown]
-# An estimate by power iteration is never too large, so the leash is never too short and, in the first rounds, a little too long. In training one round per step
+# An estimate by power iteration is never too large, so the bound is never too tight and, in the first rounds, a little too loose. In training one round per step
 # is enough, *if $u$ is kept from step to step*: the weights hardly move, and the rounds add up. This is the whole layer, for a stack of critics; the gradient
 # passes through the division, while $u$ and $v$ count as constants.
 
@@ -404,7 +409,7 @@ def unit(x):
 
 
 def normalise(weights, us):
-    """One round of power iteration on w (k, in, out) with u (k, out, 1), kept"""
+    """A round of power iteration on w (k, in, out) with u (k, out, 1), kept"""
     normal = []
     for w, u in zip(weights, us, strict=True):
         with torch.no_grad():
@@ -416,7 +421,7 @@ def normalise(weights, us):
 
 # %%
 torch.set_default_dtype(torch.float32)
-apart = torch.tensor([1.0, 4.0]).repeat(3)                  # three networks each
+apart = torch.tensor([1.0, 4.0]).repeat(3)              # three networks each
 shift = torch.stack([apart, torch.zeros(6)], 1)[:, None]    # (6, 1, 2)
 critic = Stack(6, [2, 64, 64, 1])
 us = [unit(torch.ones(6, w.shape[2], 1)) for w in critic.weights]
@@ -452,10 +457,10 @@ claim("critics-sn-value", "value of the normalised critic over the true distance
 # Where the free critic's reading grows with training and the penalised one's is too large, by $1+W/2\lambda$ for a translation, the normalised one cannot read more than $W_1$:
 # it is a feasible point of {eq}`eq-critics-dual`. On this problem, where a linear critic is best, it finds it. In general it reads less.
 #
-# :::{admonition} Common mistake: Spectral normalisation bounds, it does not control
+# :::{admonition} Common mistake: Spectral normalisation controls the discriminator's Lipschitz constant
 # :class: mistake
-# {item}`E0.15` **The notes say** that $W/\sigma(W)$ controls the discriminator's Lipschitz constant. **What is true:** it bounds the slope of each *layer*. The
-# network's own slope may be far below the product of the bounds, so that it is leashed harder than intended. And for convolutions the usual recipe takes the
+# {item}`E0.15` Dividing $W$ by $\sigma(W)$ bounds the slope of each *layer*. The
+# network's own slope may be far below the product of the bounds, so that it is held tighter than intended. And for convolutions the usual recipe takes the
 # norm of the kernel *reshaped* to a matrix $(c_{\text{out}},\,c_{\text{in}}k_hk_w)$, which is not the operator's: that can be larger by up to $\sqrt{k_hk_w}$.
 # :::
 #
@@ -473,9 +478,9 @@ claim("critics-sn-value", "value of the normalised critic over the true distance
 
 # %%
 def conv_norm(kernel, n):
-    """Exact norm of a periodic convolution on n×n images, kernel (out, in, h, w)"""
+    """Norm of a periodic convolution on n×n images, kernel (out, in, h, w)"""
     if n < max(kernel.shape[2:]):
-        raise ValueError(f"a kernel of {tuple(kernel.shape[2:])} does not fit on {n}×{n} images")
+        raise ValueError(f"the kernel does not fit on {n}×{n} images")
     frequencies = torch.fft.fft2(kernel, s=(n, n))          # (out, in, n, n)
     return torch.linalg.matrix_norm(frequencies.permute(2, 3, 0, 1), 2).max()
 
@@ -487,7 +492,8 @@ def reshaped_norm(kernel):
 def conv_matrix(kernel, n):
     """The same 3×3 convolution as one big matrix, column by column"""
     basis = torch.eye(kernel.shape[1] * n * n).view(-1, kernel.shape[1], n, n)
-    return conv2d(pad(basis, (1, 1, 1, 1), mode="circular"), kernel).flatten(1).T
+    padded = pad(basis, (1, 1, 1, 1), mode="circular")
+    return conv2d(padded, kernel).flatten(1).T
 
 
 # %% tags=["hide-input"]
@@ -524,7 +530,7 @@ claim("critics-product", "random network of three normalised layers: largest slo
 #
 # ## Packing: show the discriminator several at once
 #
-# {item}`S0.16` Why do games lose modes at all? With the best discriminator the minimax loss is Jensen–Shannon ({ref}`ch-adversarial`), which is bounded: a
+# {item}`S0.16` Why do GANs lose modes at all (**mode collapse**)? With the best discriminator the minimax loss is Jensen–Shannon ({ref}`ch-adversarial`), which is bounded: a
 # model that has lost half of the modes pays only part of $\log2$. And on the modes that it has kept, the best discriminator of single pictures says
 # $p/(p+q)=\tfrac13$ everywhere: it is flat, and no slope leads away.
 #
@@ -541,14 +547,14 @@ claim("critics-product", "random network of three normalised layers: largest slo
 
 # %%
 def packed_js(kept, m):
-    """Jensen–Shannon, m draws of p against m of p restricted to a share `kept`"""
+    """JS of m draws of p against m of p restricted to a share `kept`"""
     s = kept**m
     first = s * math.log(2 * s / (1 + s)) if s else 0.0
     return 0.5 * (first + (1 - s) * math.log(2) + math.log(2 / (1 + s)))
 
 
 def product(p, m):
-    """Law of m independent draws, all outcomes enumerated: (K,) -> (K^m,)"""
+    """Probabilities of all outcomes of m independent draws: (K,) -> (K^m,)"""
     out = torch.ones(1)
     for _ in range(m):
         out = torch.outer(out, p).flatten()
@@ -570,11 +576,11 @@ claim("critics-packing-small", "a mode of 0.1 % lost: Jensen–Shannon of 4 draw
 # Packing raises the *price* of a lost mode, about $m$-fold for a small one. It does not change that the best discriminator is flat on what was kept: a way back,
 # if there is one, is shown by discriminators that are not at their best.
 #
-# ## Four games on a ring
+# ## Four GANs on a ring
 #
 # Eight narrow Gaussians on a circle of radius two, with $\sigma=0.05$ instead of the 0.2 of this book's other rings, are the classic trap: a generator finds
-# some and hops between them. Four games, three seeds each: the non-saturating game as it is, with $R_1$ ($\gamma=1$), with pairs of points packed together, and
-# a Wasserstein game with gradient penalty ($\lambda=1$) whose critic takes two steps to the generator's one. All have the same networks, rates and number of
+# some and hops between them. Four GANs, three seeds each: the non-saturating one as it is, with $R_1$ ($\gamma=1$), with pairs of points packed together, and
+# a Wasserstein GAN with gradient penalty ($\lambda=1$) whose critic takes two steps to the generator's one. All have the same networks, rates and number of
 # generator steps. The whole training loop: {item}`X0.13`
 
 # %%
@@ -603,8 +609,9 @@ def loss_of_critic(kind, D, real, fake):
 def play(kind, k=3, steps=1500, n=128):
     m = 2 if kind == "packed" else 1
     G, D = Stack(k, [4, 64, 64, 2]), Stack(k, [2 * m, 64, 64, 1])
-    for_g, for_d = (torch.optim.Adam(net.parameters(), lr=4e-3, betas=(0.5, 0.9))
-                    for net in (G, D))
+    for_g, for_d = (
+        torch.optim.Adam(net.parameters(), lr=4e-3, betas=(0.5, 0.9))
+        for net in (G, D))
 
     def pack(x):                                 # (k, n, 2) -> (k, n / m, 2 m)
         return x.reshape(k, -1, 2 * m)
@@ -628,11 +635,12 @@ def play(kind, k=3, steps=1500, n=128):
 
 
 def covered(x):
-    """x (k, n, 2) -> modes with over 1 % of the samples within 4 σ (k,), and the
-    share of samples within 4 σ of any (k,)"""
+    """x (k, n, 2) -> modes with over 1 % of the samples within 4 σ (k,),
+    and the share of samples within 4 σ of any (k,)"""
     distance, mode = torch.cdist(x, centres.expand(len(x), 8, 2)).min(2)
     near = distance < 4 * SIGMA
-    hits = torch.stack([((mode == c) & near).double().mean(1) for c in range(8)])
+    hits = torch.stack([((mode == c) & near).double().mean(1)
+                        for c in range(8)])
     return (hits > 0.01).sum(0), near.double().mean(1)
 
 
@@ -642,7 +650,7 @@ drawn = {kind: play(kind) for kind in ("plain", "R1", "packed", "wasserstein")}
 torch.set_default_dtype(torch.float64)
 results = {kind: covered(x) for kind, x in drawn.items()}
 
-# %% mystnb={"figure": {"name": "fig-critics-ring", "caption": "What four games draw after a short run, first of three seeds. The plain game misses modes; the others find them all, or nearly, and are still far from sharp."}, "image": {"alt": "Four scatter plots around a ring of eight small circles. In the first several circles are nearly empty; in the other three every circle holds a cluster, with points in between."}} tags=["hide-input", "picture-varies"]
+# %% mystnb={"figure": {"name": "fig-critics-ring", "caption": "What four GANs draw after a short run, first of three seeds. The plain one misses modes; the others find them all, or nearly, and are still far from sharp."}, "image": {"alt": "Four scatter plots around a ring of eight small circles. In the first several circles are nearly empty; in the other three every circle holds a cluster, with points in between."}} tags=["hide-input", "picture-varies"]
 _, axes = plt.subplots(1, 4, figsize=(7, 2.1), sharex=True, sharey=True, layout="constrained")
 for ax, (kind, x) in zip(axes, drawn.items(), strict=True):
     ax.plot(*x[0, :400].T, ".", ms=2, color=colors.model)
@@ -658,15 +666,15 @@ for kind in ("R1", "packed", "wasserstein"):
     claim(f"critics-ring-{kind.lower()}", f"modes covered, median of three seeds: {kind}",
           results[kind][0].double().median(), by="8 is all", at_least=7, stable=False)
 best = torch.stack([results[k][0].double().mean() for k in ("R1", "packed", "wasserstein")])
-claim("critics-ring-gain", "mean modes of the least of these three minus mean modes of the plain game", best.min() - results["plain"][0].double().mean(),
+claim("critics-ring-gain", "mean modes of the least of these three minus mean modes of the plain GAN", best.min() - results["plain"][0].double().mean(),
       item="X0.13 Q0.4", by="0 if the change made no difference", at_least=0.6, stable=False)
-claim("critics-ring-sharp", "share of samples within four standard deviations of a mode, best of the four games", max(float(r[1].mean()) for r in results.values()),
+claim("critics-ring-sharp", "share of samples within four standard deviations of a mode, best of the four GANs", max(float(r[1].mean()) for r in results.values()),
       item="X0.13", by="0.9997 for the data: the short run settles coverage, not sharpness", at_most=0.8, stable=False)
 
 
 # %% [markdown]
-# The run is short, and says what it says: it suffices to see which games *find* the modes ({numref}`fig-critics-ring`), not which would be sharpest in the end.
-# That the plain game loses some here is a fact about these networks, rates and steps, not a law.
+# The run is short, and says what it says: it suffices to see which GANs *find* the modes ({numref}`fig-critics-ring`), not which would be sharpest in the end.
+# That the plain GAN loses some here is a fact about these networks, rates and steps, not a rule.
 #
 # :::{exercise-start} Against mode collapse
 # :label: q0-4
@@ -681,8 +689,8 @@ claim("critics-ring-sharp", "share of samples within four standard deviations of
 # :class: dropdown
 # :::
 # **What the divergence says.** It is bounded by $\log2$ and saturates: losing a mode of weight $w$ costs {eq}`eq-critics-packing` with $s=1-w$, about
-# $\tfrac12w\log2$, whatever the distance of the mode, and the *slope* of the divergence vanishes once supports part. The usual non-saturating loss has the
-# gradient of $\mathrm{KL}(q\Vert p)-2\,\mathrm{JS}$, whose first part seeks modes and whose second even rewards distance ({ref}`ch-families`). And a
+# $\tfrac12w\log2$, whatever the distance of the mode, and the *slope* of the divergence vanishes once supports part. The non-saturating loss has the
+# gradient of $\mathrm{KL}(q\Vert p)-2\,\mathrm{JS}$, whose first part is mode-seeking and whose second even rewards distance ({ref}`ch-families`). And a
 # discriminator of single pictures cannot see variety.
 #
 # **So, three parts.** (1) The non-saturating loss, for its slope. (2) $R_1$ on real data, for convergence near the solution. (3) Packing, so that the price of
@@ -730,6 +738,6 @@ claim("critics-needed", "draws at once that price a mode of weight 0.5, 0.1, 0.0
 #
 # ## What to read next
 #
-# - {cite:t}`gulrajani2017` and {cite:t}`miyato2018` introduced the two leashes; {cite:t}`mescheder2018` shows which games converge.
+# - {cite:t}`gulrajani2017` and {cite:t}`miyato2018` introduced the two ways to bound the slope; {cite:t}`mescheder2018` shows which games converge.
 # - {cite:t}`sedghi2019` has the spectrum of a convolution, {cite:t}`lin2018` the theory of packing.
 # - Next: {ref}`ch-optimisation`, on the steps that all families share.

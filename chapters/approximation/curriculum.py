@@ -79,7 +79,7 @@ show_ladders()
 # (sec-curriculum-dials)=
 # ## Three dials
 #
-# Learning minimises an expected loss $L(\theta)=\mathbb E_{x\sim p}[\ell_\theta(x)]$ by noisy gradients. At step $k$ a curriculum draws $x$ from a law $q_k$ of
+# Learning minimises an expected loss $L(\theta)=\mathbb E_{x\sim p}[\ell_\theta(x)]$ by noisy gradients. At step $k$ a curriculum draws $x$ from a distribution $q_k$ of
 # its own and multiplies the loss by a weight $w_k(x)$. On average the step then descends
 #
 # $$
@@ -93,11 +93,11 @@ show_ladders()
 #
 # :::{prf:theorem} What a curriculum may change
 # :label: thm-curriculum-dials
-# (a) **Weights.** If $q_k>0$ wherever $p>0$ and $w_k=p/q_k$, then $L_k=L$ for every $\theta$. Among all such samplers the mean squared gradient is smallest when
+# (a) **Importance weights.** If $q_k>0$ wherever $p>0$ and $w_k=p/q_k$, then $L_k=L$ for every $\theta$. Among all such samplers the mean squared gradient is smallest when
 # $x$ is drawn in proportion to $p(x)\,\lVert\nabla\ell_\theta(x)\rVert$: *hard* examples more often. (Where the gradient is zero this $q$ may be zero
 # too: those $x$ add nothing to the gradient *at this $\theta$*, but are missing from the loss.)
 #
-# (b) **Target.** If $w_kq_k$ is not proportional to $p$, the step descends the loss of another law. Suppose that $L$ is $\mu$-strongly convex with minimum
+# (b) **Target.** If $w_kq_k$ is not proportional to $p$, the step descends the loss of another distribution. Suppose that $L$ is $\mu$-strongly convex with minimum
 # $\theta^\star$ and $\beta$-smooth, and that from step $K$ on the target is the true one. Then $k$ further steps with the *exact* gradient, of size $\eta\le1/\beta$, leave
 # at most the share $(1-\eta\mu)^k$ of the distance to $\theta^\star$. (Noisy gradients of constant step add a spread that does not shrink with $k$.)
 #
@@ -123,7 +123,7 @@ show_ladders()
 # Waiting times follow $p(x)=e^{-x}$. We learn their mean, $1$, by stochastic gradient descent on $\ell_\theta(x)=\frac12(x-\theta)^2$, starting at
 # $\theta=0$, where short waits have the smaller loss: they are the easy ones *at the start*. (At $\theta=1$ the smallest loss is at $x=1$.) Four teachers:
 #
-# - *only easy*: show $x<1$ only. Target: a truncated law, of mean $1-\frac{1}{e-1}$;
+# - *only easy*: show $x<1$ only. Target: a truncated distribution, of mean $1-\frac{1}{e-1}$;
 # - *easy more often*: draw from $q(x)=\frac32e^{-3x/2}$ and forget the weight. Target: $q$, of mean $\frac23$;
 # - the same *with the weight* $p/q=\frac23e^{x/2}$;
 # - *annealed*: only easy for a while, then everything.
@@ -174,7 +174,7 @@ def gradient_noise(q, step=2e-4):
 def check_chains():
     truncated = 1 - 1 / (math.e - 1)
     for name, chains, truth, by in (
-        ("only-easy", easy, truncated * (1 - 0.95**200), "mean of the truncated law, (1−0.95^200)(1−1/(e−1))"),
+        ("only-easy", easy, truncated * (1 - 0.95**200), "mean of the truncated distribution, (1−0.95^200)(1−1/(e−1))"),
         ("forgotten", forgotten, 2 / 3 * (1 - 0.95**200), "mean of q, not of p: 2/3 (1−0.95^200)"),
         ("weighted", weighted, 1 - 0.95**200, "mean of p: E_q[w]=E_q[w x]=1"),
     ):
@@ -206,7 +206,7 @@ check_chains()
 # plain sampling. Once the target is reached, the easy start is forgotten at the rate of the theorem: after twenty steps an error of
 # {value}`curriculum-annealed:.3f` is left.
 #
-# Order alone is no innocent either. Here is one pass over 200 quantiles of the same law, sorted from easy to hard:
+# Order alone is no innocent either. Here is one pass over 200 quantiles of the same distribution, sorted from easy to hard:
 
 # %%
 n, eta = 200, 0.05
@@ -276,7 +276,7 @@ def information(cov, noise):
     return 0.5 * torch.logdet(torch.eye(len(cov)) + cov / noise**2)
 
 Sigma_u = A @ Sigma @ A.T                            # (16, 16) pooled digits
-blocks = s**4 * A.T @ Sigma_u @ A                    # written back: constant blocks
+blocks = s**4 * A.T @ Sigma_u @ A                    # as constant blocks
 
 
 # %% tags=["hide-input"]
@@ -381,11 +381,11 @@ claim("curriculum-shift-between", "between λ = −1 and 5 the needed shift fall
 # (sec-curriculum-gan)=
 # ## Growing the resolution of a GAN
 #
-# The notes' example is a generator whose output grows: at time $t$ it makes images at resolution $r(t)$ and is trained with
+# An example is **progressive growing**: at time $t$ the generator makes images at resolution $r(t)$ and is trained with
 #
 # $$
 # L_G(t) = \mathbb E_{z}\big[-\log D\big(G(z, r(t))\big)\big] .
-# $$ (eq-curriculum-notes)
+# $$ (eq-curriculum-generator)
 #
 # With $P_r$, the projection that pools to $r\times r$ and writes back, the complete statement needs two lines, one for each player, and an end:
 #
@@ -398,19 +398,19 @@ claim("curriculum-shift-between", "between λ = −1 and 5 the needed shift fall
 # \end{aligned}
 # $$ (eq-curriculum-growing)
 #
-# At the equilibrium of stage $r$ the law of $P_rG(z)$ equals that of $P_rx$ ({ref}`ch-adversarial` proves the case $P=I$), and the detail is free. Only the last
+# At the equilibrium of stage $r$ the distribution of $P_rG(z)$ equals that of $P_rx$ ({ref}`ch-adversarial` proves the case $P=I$), and the detail is free. Only the last
 # stage determines everything.
 #
-# :::{admonition} Common mistake: Two images are compared at one resolution, and the last one is the whole
+# :::{admonition} Common mistake: Growing the resolution concerns the generator's loss alone
 # :class: mistake
-# {item}`E0.17` **The notes give** {eq}`eq-curriculum-notes` alone. **Three things are missing.**
+# {item}`E0.17` One finds {eq}`eq-curriculum-generator` alone. Three things are missing.
 #
 # *(i)* What $D$ compares with. If real images stay at full resolution, the fake ones lie in the range of $P_r$. A discriminator that measures the variance
 # inside a block separates the two, since real images have detail, even if $G$ is *perfect* at its resolution, and the Jensen–Shannon divergence is $\log2$
 # whatever $G$ does. If instead real
-# images are brought to size by keeping every $s$-th pixel, the shapes fit but the optimum is *wrong*: $G$ learns the law of single pixels rather than of means.
+# images are brought to size by keeping every $s$-th pixel, the shapes fit but the optimum is *wrong*: $G$ learns the distribution of single pixels rather than of means.
 #
-# *(ii)* The loss is the non-saturating one. It is not $-V$ for the value $V$ of the minimax game that the notes state before ({ref}`ch-adversarial`).
+# *(ii)* The loss is the non-saturating one. It is not $-V$ for the value $V$ of the minimax game ({ref}`ch-adversarial`).
 #
 # *(iii)* The end. If $r(t)$ never reaches the full resolution, the images $P_rG(z)$ keep a distance to the real ones that no training closes:
 # {eq}`eq-curriculum-gap`.
@@ -418,7 +418,7 @@ claim("curriculum-shift-between", "between λ = −1 and 5 the needed shift fall
 # The next cells execute all three.
 # :::
 #
-# For *(iii)*, let $q$ be any law on the range of $P$, and write $Pp$ for the law of $Px$. Then
+# For *(iii)*, let $q$ be any distribution on the range of $P$, and write $Pp$ for that of $Px$. Then
 #
 # $$
 # \begin{aligned}
@@ -434,7 +434,7 @@ claim("curriculum-shift-between", "between λ = −1 and 5 the needed shift fall
 # and tested on the other half) compares them with real digits in the three ways.
 
 # %%
-P4 = 4 * A.T @ A                                     # (64, 64) 4×4, written back
+P4 = 4 * A.T @ A                                     # (64, 64)
 test, fresh = data.test.x / 16, data.validation.x / 16
 perfect = fresh @ P4                                 # what a perfect G makes
 
@@ -448,7 +448,7 @@ accuracy = {k: c2st(real, perfect, generator=gen) for k, real in seen.items()}
 
 
 # %% tags=["hide-input"]
-def check_erratum():
+def check_growing():
     claim("curriculum-c2st-matched", "perfect 4×4 generator, real digits pooled: held-out accuracy of a classifier",
           accuracy["pooled"], 0.5, item="E0.17", by="one half: both are real", se=0.5 / math.sqrt(360), stable=False)
     claim("curriculum-c2st-printed", "the same generator, real digits at full resolution", accuracy["full"], item="E0.17",
@@ -457,8 +457,8 @@ def check_erratum():
           item="E0.17", by="one half is indistinguishable: the perfect one is rejected", at_least=0.88, stable=False)
     logit = torch.tensor(-4.0, requires_grad=True)  # D(fake) = sigmoid(−4)
     saturating = torch.autograd.grad(-softplus(logit), logit)[0]  # log(1 − D)
-    notes = torch.autograd.grad(softplus(-logit), logit)[0]  # −log D
-    claim("curriculum-nonsaturating", "gradient of −log D over that of log(1−D), at a logit of −4", notes / saturating,
+    usual = torch.autograd.grad(softplus(-logit), logit)[0]  # −log D
+    claim("curriculum-nonsaturating", "gradient of −log D over that of log(1−D), at a logit of −4", usual / saturating,
           math.exp(4), item="E0.17", by="(1−D)/D = e^4: same sign, another game", rtol=1e-10)
     second = torch.cov(test.T) + torch.outer(test.mean(0), test.mean(0))
     gap = ((torch.eye(64) - P4) @ second).trace()
@@ -470,7 +470,7 @@ def check_erratum():
           by="Pythagoras: the gap, plus the distance at 4×4", rtol=1e-6, unit="squared pixel units")
 
 
-check_erratum()
+check_growing()
 
 # %% [markdown]
 # The perfect generator passes where real digits are pooled, is caught at once where they are not, and is rejected in favour of a wrong one where pixels are
@@ -478,10 +478,10 @@ check_erratum()
 #
 # ### Does it pay? The whole loop
 #
-# The rules. *Three plans*: full resolution throughout; growing, 2×2 for the first sixth of the steps and 4×4 for the second; and the loss as printed, which
+# The rules. *Three plans*: full resolution throughout; growing, 2×2 for the first sixth of the steps and 4×4 for the second; and *unmatched*, which
 # sees pooled fakes and unpooled real digits during these two stages and is the correct game for its last two thirds. *Eight seeds*: within a seed the plans share the first weights, batches and noise,
 # so that differences are paired. *Same compute*: equal steps of equal cost, since $P_r$ is one more matrix. *Same step size*, not tuned for any plan. As is
-# usual, the generator that is judged has the running mean of the weights {cite:p}`karras2018`. Each network has two hidden layers of 64 units; the generator
+# usual, the generator that is evaluated has the running mean of the weights {cite:p}`karras2018`. Each network has two hidden layers of 64 units; the generator
 # starts from 16 normal numbers and ends in a sigmoid. All 24 networks train at once, as stacks of matrices (folded).
 
 # %% tags=["hide-input"]
@@ -516,8 +516,8 @@ def generate(G, n, generator):
     return torch.sigmoid(stacked_mlp(G, z, lambda h: leaky_relu(h, 0.2)))
 
 
-def judge(D, x):
-    """Logits (3·SEEDS, n, 1)."""
+def logits(D, x):
+    """The discriminator's, (3·SEEDS, n, 1)."""
     return stacked_mlp(D, x, lambda h: leaky_relu(h, 0.2))
 
 
@@ -529,7 +529,8 @@ def distances(real, G, seed):
 
 
 # %%
-GAN_PLANS, GAN_STEPS, BATCH = ["full resolution", "growing", "as printed"], 1500, 32
+GAN_PLANS = ["full resolution", "growing", "unmatched"]
+GAN_STEPS, BATCH = 1500, 32
 rows = {r: pooling(8, 8 // r) for r in (2, 4, 8)}            # A_r, (r², 64)
 P = {r: (64 // r**2 * A_r.T @ A_r).float() for r, A_r in rows.items()}
 
@@ -538,17 +539,19 @@ def r_of(step):
     return 2 if step < GAN_STEPS // 6 else 4 if step < GAN_STEPS // 3 else 8
 
 def views(step):
-    """Projections (3·SEEDS, 64, 64) through which D sees real and fake images."""
+    """Projections (3·SEEDS, 64, 64) through which D sees real and fake."""
     r = r_of(step)
     real, fake = (P[8], P[r], P[8]), (P[8], P[r], P[r])  # one entry per plan
-    return [torch.stack(side).repeat_interleave(SEEDS, 0) for side in (real, fake)]
+    return [torch.stack(side).repeat_interleave(SEEDS, 0)
+            for side in (real, fake)]
 
 
 # %%
 def train_gans():
     G, D = new_layers([16, 64, 64, 64], 0.5), new_layers([64, 64, 64, 1], 0.5)
     averaged = [p.detach().clone() for p in G]
-    adam_G, adam_D = (torch.optim.Adam(p, lr=5e-4, betas=(0.5, 0.99)) for p in (G, D))
+    adam_G, adam_D = (torch.optim.Adam(p, lr=5e-4, betas=(0.5, 0.99))
+                      for p in (G, D))
     digits_01, curve = data.train.x / 16, []
     for step in range(GAN_STEPS):
         see_real, see_fake = views(step)
@@ -556,12 +559,12 @@ def train_gans():
         real = shared(digits_01[pick]) @ see_real
         fake = generate(G, BATCH, gen) @ see_fake
         # D ascends log D(P x) + log(1 − D(P G(z))); softplus(−l) = −log D
-        loss_D = softplus(-judge(D, real)) + softplus(judge(D, fake.detach()))
+        loss_D = softplus(-logits(D, real)) + softplus(logits(D, fake.detach()))
         adam_D.zero_grad()
-        loss_D.mean((1, 2)).sum().backward()  # a sum over networks: no gradient crosses
+        loss_D.mean((1, 2)).sum().backward()  # networks do not mix
         adam_D.step()
         # G descends −log D(P G(z))
-        loss_G = softplus(-judge(D, fake)).mean((1, 2)).sum()
+        loss_G = softplus(-logits(D, fake)).mean((1, 2)).sum()
         for p, g in zip(G, torch.autograd.grad(loss_G, G), strict=True):
             p.grad = g
         adam_G.step()
@@ -574,8 +577,8 @@ G, gan_curve = train_gans()
 
 
 # %% [markdown]
-# The verdict is given once, on the test digits, by three judges: the Fréchet distance of pixels, that of the features of a small classifier trained on the
-# training digits, and a classifier two-sample test ({ref}`ch-evaluation`) on images rounded to the digits' 17 levels. Each difference to the first plan has
+# The verdict is given once, on the test digits, by three measures: the Fréchet distance of pixels, that of the features of a small classifier trained on the
+# training digits, and a **classifier two-sample test** (C2ST; {ref}`ch-evaluation`) on images rounded to the digits' 17 levels. Each difference to the first plan has
 # $n=8$ paired values $\Delta_i$, hence the interval $\bar\Delta \pm t_{0.975,\,n-1}\,\hat s/\sqrt n$.
 
 # %% tags=["hide-input"]
@@ -620,7 +623,7 @@ def check_gans():
     claim("curriculum-gan-features", "lower end of the interval in a classifier's features, relative likewise",
           (centre - half) / by_features[0].mean(), item="S0.27", by="no more than a third better", at_least=-0.33, at_most=0.1,
           stable=False)
-    claim("curriculum-gan-printed-all", "seeds in which the loss as printed ends farther off than full resolution",
+    claim("curriculum-gan-printed-all", "seeds in which unmatched ends farther off than full resolution",
           (by_pixels[2] > by_pixels[0]).sum(), item="E0.17", by="of eight", at_least=7, stable=False)
     claim("curriculum-gan-c2st", "smallest C2ST accuracy of the first two plans", by_c2st.min(),
           by="one half would be indistinguishable", at_least=0.9, stable=False)
@@ -634,7 +637,7 @@ check_gans()
 
 # %% [markdown]
 # **No gain.** The mean change is less than an eighth of the distance towards a gain and less than a quarter towards a loss. The interval reaches from an
-# improvement of at most a fifth to a loss; the classifier's features leave room for a third. The mistake is not harmless: the loss as printed ends farther off in nearly every seed. The two-sample test tells real from generated in over 90 % of the cases for both good plans, and thus ranks neither.
+# improvement of at most a fifth to a loss; the classifier's features leave room for a third. The mistake is not harmless: unmatched ends farther off in nearly every seed. The two-sample test tells real from generated in over 90 % of the cases for both good plans, and thus ranks neither.
 #
 # This short run shows the loop and its trap, and excludes a large gain *here*. It says nothing about large images. There the ladder has two advantages
 # that ours lacks. A convolution at half the side costs a quarter, so that our schedule would cost
@@ -711,14 +714,16 @@ for name, truth, by in (
 # half that increase times $\lVert y-\hat y\rVert^2=e^{\gamma}\lVert\varepsilon-\hat\varepsilon\rVert^2$. No time appears: only $\gamma$ at the ends and what is
 # between.
 #
-# For the ends we take the Gaussian's own laws, $p(z_{\gamma_1})=\mathcal N(0,\alpha^2c+\sigma^2)$ and the posterior of $y$ given $z_{\gamma_0}$ under
+# For the ends we take the Gaussian's own distributions, $p(z_{\gamma_1})=\mathcal N(0,\alpha^2c+\sigma^2)$ and the posterior of $y$ given $z_{\gamma_0}$ under
 # $\mathcal N(0,c)$. For a first predictor we also take the Gaussian's, $\hat\varepsilon_i=\sigma z_i/(\alpha^2c_i+\sigma^2)$. Then all three terms need only
 # second moments. Their sum must be the Gaussian's own negative log-likelihood, for any data and any $\gamma_0<\gamma_1$, for the reverse process is then
 # exactly that of Gaussian data.
 
 # %%
 parts = data.train, data.validation, data.test
-train, validation, test_x = (dequantise(part.x, generator=gen) for part in parts)
+train, validation, test_x = (
+    dequantise(part.x, generator=gen) for part in parts
+)
 mean = train.mean(0)
 c, V = torch.linalg.eigh(torch.cov(train.T, correction=0))
 scale = c.mean().sqrt()
@@ -818,7 +823,7 @@ SEEDS = 6
 tones = (torch.arange(1, 9) * math.pi / (high - low)).float()
 
 def predict(params, z, gamma):
-    """ε̂ for z (18, n, 64) and gamma (18, n, 1): Gaussian answer plus correction."""
+    """ε̂ for z (18, n, 64), gamma (18, n, 1): Gaussian plus correction."""
     a2, s2, cc = torch.sigmoid(-gamma), torch.sigmoid(gamma), c.float()
     v = a2 * cc + s2
     seen = torch.cat([z / v.sqrt(), torch.cos(tones * (gamma - low))], -1)
@@ -831,7 +836,8 @@ def noised(y, gamma, eps):
 def window(step):
     """Lowest and highest γ of each plan at this step, (18, 1, 1) each."""
     k = min(1.0, 0.25 + 0.75 * step / (T_STEPS / 2))
-    ends_of = torch.tensor([[0, 1], [1 - k, 1], [0, k]]).repeat_interleave(SEEDS, 0)
+    ends_of = torch.tensor([[0, 1], [1 - k, 1], [0, k]])
+    ends_of = ends_of.repeat_interleave(SEEDS, 0)
     return (low + (high - low) * ends_of).float()[..., None, None].unbind(1)
 
 
@@ -882,11 +888,13 @@ def bound(params, y, strata):
 # %%
 rates = (2e-3, 4e-3, 6e-3)
 trained, curves = zip(*[train_diffusion(lr) for lr in rates], strict=True)
-curves = torch.stack(curves)                         # (rate, 6, plan, seed) bits, validation
-chosen = curves[:, -1].mean(2).argmin(0)             # a rate for each plan, on validation
+curves = torch.stack(curves)              # (rate, 6, plan, seed) bits
+chosen = curves[:, -1].mean(2).argmin(0)  # a rate for each plan, on validation
 at_rate = torch.stack([bound(params, y_test, 32) for params in trained])
-vlb = at_rate[chosen, torch.arange(3)]               # (plan, seed) nats, test digits
-noise_curve = torch.stack([curves[k, :, plan] for plan, k in enumerate(chosen)], 1)
+vlb = at_rate[chosen, torch.arange(3)]    # (plan, seed) nats, test digits
+noise_curve = torch.stack(
+    [curves[k, :, plan] for plan, k in enumerate(chosen)], 1
+)
 
 
 # %% tags=["hide-input"]
@@ -922,7 +930,7 @@ check_noise()
 # of the grid, and at the chosen ones by an interval that excludes zero; how far depends on the step size. (We have not tested *why*, so we offer no reason and
 # no recommendation.)
 
-# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-curriculum-runs", "caption": "Validation during training, mean and range over seeds: GANs by Fr\u00e9chet distance (left), noise predictors by bits per pixel, each plan at the step size that validation chose (right). Easy first and growing end where the plans without a ladder end; hard first ends a little below."}, "image": {"alt": "Two panels of curves falling with training steps. On the left, growing starts far above full resolution and joins it, while the loss as printed stays above both. On the right, uniform and easy first end close together, after easy first had started as the highest; hard first is the lowest throughout."}}
+# %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-curriculum-runs", "caption": "Validation during training, mean and range over seeds: GANs by Fr\u00e9chet distance (left), noise predictors by bits per pixel, each plan at the step size that validation chose (right). Easy first and growing end where the plans without a ladder end; hard first ends a little below."}, "image": {"alt": "Two panels of curves falling with training steps. On the left, growing starts far above full resolution and joins it, while unmatched stays above both. On the right, uniform and easy first end close together, after easy first had started as the highest; hard first is the lowest throughout."}}
 def show_runs():
     _, axes = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
     tints = [colors.truth, colors.model, colors.bad]
@@ -948,13 +956,11 @@ show_runs()
 #
 # ## Question
 #
-# {item}`S0.28` The notes close their block on optimisation with two questions; {ref}`ch-adversarial` treats the one on simultaneous and alternating updates.
-#
 # :::{exercise-start} A curriculum for high resolution
 # :label: q0-8
 # :class: question
 # :::
-# {item}`Q0.8` Propose and justify a curriculum for training a diffusion model to generate images of high resolution.
+# {item}`Q0.8 S0.28` Propose and justify a curriculum for training a diffusion model to generate images of high resolution.
 # :::{exercise-end}
 # :::
 #
@@ -964,7 +970,7 @@ show_runs()
 # :::
 # **The proposal**, for a side that grows from 64 to 256 pixels, $s=4$.
 #
-# 1. *Fix the target first.* It is the law of the 256-pixel images, judged from step 0 by one number that no stage changes: the held-out bound
+# 1. *Fix the target first.* It is the distribution of the 256-pixel images, measured from step 0 by one number that no stage changes: the held-out bound
 #    {eq}`eq-curriculum-vlb` at full resolution.
 # 2. *Shift the noise when the side grows.* By {prf:ref}`thm-curriculum-pooling` the means of $4\times4$ blocks see noise that is four times weaker. Under the old
 #    schedule the global structure would be destroyed only late, at few levels, and the network would spend little training on it. Hence
@@ -1131,4 +1137,4 @@ check_estimators()
 # {cite:t}`kim2025` a curriculum over noise levels that helps in their setting.
 #
 # In this book, {ref}`ch-optimisation` is about the steps themselves, {ref}`ch-adversarial` about the game, and {ref}`ch-evaluation` about the distances used
-# here as judges.
+# here.

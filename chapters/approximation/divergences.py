@@ -89,7 +89,9 @@ def w1(log_p, log_q):  # area between the distribution functions
 
 # %%
 def fisher(log_p, log_q):  # squared difference of the slopes
-    slope_p, slope_q = (torch.gradient(d, spacing=(grid,))[0] for d in (log_p, log_q))
+    slope_p, slope_q = (
+        torch.gradient(d, spacing=(grid,))[0] for d in (log_p, log_q)
+    )
     return torch.trapezoid(log_p.exp() * (slope_p - slope_q) ** 2, grid)
 
 
@@ -100,15 +102,20 @@ criteria = {
     "Wasserstein-1": w1,
     "Fisher": fisher,
 }
-everywhere = ((2.5, 1.0), (0.0, 3.0), (-2.5, 1.0))  # starts: right, middle, left
+# starts on the right, in the middle, on the left
+everywhere = ((2.5, 1.0), (0.0, 3.0), (-2.5, 1.0))
 
 
 def best_gaussian(criterion, log_p, starts=everywhere):
     """Best (m, s, value) of searches over m and log s from each start"""
+
+    def at(v):  # the criterion at m, log s
+        return float(criterion(log_p, log_normal(grid, v[0], math.exp(v[1]))))
+
     fits = []
     for m, s in starts:
         found = optimize.minimize(
-            lambda v: float(criterion(log_p, log_normal(grid, v[0], math.exp(v[1])))),
+            at,
             x0=[m, math.log(s)],
             method="Nelder-Mead",
             options={"xatol": 1e-6, "fatol": 1e-11, "maxiter": 600},
@@ -152,8 +159,8 @@ plt.show()
 # $$ (eq-divergences-kl)
 #
 # with equality only for $p=q$. The entropy does not depend on the model, so minimising it over $\theta$ is maximising $\mathbb E_p[\log q_\theta]$. It is
-# *not* symmetric: in general $\mathrm{KL}(p\Vert q)\ne\mathrm{KL}(q\Vert p)$, though there are pairs where both agree. {item}`E0.29` (The notes write
-# the inequality as if it always held; two Gaussians of variance one at distance $t$ have $t^2/2$ both ways.)
+# *not* symmetric: in general $\mathrm{KL}(p\Vert q)\ne\mathrm{KL}(q\Vert p)$, though there are pairs where both agree. {item}`E0.29` (Two
+# Gaussians of variance one at distance $t$ have $t^2/2$ both ways.)
 #
 # {item}`S0.8` Of $p$ we have a sample. Replacing the expectation by its mean gives **maximum likelihood**,
 #
@@ -202,10 +209,9 @@ claim("divergences-sampled-wrong", "the same mean over samples of the model", me
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: What maximum likelihood equals
+# :::{admonition} Common mistake: Maximum likelihood minimises the divergence of the empirical distribution to the model
 # :class: mistake
-# {item}`E0.7` **The notes say** that maximum likelihood minimises the divergence between the empirical distribution $\hat p$ and the model. **What is
-# true:** for a discrete model, yes. For a density, $\mathrm{KL}(\hat p\,\Vert\,q)=+\infty$ for *every* $q$, since $\hat p$ sits on points that have
+# {item}`E0.7` For a discrete model it does. For a density and the empirical distribution $\hat p$, $\mathrm{KL}(\hat p\,\Vert\,q)=+\infty$ for *every* $q$, since $\hat p$ sits on points that have
 # probability zero, and there is nothing to compare. What is minimised is the cross-entropy $-\tfrac1n\sum\log q(x_i)$, which stays finite. In the cell
 # the line is cut into bins of width $\delta$. The divergence of the points' bins to the model's grows like $\log\tfrac1\delta$. What is left without
 # that growth is the cross-entropy, minus $\log n$.
@@ -230,15 +236,15 @@ claim("divergences-cross-entropy", "divergence + log δ + log 20, at the three w
       -log_normal(points, 0.0, 3.0).mean().expand(3), item="E0.7", by="minus the mean log density, up to δ", atol=1e-3, unit="nats")
 
 # %% [markdown]
-# A cousin compares slopes in place of values. The **Fisher divergence** is $\mathbb E_p\bigl[\bigl((\log p)'-(\log q)'\bigr)^2\bigr]$. For a Gaussian model
+# A cousin compares slopes of log densities, the **scores**, in place of values. The **Fisher divergence** is $\mathbb E_p\bigl[\bigl((\log p)'-(\log q)'\bigr)^2\bigr]$. For a Gaussian model
 # $(\log q)'=-(x-m)/s^2$, and integration by parts turns the mixed term into $2\,\mathbb E_p[(\log p)'(x-m)]/s^2=-2/s^2$. What remains,
 #
 # $$
 # \mathbb E_p\bigl[(\log p)'^2\bigr]-\frac2{s^2}+\frac{\mathbb E_p[(x-m)^2]}{s^4},
 # $$ (eq-divergences-fisher)
 #
-# is least at the data's mean and variance: the same moments once more. Integrating by parts is also how it is computed from samples, since $(\log p)'$ has
-# left every term that depends on the model {cite:p}`hyvarinen2005`; the normaliser of $q$ never enters. Models that learn slopes of log densities,
+# is least at the data's mean and variance: the same moments once more. Integrating by parts is also how it is computed from samples (**score matching**), since
+# $(\log p)'$ has left every term that depends on the model {cite:p}`hyvarinen2005`; the normaliser of $q$ never enters. Models that learn scores,
 # diffusion among them ({ref}`ch-families`), rest on it.
 
 # %% tags=["hide-input"]
@@ -254,7 +260,7 @@ claim("divergences-fisher-value", "its divergence", value, steep - 1 / 10,
 # ## Reverse: what variational inference does
 #
 # Turn the arguments round, $\mathrm{KL}(q\,\Vert\,p)=\mathbb E_q[\log q-\log p]$. Now the model is punished where *it* has mass and the data have none,
-# and not at all where the data have mass that it ignores. It needs samples of $q$ and the density $p$: not a way to learn from data, but the way to
+# and not at all where the data have mass that it ignores: the reverse divergence is **mode-seeking**, the forward one **mode-covering**. It needs samples of $q$ and the density $p$: not a way to learn from data, but the way to
 # approximate a known density, which is what variational inference does. At its minimum a Gaussian satisfies two equations {cite:p}`opper2009`,
 #
 # $$
@@ -278,7 +284,9 @@ def stationarity(m, s):
 
 
 reverse = criteria["reverse KL"]
-right, middle, left = (best_gaussian(reverse, p, [start]) for start in everywhere)
+right, middle, left = (
+    best_gaussian(reverse, p, [start]) for start in everywhere
+)
 
 # %% tags=["hide-input"]
 m, s, value = best["reverse KL"]
@@ -302,12 +310,12 @@ claim("divergences-reverse-middle-worse", "its divergence minus that on a hill",
       by="positive: only a local optimum", at_least=0.1, at_most=0.2, unit="nats", digits=3)
 
 # %% [markdown]
-# :::{admonition} Common mistake: Forward divergence covers
+# :::{admonition} Common mistake: Minimising the forward divergence collapses onto one mode
 # :class: mistake
-# {item}`E0.1 S0.13` **The notes say** that a model which minimises $\mathrm{KL}(p_{\text{data}}\,\Vert\,p_\theta)$ may put all its mass on a single mode,
-# to avoid the penalty for low probability on the support of the data. **What is true:** the opposite, and for the very reason given. That penalty,
+# {item}`E0.1 S0.13` It is often said that a model which minimises $\mathrm{KL}(p_{\text{data}}\,\Vert\,p_\theta)$ may put all its mass on a single
+# mode, to avoid the penalty for low probability on the support of the data. The opposite is true, and for the very reason given. That penalty,
 # $-\mathbb E_p\log q$, grows without limit where the model gives the data little probability, and *forces* coverage. Concentration on one mode is what the
-# reverse divergence does. In the cell the notes' solution, a Gaussian on the right hill, costs more and more the narrower it is. Even with its mean
+# reverse divergence does. In the cell such a solution, a Gaussian on the right hill, costs more and more the narrower it is. Even with its mean
 # nailed to that hill, the best width is $\sqrt{19}$: wide enough to reach over to the other.
 # :::
 
@@ -339,16 +347,16 @@ claim("divergences-well-specified", "mean and deviation found by all five criter
 # %% [markdown]
 # ## Jensen–Shannon: a compromise that saturates
 #
-# {item}`S0.9` Compare both laws with their mixture $M=\tfrac12(p+q)$:
+# {item}`S0.9` Compare both distributions with their mixture $M=\tfrac12(p+q)$:
 #
 # $$
 # \mathrm{JS}(p,q)=\tfrac12\mathrm{KL}(p\,\Vert\,M)+\tfrac12\mathrm{KL}(q\,\Vert\,M)\;\le\;\log2 .
 # $$ (eq-divergences-js)
 #
-# It is symmetric and always finite. It is also the information that one draw gives on which of the two laws it came from: if a fair coin chose the law,
+# It is symmetric and always finite. It is also the information that one draw gives on which of the two distributions it came from: if a fair coin chose,
 # the probability that $x$ came from $p$ is $p(x)/(p(x)+q(x))=p(x)/2M(x)$, and $\mathrm{JS}$ is the mean logarithm of twice the probability of the right
-# answer. So a classifier can measure it, and that is how it enters adversarial networks ({ref}`ch-adversarial`). The bound is also its weakness: laws
-# that hardly overlap are all about $\log2$ apart, whether near or far. And it is a *compromise* in a literal sense. For equal hills its best Gaussian
+# answer. So a classifier can measure it, and that is how it enters generative adversarial networks ({ref}`ch-adversarial`). The bound is also its weakness:
+# distributions that hardly overlap are all about $\log2$ apart, whether near or far. And it is a *compromise* in a literal sense. For equal hills its best Gaussian
 # covers, like the forward one; make one hill weigh 0.7 and it jumps onto that hill, like the reverse one ({numref}`fig-divergences-best`, right).
 
 # %% tags=["hide-input"]
@@ -361,7 +369,7 @@ claim("divergences-js-optimum", "its best Gaussian for equal hills: derivatives 
 other = m + s * torch.randn(40_000, generator=gen)
 logits = torch.cat([hills(draws) - log_normal(draws, m, s), log_normal(other, m, s) - hills(other)])  # log odds of the right answer
 mean, se = monte_carlo(math.log(2) + torch.nn.functional.logsigmoid(logits))
-claim("divergences-js-information", "its JS, as what 80 000 draws tell about the law they come from", mean, value, item="S0.9",
+claim("divergences-js-information", "its JS, as what 80 000 draws tell about the distribution they come from", mean, value, item="S0.9",
       by="quadrature of the definition", se=se, z=3, unit="nats")
 claim("divergences-js-covers", "its deviation", s, item="X0.1", by="it covers: far above one hill's 1, just below the data's 3.162",
       at_least=3.0, at_most=3.162, digits=3)
@@ -379,11 +387,11 @@ claim("divergences-forward-tilted", "while forward divergence and Fisher keep th
       item="X0.1", by="mean and variance of the mixture", atol=1e-3)
 
 # %% [markdown]
-# :::{admonition} Common mistake: Jensen–Shannon is no metric
+# :::{admonition} Common mistake: The Jensen–Shannon divergence is a metric
 # :class: mistake
-# {item}`E0.8` **The notes call** Jensen–Shannon a symmetric version of the divergence and a metric. **What is true:** it breaks the triangle inequality.
+# {item}`E0.8` It is symmetric, but it breaks the triangle inequality.
 # Its *square root* is a metric {cite:p}`endres2003`. (The symmetrised divergence proper, $\mathrm{KL}(p\Vert q)+\mathrm{KL}(q\Vert p)$, is Jeffreys'; it is
-# unbounded.) Three coins suffice: one that never shows heads, a fair one, one that always does.
+# unbounded.) In the cell three coins suffice: one that never shows heads, a fair one, one that always does.
 # :::
 
 # %% tags=["hide-input"]
@@ -397,8 +405,9 @@ claim("divergences-root", "the same for the square roots: detour minus direct wa
 # %% [markdown]
 # ## Wasserstein: how far the mass must go
 #
-# {item}`S0.10` The divergences so far compare densities point by point and do not know that points have distances. Transport does. A **coupling**
-# $\gamma\in\Pi(p,q)$ is a joint law with marginals $p$ and $q$, a plan that says where each bit of mass goes, and
+# {item}`S0.10` The divergences so far (Kullback–Leibler and Jensen–Shannon, which are **f-divergences**, and Fisher's) compare densities point by point and do not know that points have distances. Transport does. A **coupling**
+# $\gamma\in\Pi(p,q)$ is a joint distribution with marginals $p$ and $q$, a plan that says where each bit of mass goes, and the **Wasserstein-1**
+# or **earth mover's distance** is
 #
 # $$
 # \begin{aligned}
@@ -413,7 +422,7 @@ claim("divergences-root", "the same for the square roots: detour minus direct wa
 #
 # :::{prf:theorem} Transport on the line
 # :label: thm-divergences-line
-# For laws on the line with finite means and distribution functions $F$ and $G$
+# For distributions on the line with finite means and distribution functions $F$ and $G$
 #
 # $$
 # \begin{aligned}
@@ -528,7 +537,7 @@ claim("divergences-sinkhorn-marginals", "largest error of its marginals, ε = 0.
 
 
 # %% [markdown]
-# {item}`X0.2` What this buys shows when laws do not overlap. Move $\mathcal N(t,1)$ away from $\mathcal N(0,1)$: the transport is $t$, with slope one at any
+# {item}`X0.2` What this buys shows when distributions do not overlap. Move $\mathcal N(t,1)$ away from $\mathcal N(0,1)$: the transport is $t$, with slope one at any
 # distance, while Jensen–Shannon runs into its ceiling and its slope dies like the overlap ({numref}`fig-divergences-apart`).
 
 # %% mystnb={"figure": {"name": "fig-divergences-apart", "caption": "Two unit Gaussians moving apart. Left: Wasserstein-1 grows, Jensen\u2013Shannon saturates at log 2. Right: the slope that a generator would follow, on a logarithmic scale."}, "image": {"alt": "Left, a straight rising line and a curve that flattens at a dashed level. Right, on a logarithmic axis, a constant line at one and a curve that rises, then plunges by many orders of magnitude between distances 4 and 12."}} tags=["hide-input"]
@@ -576,11 +585,11 @@ claim("divergences-js-slope", "slope of JS at t = 4 and at t = 8, by differences
       torch.stack([slope_under_integral(4.0), slope_under_integral(8.0)]), item="X0.2 Q0.2", by="derivative under the integral", rtol=1e-3, digits=3)
 
 # %% [markdown]
-# :::{admonition} Common mistake: Robust to what?
+# :::{admonition} Common mistake: The Wasserstein distance is robust
 # :class: mistake
-# {item}`E0.9` **The notes call** the Wasserstein distance a robust alternative. **What is true:** it is robust to *disjoint supports*. To outliers it is the
-# opposite: a share $\varepsilon$ of points at distance $R$ costs $\varepsilon R$, without limit, where Jensen–Shannon pays a bounded price. Nor is it robust
-# to dimension: from $n$ samples in $d\ge3$ dimensions it is known to about $n^{-1/d}$ only (Q0.2 below).
+# {item}`E0.9` It is robust to *disjoint supports*. To outliers it is the opposite: a share $\varepsilon$ of points at distance $R$ (in the cell, one in a
+# hundred) costs $\varepsilon R$, without limit, where Jensen–Shannon pays a bounded price. Nor is it robust
+# to dimension: from $n$ samples in $d\ge3$ dimensions it is known to about $n^{-1/d}$ only (the second question below).
 # :::
 
 # %% tags=["hide-input"]
@@ -690,11 +699,11 @@ claim("divergences-lost-distance", "weight 0.1, distance 14 over distance 10: fo
 # :label: q0-1-solution
 # :class: dropdown
 # :::
-# **Forward** is infinite if the model excludes anything that occurs: it *covers*. Where data are rare its integrand is weighted by a small $p$, so that
+# **Forward** is infinite if the model excludes anything that occurs: it is mode-covering. Where data are rare its integrand is weighted by a small $p$, so that
 # nothing but normalisation restrains the model: it may put mass into gaps, and does when it lacks the capacity for two hills. It needs samples of the
 # data only.
 #
-# **Reverse** is infinite if the model allows what never occurs: it *avoids*, and is free to ignore. It needs the data's density, which we do not have.
+# **Reverse** is infinite if the model allows what never occurs: it is mode-seeking, free to ignore. It needs the data's density, which we do not have.
 # What implicit models minimise instead is in {ref}`ch-families`. If the family contains the truth, both find it.
 #
 # In numbers, for the two fits of {numref}`fig-divergences-best`: the mass between the hills and the density on the hill that the reverse fit lost.
@@ -731,14 +740,14 @@ claim("divergences-ignored", "log density of the reverse fit at the lost hill mi
 # :label: q0-2-solution
 # :class: dropdown
 # :::
-# **The divergence**, if the model has a density: it needs no critic, covers, gives code lengths, and probabilities that are calibrated if the model is right (the forward fit of Q0.1 is not), is the same in every
+# **The divergence**, if the model has a density: it needs no critic, covers, gives code lengths, and probabilities that are calibrated if the model is right (the forward fit above is not), is the same in every
 # coordinate system (the Jacobians cancel), and is statistically efficient ($P/2n$ nats, {ref}`ch-finite-data`).
 #
 # **Wasserstein**, if the model is a generator from a low-dimensional space: its images fill a surface that the data almost surely miss, the divergence
 # is infinite and Jensen–Shannon is $\log2$ without a slope: so it is for two points, two parallel lines, at any distance but 0 {cite:p}`arjovsky2017,arjovsky2017wgan`. Its price:
 # somebody has to choose the distance between images, and the pixel distance is a poor one; it is pulled by outliers; and in $d\ge3$ dimensions the
-# distance between the law and $n$ samples of it shrinks as slowly as $n^{-1/d}$ {cite:p}`fournier2015`. The cell measures that rate: distance between
-# two samples of the *same* uniform law.
+# distance between a distribution and $n$ samples of it shrinks as slowly as $n^{-1/d}$ {cite:p}`fournier2015`. The cell measures that rate: distance between
+# two samples of the *same* uniform distribution.
 #
 # **A third way** is to add noise to the data at many levels and use the divergence there, where supports overlap: diffusion models ({ref}`ch-families`).
 
@@ -764,7 +773,7 @@ claim("divergences-rate-eightfold", "what eight times the data take off the dist
       item="Q0.2 E0.9", by="65 % on the line", at_least=0.04, at_most=0.12, digits=2)
 
 # %% [markdown]
-# In 50 dimensions eight times the data take {value}`divergences-rate-eightfold:.0%` off the distance: two samples of one law are nearly as far apart as before.
+# In 50 dimensions eight times the data take {value}`divergences-rate-eightfold:.0%` off the distance: two samples of one distribution are nearly as far apart as before.
 # :::{solution-end}
 # :::
 #

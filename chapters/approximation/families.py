@@ -17,10 +17,10 @@
 #
 # After this page you will be able to
 #
-# - write down what a variational autoencoder, an adversarial network, a flow and a diffusion model each optimise, and check it by quadrature where everything is
+# - write down what a variational autoencoder (VAE), a generative adversarial network (GAN), a flow and a diffusion model each optimise, and check it by quadrature where everything is
 #   exact;
 # - say which direction of which divergence each of them minimises, and hence what each does with two hills it cannot both fit;
-# - derive the noise-prediction loss of diffusion from its bound, and find the term that the notes leave out;
+# - derive the noise-prediction loss of diffusion from its bound, and find the term that is often left out;
 # - say where blur comes from, and compare what the families can compute, and at what price.
 
 # %%
@@ -53,8 +53,8 @@ torch.set_default_dtype(torch.float64)
 # p(x)=\tfrac12\mathcal N(x;-2,\tfrac14)+\tfrac12\mathcal N(x;2,\tfrac14),
 # $$ (eq-families-target)
 #
-# and give every family little to work with: the game a Gaussian, two parameters, the flow three, the autoencoder five, and only diffusion a small network. A Gaussian cannot fit both hills. It can cover them, valley included, or take one and leave the other
-# ({numref}`fig-families-question`). Which of the two a family does is not a matter of taste: its objective decides. So we ask of each family what it minimises.
+# and give every family little to work with: the GAN a Gaussian, two parameters, the flow three, the autoencoder five, and only diffusion a small network. A Gaussian cannot fit both hills. It can cover them, valley included (**mode-covering**), or take one and leave the other (**mode-seeking**;
+# {numref}`fig-families-question`). Which of the two a family does is not a matter of taste: its objective decides. So we ask of each family what it minimises.
 
 # %%
 grid = torch.linspace(-12, 12, 4001)
@@ -84,8 +84,8 @@ entropy = -integrate(p.exp() * p)
 near = grid.abs() < 5
 _, ax = plt.subplots(figsize=(6, 2.3))
 ax.fill_between(grid[near], p[near].exp(), color=colors.muted, alpha=0.4, label="data")
-ax.plot(grid[near], log_normal(grid[near], 0.0, math.sqrt(4.25)).exp(), color=colors.model, label="covers")
-ax.plot(grid[near], log_normal(grid[near], 2.0, 0.5).exp(), color=colors.bad, ls="--", label="takes one")
+ax.plot(grid[near], log_normal(grid[near], 0.0, math.sqrt(4.25)).exp(), color=colors.model, label="mode-covering")
+ax.plot(grid[near], log_normal(grid[near], 2.0, 0.5).exp(), color=colors.bad, ls="--", label="mode-seeking")
 ax.set(xlabel="$x$", ylabel="density")
 ax.legend(fontsize=9, loc="upper left")
 plt.show()
@@ -113,8 +113,8 @@ def minimise(loss, parameters):
 # (sec-families-vae)=
 # ## Variational autoencoder
 #
-# {item}`S0.17` A latent variable $z\sim p(z)$, a decoder $p_\theta(x\mid z)$, and an encoder $q_\phi(z\mid x)$ that stands in for the posterior. Training
-# maximises, over both, the evidence lower bound ({ref}`ch-representation` derives it),
+# {item}`S0.17` A latent variable $z\sim p(z)$, a decoder $p_\theta(x\mid z)$, and an encoder $q_\phi(z\mid x)$ that stands in for the posterior, one function
+# for all $x$ (**amortised inference**). Training maximises, over both, the **evidence lower bound** or ELBO ({ref}`ch-representation` derives it),
 #
 # $$
 # \begin{aligned}
@@ -124,7 +124,7 @@ def minimise(loss, parameters):
 # $$ (eq-families-elbo)
 #
 # Average it over the data, and write both terms as one expectation of $\log\frac{p(z)\,p_\theta(x\mid z)}{q_\phi(z\mid x)}$. With $\log p(x)$ subtracted and
-# added this is a divergence between two *joint* laws, and the chain rule takes that apart:
+# added this is a divergence between two *joint* distributions, and the chain rule takes that apart:
 #
 # $$
 # \begin{aligned}
@@ -140,7 +140,7 @@ def minimise(loss, parameters):
 
 # %%
 def mean_elbo(a, b, log_sigma, c, log_v):
-    """E_p of the bound; expectations over z in closed form, over x on the grid."""
+    """E_p of the bound: over z in closed form, over x on the grid."""
     var, v = torch.exp(2 * log_sigma), torch.exp(log_v)
     z = c * (grid - b)                                  # encoder's means
     residual = (grid - b - a * z) ** 2 + a**2 * v       # E_q (x - az - b)²
@@ -175,19 +175,19 @@ claim("families-vae-gap", "with half the encoder's slope: price of the bound", -
 
 
 # %% [markdown]
-# Our autoencoder covers: its marginal is the Gaussian with the data's mean and variance.
+# Our autoencoder is mode-covering: its marginal is the Gaussian with the data's mean and variance.
 #
 # (sec-families-game)=
-# ## Adversarial network
+# ## Generative adversarial network
 #
-# {item}`S0.18` A generator draws $x=G(z)$; nobody can evaluate its density. A discriminator $D$ tries to tell its draws from data, and the two play
+# {item}`S0.18` A **generator** draws $x=G(z)$; nobody can evaluate its density. A **discriminator** $D$ tries to tell its draws from data, and the two play
 #
 # $$
 # \min_G\,\max_D\; \mathbb E_p[\log D(x)]+\mathbb E_z[\log(1-D(G(z)))] .
 # $$ (eq-families-game)
 #
 # With the best discriminator, $D^*=p/(p+q)$, the value is $2\,\mathrm{JS}(p,q)-\log4$ ({ref}`ch-adversarial` proves it). In practice the generator follows
-# $-\log D$ instead. Its gradient, with $D$ held fixed at $D^*$, is that of $\mathrm{KL}(q\,\Vert\,p)-2\,\mathrm{JS}(p,q)$: the **reverse** divergence, less twice a bounded one. (With
+# the **non-saturating** loss $-\log D$ instead. Its gradient, with $D$ held fixed at $D^*$, is that of $\mathrm{KL}(q\,\Vert\,p)-2\,\mathrm{JS}(p,q)$: the **reverse** divergence, less twice a bounded one. (With
 # $m=\tfrac12(p+q)$, $\nabla\mathrm{KL}(q\Vert p)=\int\nabla q\,\log\frac qp$ and $\nabla\,2\,\mathrm{JS}=\int\nabla q\,\log\frac qm$; the difference is
 # $\int\nabla q\,\log\frac mp=\int\nabla q\,(-\log D^*)$, since $\int\nabla q\log2=0$.)
 # Our generator is $G(z)=m+sz$, the discriminator is always the best. We start both games from either way to fail.
@@ -200,11 +200,11 @@ def minimax_value(log_q):
     return on_real + integrate(log_q.exp() * logsigmoid(-logit))
 
 def non_saturating(log_q):
-    """What the usual loss descends, in nats."""
+    """What the non-saturating loss descends, in nats."""
     return kl(log_q, p) - 2 * js(p, log_q)
 
 def settle(objective, m, log_s):
-    """The (m, s) where a generator that starts at (m, log s) ends; the value."""
+    """(m, s) where a generator that starts at (m, log s) ends; the value."""
     w = torch.tensor([m, log_s], requires_grad=True)
     value = minimise(lambda: objective(log_normal(grid, w[0], w[1].exp())), [w])
     return w[0].item(), w[1].exp().item(), value
@@ -238,7 +238,7 @@ claim("families-not-reverse", "the same minus the slope of KL(q‖p) alone, larg
       (given - torch.stack([slope(lambda q: kl(q, p), t) for t in places])).abs().max(),
       by="0 if it were the reverse divergence", at_least=0.1, digits=2)
 apart = 1.5 * math.log(4 / 3)  # 2 JS of two disjoint hills and one of them
-claim("families-one-hill", "one hill: value of the minimax game and of the usual loss", torch.tensor([minimax[1][2], practice[1][2]]),
+claim("families-one-hill", "one hill: value of the minimax game and of the non-saturating loss", torch.tensor([minimax[1][2], practice[1][2]]),
       torch.tensor([apart - math.log(4), math.log(2) - apart]), item="E0.2 Q0.5", by="closed form for hills that do not overlap",
       atol=5e-4, unit="nats")
 bells = [log_normal(grid, 0.0, s) for s in torch.linspace(1.5, 2.5, 201)]  # all that cover, both hills alike
@@ -246,12 +246,12 @@ by_js = min(2 * js_quadrature(p, q, grid) for q in bells)
 by_kl = min(kl_quadrature(q, p, grid) - 2 * js_quadrature(p, q, grid) for q in bells)
 claim("families-minimax-covers", "minimax: value of one hill minus value of covering", minimax[1][2] - minimax[0][2], apart - by_js,
       item="E0.2 Q0.5", by="closed form, and the best of 201 centred bells", atol=5e-4, unit="nats", digits=2)
-claim("families-practice-one", "usual loss: value of covering minus value of one hill", practice[0][2] - practice[1][2],
+claim("families-practice-one", "non-saturating loss: value of covering minus value of one hill", practice[0][2] - practice[1][2],
       by_kl - (math.log(2) - apart), item="E0.2 Q0.5", by="the best of 201 centred bells, and closed form", atol=1e-3, unit="nats", digits=2)
 claim("families-ends", "means at the ends: both games from the covering start, both from one hill",
       torch.tensor([w[0] for w in (minimax[0], practice[0], minimax[1], practice[1])]),
       torch.tensor([0.0, 0.0, 2.0, 2.0]), by="symmetry; that hill's mean", atol=2e-3, digits=3)
-claim("families-practice-fit", "usual loss, one hill: mean and deviation", torch.tensor(practice[1][:2]), torch.tensor([2.0, 0.5]),
+claim("families-practice-fit", "non-saturating loss, one hill: mean and deviation", torch.tensor(practice[1][:2]), torch.tensor([2.0, 0.5]),
       item="E0.2 Q0.5", by="that hill, fitted exactly", atol=2e-3, digits=3)
 
 def least_curvature(objective, m, s, _):
@@ -259,17 +259,17 @@ def least_curvature(objective, m, s, _):
     hessian = torch.autograd.functional.hessian(lambda w: objective(log_normal(grid, w[0], w[1].exp())), at)
     return torch.linalg.eigvalsh(hessian).min()
 
-claim("families-local", "smallest curvature at the four places where the generators end, minimax and usual loss",
+claim("families-local", "smallest curvature at the four places where the generators end, minimax and non-saturating loss",
       torch.stack([least_curvature(minimax_value, *w) for w in minimax] + [least_curvature(non_saturating, *w) for w in practice]),
       item="Q0.5", by="positive at a local minimum", at_least=0.05, digits=2)
 values = [[f(log_normal(grid, m, s)) for m in torch.linspace(0, 3, 31) for s in torch.logspace(-0.7, 0.6, 27)]
           for f in (minimax_value, non_saturating)]
-claim("families-global", "least value on a grid of generators minus the better of the two, minimax and usual loss",
+claim("families-global", "least value on a grid of generators minus the better of the two, minimax and non-saturating loss",
       torch.tensor(values).min(1).values - torch.tensor([minimax[0][2], practice[1][2]]), item="Q0.5",
       by="0, up to the grid, if the better of the two is the best of all", at_least=0.0, at_most=0.01, unit="nats", digits=1, stable=False)
 
 # %% [markdown]
-# The minimax game prefers to cover, though by little: {value}`families-minimax-covers:.3f` nats. The usual loss prefers one hill, by
+# The minimax game prefers to cover, though by little: {value}`families-minimax-covers:.3f` nats. The non-saturating loss prefers one hill, by
 # {value}`families-practice-one:.1f` nats. But all four places are local minima. The divergence decides which end is best; the start decides which one a run
 # finds.
 #
@@ -295,7 +295,7 @@ def flow(alpha, beta, tau, z):
     return alpha * z + beta * t, torch.log(alpha + beta / tau * (1 - t**2))
 
 def flow_divergence(alpha, beta, tau):
-    """KL(p ‖ flow) = ∫ p(f(z)) f'(z) [log p(f(z)) - log N(z) + log f'(z)] dz."""
+    """KL(p ‖ flow) = ∫ p(x) f'(z) [log p(x) - log N(z) + log f'(z)] dz."""
     x, log_slope = flow(alpha, beta, tau, z)
     log_ratio = log_target(x) - log_normal(z, 0.0, 1.0) + log_slope
     return torch.trapezoid((log_target(x) + log_slope).exp() * log_ratio, z)
@@ -356,17 +356,17 @@ claim("families-flow-wrong-sign", "wrong: integral with the Jacobian's sign turn
 #
 # that of an autoencoder with $x_{1:T}$ as the latent and a fixed encoder: again **forward**.
 #
-# :::{admonition} Common mistake: The diffusion sum starts at one
+# :::{admonition} Common mistake: The sum in the bound of diffusion runs over t > 1
 # :class: mistake
-# {item}`E0.4 X0.12` **The notes say** that the sum runs over $t>1$. **What is true:** $t\ge1$ {cite:p}`ho2020`. Without its first term,
-# $\log p_\theta(x_0\mid x_1)/q(x_1\mid x_0)$, the data do not occur, and the rest is the bound for the *once noised* data $x_1$. For a Gaussian with variance
+# {item}`E0.4 X0.12` The sum runs over $t\ge1$ {cite:p}`ho2020`. Without its first term,
+# $\log p_\theta(x_0\mid x_1)/q(x_1\mid x_0)$, the data do not occur, and the rest is the bound for the *once noised* data $x_1$. In the cell, for a Gaussian with variance
 # 4, ten steps of $\beta=0.05$ and the exact reverse, both sums are exact, and the wrong one exceeds the log-likelihood that it should bound.
 # :::
 
 # %%
 def diffusion_sum(variance, betas, first):
-    """The bound in nats for N(0, variance) with the exact reverse chain; the sum
-    starts at t = first."""
+    """The bound in nats for N(0, variance) with the exact reverse chain;
+    the sum starts at t = first."""
 
     def half_log(v):
         return 0.5 * math.log(2 * math.pi * math.e * v)  # entropy of a Gaussian
@@ -385,7 +385,7 @@ def diffusion_sum(variance, betas, first):
 right, wrong = (diffusion_sum(4.0, [0.05] * 10, first) for first in (1, 2))
 claim("families-sum", "sum from t = 1", right, -0.5 * math.log(2 * math.pi * math.e * 4),
       item="E0.4", by="E log p(x_0): the bound is tight", atol=1e-9, digits=7, unit="nats")
-claim("families-sum-wrong", "wrong: sum from t = 2, as in the notes", wrong, -0.5 * math.log(2 * math.pi * math.e * 3.85), item="X0.12 E0.4",
+claim("families-sum-wrong", "wrong: sum from t = 2", wrong, -0.5 * math.log(2 * math.pi * math.e * 3.85), item="X0.12 E0.4",
       by="E log p(x_1), variance 0.95 · 4 + 0.05", atol=1e-9, digits=7, unit="nats")
 claim("families-sum-excess", "by how much the wrong sum exceeds E log p(x_0)", wrong - right,
       0.5 * math.log(4 / 3.85), item="E0.4", by="closed form", atol=1e-9, unit="nats")
@@ -408,7 +408,7 @@ claim("families-sum-excess", "by how much the wrong sum exceeds E log p(x_0)", w
 # \end{aligned}
 # $$
 #
-# The law $q(x_{t-1}\mid x_t,x_0)$ is Gaussian, with a variance $\tilde\beta_t$ and a mean that is linear in $x_t$ and $x_0$ (an exercise below derives them).
+# The distribution $q(x_{t-1}\mid x_t,x_0)$ is Gaussian, with a variance $\tilde\beta_t$ and a mean that is linear in $x_t$ and $x_0$ (an exercise below derives them).
 # Solve {eq}`eq-families-noised` for $x_0$, and let the model have the same form with a guess $\hat\varepsilon(x_t,t)$ in place of the noise. The guess moves the mean by
 # $\frac{\beta_t}{\sqrt{(1-\beta_t)(1-\bar\alpha_t)}}(\varepsilon-\hat\varepsilon)$, the variances are equal, and the divergence of two such Gaussians is the squared distance of their means over
 # $2\tilde\beta_t$. So each divergence of the sum is
@@ -495,7 +495,7 @@ def distance(x):
 error = {n: distance(generate(noise, n)) for n in (4, 8, 16, 32, 64)}
 
 # %% [markdown]
-# When the score is not known it is learned, by regression on noise. A small network:
+# When the score is not known it is learned, by regression on noise (**denoising score matching**). A small network:
 
 # %%
 net = nn.Sequential(nn.Linear(2, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(),
@@ -571,12 +571,12 @@ claim("families-learned", "mean squared error of the learned noise against the e
 claim("families-learned-samples", "W1 of what the network generates", distance(diffused),
       by="0 for a perfect network and sampler; the hills are 4 apart", at_most=0.15, stable=False)
 
-# %% mystnb={"figure": {"name": "fig-families-four", "caption": "Two hills and what four families make of them. Top: the best of each small model; the linear autoencoder covers, so does the minimax game from the start that leads to its better end, the usual game from its own better start takes one hill, the flow tears a Gaussian in two. Bottom: diffusion with a small network, and the error of its sampler against the number of steps with the exact score."}, "image": {"alt": "Top panel, a density with two hills and four models: two broad bumps over the middle that coincide, a narrow one on the right hill, and a two-hilled curve. Bottom left, a histogram of generated values that matches the hills. Bottom right, transport distance falling by orders of magnitude with the number of steps on logarithmic axes."}} tags=["hide-input", "picture-varies"]
+# %% mystnb={"figure": {"name": "fig-families-four", "caption": "Two hills and what four families make of them. Top: the best of each small model; the linear autoencoder covers, so does the GAN with the minimax loss from the start that leads to its better end, the GAN with the non-saturating loss from its own better start takes one hill, the flow tears a Gaussian in two. Bottom: diffusion with a small network, and the error of its sampler against the number of steps with the exact score."}, "image": {"alt": "Top panel, a density with two hills and four models: two broad bumps over the middle that coincide, a narrow one on the right hill, and a two-hilled curve. Bottom left, a histogram of generated values that matches the hills. Bottom right, transport distance falling by orders of magnitude with the number of steps on logarithmic axes."}} tags=["hide-input", "picture-varies"]
 _, axes = plt.subplot_mosaic([["top", "top"], ["left", "right"]], figsize=(7, 5), layout="constrained")
 top, left, right_ax = axes["top"], axes["left"], axes["right"]
 top.fill_between(grid[near], p[near].exp(), color=colors.muted, alpha=0.4, label="data")
-for name, density, dash in (("autoencoder", vae_density, "-"), ("game, minimax", log_normal(grid, *minimax[0][:2]), "--"),
-                            ("game, usual loss", log_normal(grid, *practice[1][:2]), "-"), ("flow", flow_density, "-")):
+for name, density, dash in (("autoencoder", vae_density, "-"), ("GAN, minimax", log_normal(grid, *minimax[0][:2]), "--"),
+                            ("GAN, non-saturating", log_normal(grid, *practice[1][:2]), "-"), ("flow", flow_density, "-")):
     top.plot(grid[near], density[near].exp(), dash, label=name)
 top.set(xlabel="$x$", ylabel="density")
 top.legend(fontsize=8)
@@ -591,23 +591,22 @@ right_ax.minorticks_off()
 plt.show()
 
 # %% [markdown]
-# {numref}`fig-families-four` puts the better ends side by side: autoencoder and minimax game cover, the usual game takes a hill, the flow tears. (From one start the two games end
-# alike: both cover, or both take the hill.) Diffusion, given a network and many steps, has both hills.
+# {numref}`fig-families-four` puts the better ends side by side: autoencoder and minimax GAN cover, the non-saturating GAN takes a hill, the flow tears. (From one start the two GANs
+# end alike: both cover, or both take the hill.) Diffusion, given a network and many steps, has both hills.
 #
-# :::{admonition} Common mistake: Not the best of both
+# :::{admonition} Common mistake: Diffusion combines the tractability of autoencoders with the quality of GANs
 # :class: mistake
-# {item}`E0.26` **The notes say** that diffusion combines the tractability of autoencoders with the quality of adversarial networks. **What is true:** its
-# likelihood is bounded, or obtained by solving {eq}`eq-families-pf`, not evaluated in one pass; and a sample takes many evaluations of the network where the
+# {item}`E0.26` The
+# likelihood of diffusion is bounded, or obtained by solving {eq}`eq-families-pf`, not evaluated in one pass; and a sample takes many evaluations of the network where the
 # other three take one. With the exact score and this sampler, four steps leave {value}`families-steps:.0f` times the error of sixty-four. Quality is another
 # question, to be measured ({ref}`ch-evaluation`).
 # :::
 #
 # ## Where blur comes from
 #
-# :::{admonition} Common mistake: Where blur comes from
+# :::{admonition} Common mistake: Autoencoders' samples are blurred because of the divergence in the latent space
 # :class: mistake
-# {item}`E0.5` **The notes say** that autoencoders' samples are blurred because of the divergence in the latent space. **What is true:** what is shown is the
-# *mean* of a Gaussian over pixels, with its noise left out, and that noise has to stand for all that the code cannot hold, fine detail above all. The divergence adds to it. For
+# {item}`E0.5` What is shown is the *mean* of a Gaussian over pixels, with its noise left out, and that noise has to stand for all that the code cannot hold, fine detail above all. The divergence adds to it. For
 # the linear model every part is a formula (for networks the parts must be measured). With $D$ pixels, $k$ codes and eigenvalues $\lambda_i$ of the data's covariance, the shown means lack the variance
 # $D\sigma^2=\frac{D}{D-k}\sum_{i>k}\lambda_i$. An autoencoder *without any divergence*, which is principal component analysis, lacks $\sum_{i>k}\lambda_i$
 # already. The share that the divergence adds is $k/D$ ({numref}`fig-families-blur`). And what is missing is detail: with ten codes the shown means keep
@@ -642,10 +641,10 @@ plt.show()
 
 # %% tags=["hide-input"]
 lost, without, share = [], [], []
-for k in (2, 10, 20):
-    w, s2 = best_linear_vae(k)
+for n_codes in (2, 10, 20):
+    w, s2 = best_linear_vae(n_codes)
     lost.append(lam.sum() - torch.trace(w @ w.T))
-    without.append(lam[k:].sum())
+    without.append(lam[n_codes:].sum())
     share.append((lost[-1] - without[-1]) / lost[-1])
 claim("families-blur", "variance missing from decoded means, k = 2, 10, 20", torch.stack(lost),
       torch.stack([D / (D - k) * lam[k:].sum() for k in (2, 10, 20)]), item="E0.5", by="D/(D − k) times the discarded eigenvalues", rtol=1e-9)
@@ -669,14 +668,12 @@ claim("families-noise-restores", "total variance of samples with the pixel noise
 # %% [markdown]
 # ## Questions
 #
-# {item}`S0.21 E0.28` The notes close with two questions, numbered as three by a slip of layout.
-#
 # :::{exercise-start} Which divergence does each family minimise?
 # :label: q0-5
 # :class: question
 # :::
-# {item}`Q0.5` The notes ask to compare "the reverse divergence, as in variational autoencoders" with "the forward divergence, implicit in many adversarial
-# networks". Is that so, and how do the choices act where data are rare?
+# {item}`Q0.5 S0.21 E0.28` It is often said that variational autoencoders minimise the reverse divergence and many adversarial networks, implicitly, the
+# forward one. Is that so, and how do the choices act where data are rare?
 # :::{exercise-end}
 # :::
 #
@@ -684,16 +681,16 @@ claim("families-noise-restores", "total variance of samples with the pixel noise
 # :label: q0-5-solution
 # :class: dropdown
 # :::
-# :::{admonition} Common mistake: Divergences of the families swapped
+# :::{admonition} Common mistake: VAEs minimise the reverse divergence, GANs the forward one
 # :class: mistake
-# {item}`E0.2` **The notes'** premise is the wrong way round. **What is true:** the autoencoder's bound is the *forward* divergence of joint laws,
-# {eq}`eq-families-joint`; the reverse one occurs only for the posterior, inside the bound. The game is Jensen–Shannon with the minimax loss and reverse minus
-# twice Jensen–Shannon with the usual one; the claims above test these. Flows and autoregressive models maximise a likelihood and diffusion a bound on one, so these are forward by
+# {item}`E0.2` It is the other way round. The autoencoder's bound is the *forward* divergence of joint distributions,
+# {eq}`eq-families-joint`; the reverse one occurs only for the posterior, inside the bound. The GAN's objective is Jensen–Shannon with the minimax loss and reverse minus
+# twice Jensen–Shannon with the non-saturating one; the claims above test these. Flows and autoregressive models maximise a likelihood and diffusion a bound on one, so these are forward by
 # definition.
 # :::
 #
 # Where data are rare, a forward divergence charges next to nothing for too *much* model mass, a reverse one charges without limit. So an autoencoder of this size
-# fills the gap between the hills; the game with the usual loss leaves as much there as the data have, at the price of a hill:
+# fills the gap between the hills; the GAN with the non-saturating loss leaves as much there as the data have, at the price of a hill:
 
 # %%
 gap, left_side = (grid.abs() < 0.5).double(), (grid < -1).double()
@@ -701,7 +698,7 @@ fitted = {
     "data": p,
     "autoencoder": vae_density,
     "minimax": log_normal(grid, *minimax[0][:2]),
-    "usual loss": log_normal(grid, *practice[1][:2]),
+    "non-saturating": log_normal(grid, *practice[1][:2]),
     "flow": flow_density,
 }
 in_gap = {name: integrate(d.exp() * gap) for name, d in fitted.items()}
@@ -714,10 +711,10 @@ claim("families-gap-data", "mass within 0.5 of the middle: data", in_gap["data"]
       by="normal distribution function", atol=5e-5, digits=1)
 claim("families-gap", "the same: autoencoder", in_gap["autoencoder"], phi(0.5 / sd) - phi(-0.5 / sd), item="Q0.5 E0.2",
       by="normal distribution function", atol=2e-3, digits=2)
-claim("families-gap-game", "the same for the game with the usual loss, over the data's", in_gap["usual loss"] / in_gap["data"], 1.0, item="Q0.5",
+claim("families-gap-game", "the same for the GAN with the non-saturating loss, over the data's", in_gap["non-saturating"] / in_gap["data"], 1.0, item="Q0.5",
       by="twice the density of one hill, half of the two", rtol=0.05, digits=2)
-claim("families-left", "mass left of −1: autoencoder, minimax, usual loss, flow, where the data have nearly one half",
-      torch.stack([on_left[n] for n in ("autoencoder", "minimax", "usual loss", "flow")]).round(decimals=4),
+claim("families-left", "mass left of −1: autoencoder, minimax, non-saturating, flow, where the data have nearly one half",
+      torch.stack([on_left[n] for n in ("autoencoder", "minimax", "non-saturating", "flow")]).round(decimals=4),
       torch.stack([phi(-1 / sd), phi(torch.tensor(-1 / minimax[0][1])), torch.tensor(0.0), phi(invert(torch.tensor([-1.0])))[0]]),
       item="Q0.5 E0.2", by="distribution functions; for the flow, of its inverse", atol=3e-3, digits=2)
 
@@ -799,7 +796,7 @@ claim("families-pf-rate", "error at T = 10 over T = 6, and at 14 over 10", torch
 #   - bounded below
 #   - one pass
 #   - yes, an approximate posterior
-# * - adversarial network
+# * - generative adversarial network
 #   - JS, or reverse KL − 2 JS, at the best discriminator
 #   - none
 #   - one pass
@@ -829,7 +826,7 @@ claim("families-pf-rate", "error at T = 10 over T = 6, and at 14 over 10", torch
 # :::{bank} families-elbo
 # :::
 #
-# :::{bank} families-referee
+# :::{bank} families-discriminator
 # :::
 #
 # :::{bank} families-explain-gap

@@ -19,7 +19,7 @@
 #
 # - split the error of a fitted model into what the family, the sample and the optimiser each contribute;
 # - estimate how much probability your data have never visited;
-# - compute where the volume, the mass and the density of a high-dimensional law lie, and say which of the three
+# - compute where the volume, the mass and the density of a high-dimensional distribution lie, and say which of the three
 #   statements is about your data;
 # - estimate along how many dimensions your data vary;
 # - say what structure buys, in nats per parameter, and what it costs when it is wrong.
@@ -48,14 +48,14 @@ data = digits()  # levels 0..16, 8×8 pixels: 1077 / 360 / 360 images
 # %% [markdown]
 # ## The goal, drawn to scale
 #
-# {item}`S0.2` Some process, nature or people writing digits, draws examples from a law $p_{\text{data}}$ that nobody
-# will ever write down. Learning means choosing, from a family of laws $\{p_\theta\}$ that we *can* write down, one that is
-# close. If it is close enough we can do with it what we would have done with the law itself: draw new examples
+# {item}`S0.2` Some process, nature or people writing digits, draws examples from a distribution $p_{\text{data}}$ that nobody
+# will ever write down. Learning means choosing, from a family of distributions $\{p_\theta\}$ that we *can* write down, one that is
+# close. If it is close enough we can do with it what we would have done with the distribution itself: draw new examples
 # ({ref}`ch-generation`), notice odd ones ({ref}`ch-density`), find the few quantities that matter
 # ({ref}`ch-representation`), and infer what we do not see from what we do, as further down on this page.
 #
-# {item}`S0.1` Lectures draw this as a cloud, a blob and an arrow. With three outcomes the picture can be exact. A law on
-# $\{0,1,2\}$ is a point of a triangle, whose corners are the laws that always give the same outcome. Let the data follow
+# {item}`S0.1` Lectures draw this as a cloud, a blob and an arrow. With three outcomes the picture can be exact. A distribution on
+# $\{0,1,2\}$ is a point of a triangle, whose corners are those that always give the same outcome. Let the data follow
 # $p=(0.45, 0.15, 0.40)$ and let the family be the number of heads in two tosses of one coin,
 #
 # $$
@@ -67,11 +67,12 @@ data = digits()  # levels 0..16, 8×8 pixels: 1077 / 360 / 360 images
 
 # %%
 def coin(theta):
-    """Law of the number of heads in two tosses: (...,) -> (..., 3)"""
-    return torch.stack([(1 - theta) ** 2, 2 * theta * (1 - theta), theta**2], -1)
+    """Probabilities of 0, 1, 2 heads in two tosses: (...,) -> (..., 3)"""
+    tails = 1 - theta
+    return torch.stack([tails**2, 2 * theta * tails, theta**2], -1)
 
 
-p = torch.tensor([0.45, 0.15, 0.40])  # the data's law
+p = torch.tensor([0.45, 0.15, 0.40])  # the data
 theta_star = (p @ torch.arange(3.0)) / 2  # heads per toss under p
 
 n = 30  # a small sample of it
@@ -83,16 +84,16 @@ theta_hat = (p_hat @ torch.arange(3.0)) / 2  # heads per toss in the sample
 
 
 # %% [markdown]
-# Nothing here needs chance: a sample enters its estimate only through its number of heads, whose law is a convolution. So every mean over samples on the
+# Nothing here needs chance: a sample enters its estimate only through its number of heads, whose distribution is a convolution. So every mean over samples on the
 # right of the figure is exact.
 
 # %%
 def all_samples(n):
-    """Probabilities of 1 ... 2n - 1 heads in n examples, and the estimates θ̂"""
-    law = torch.ones(1)
+    """Probabilities of 1 ... 2n - 1 heads in n examples, and each one's θ̂"""
+    heads, kernel = torch.ones(1), p.flip(0)[None, None]
     for _ in range(n):
-        law = torch.nn.functional.conv1d(law[None], p.flip(0)[None, None], padding=2)[0]
-    return law[1:-1] / law[1:-1].sum(), torch.arange(1, 2 * n) / (2 * n)
+        heads = torch.nn.functional.conv1d(heads[None], kernel, padding=2)[0]
+    return heads[1:-1] / heads[1:-1].sum(), torch.arange(1, 2 * n) / (2 * n)
 
 
 # %% tags=["hide-input"]
@@ -109,7 +110,7 @@ claim("finite-data-best-differs",
       by="derivative -1.2 log 0.8 + 0.4 log 3.2 + 0.8 log 0.4 = 0 at 0.4; p_θ(0) = p(0)", atol=1e-4)
 
 
-# %% mystnb={"figure": {"name": "fig-finite-data-simplex", "caption": "Left: the triangle of all laws on three outcomes, the family of coins, the law of the data, a sample of thirty, and three best coins. Right: the mean error of maximum likelihood against the sample size falls towards the family's own error and no further."}, "image": {"alt": "Left, a triangle with corners 0, 1 and 2 and a curve from corner 0 to corner 2 that bulges towards corner 1; the data law lies below the curve, the sample beside it, and three marks on the curve are the coins chosen by forward divergence, reverse divergence and total variation. Right, on logarithmic axes, a falling curve of total error that flattens out on a dashed floor, with the estimation error as a straight falling line."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-finite-data-simplex", "caption": "Left: the triangle of all distributions on three outcomes, the family of coins, the distribution of the data, a sample of thirty, and three best coins. Right: the mean error of maximum likelihood against the sample size falls towards the family's own error and no further."}, "image": {"alt": "Left, a triangle with corners 0, 1 and 2 and a curve from corner 0 to corner 2 that bulges towards corner 1; the data distribution lies below the curve, the sample beside it, and three marks on the curve are the coins chosen by forward divergence, reverse divergence and total variation. Right, on logarithmic axes, a falling curve of total error that flattens out on a dashed floor, with the estimation error as a straight falling line."}} tags=["hide-input"]
 def place(q):
     """Corners 0, 1, 2 at (0, 0), (1/2, √3/2), (1, 0): (..., 3) -> x, y"""
     return q[..., 2] + q[..., 1] / 2, q[..., 1] * 3**0.5 / 2
@@ -153,7 +154,7 @@ plt.show()
 # maximum likelihood.
 #
 # {item}`S0.3` Two things stand between us and $p$: finite data, and a finite computer, which holds a limited model and fits it for a limited time. Each has its
-# own term.
+# own term: the family's **approximation error**, the sample's **estimation error** and the **optimisation error**.
 #
 # :::{prf:theorem} The family's error and the rest
 # :label: thm-finite-data-split
@@ -227,7 +228,7 @@ claim("finite-data-pythagoras-swapped",
 
 # %%
 def climb(theta_hat, steps, start, rate=0.5):
-    """θ after so many gradient steps on the log odds, for each θ̂: (k,) -> (k,)"""
+    """θ after these gradient steps on the log odds, for each θ̂ (k,)"""
     eta = torch.full_like(theta_hat, start).logit()
     for _ in range(steps):
         eta = eta + rate * 2 * (theta_hat - torch.sigmoid(eta))
@@ -238,7 +239,7 @@ share, fits = all_samples(30)
 
 
 def mean_error(theta):
-    """Mean of KL(p‖p_θ) over all samples, a fitted θ for each: (59,) -> number"""
+    """Mean of KL(p‖p_θ) over all samples, a θ for each: (59,) -> number"""
     return share @ kl_discrete(p.expand(len(theta), 3), coin(theta))
 
 
@@ -262,18 +263,18 @@ plt.show()
 of_sample = mean_error(fits) - approximation
 part = {start: (path - mean_error(fits)) / of_sample for start, path in paths.items()}  # optimiser's over sample's
 v = var_p / 30 / (2 * theta_star * (1 - theta_star)) ** 2
-law = {start: v / (v + (theta_star.logit() - torch.tensor(start).logit()) ** 2) for start in paths}
+formula = {start: v / (v + (theta_star.logit() - torch.tensor(start).logit()) ** 2) for start in paths}
 claim("finite-data-optimiser-best", "optimiser's part over the sample's at the best step, starts at 0.4 and 0.35",
-      torch.stack([part[0.4].min(), part[0.35].min()]), -torch.stack([law[0.4], law[0.35]]),
+      torch.stack([part[0.4].min(), part[0.35].min()]), -torch.stack([formula[0.4], formula[0.35]]),
       item="S0.3", by="second order: -v/(v + b²), v the variance of θ̂, b the distance of the start from θ*, in log odds", rtol=0.05, digits=2)
 claim("finite-data-optimiser-far", "share gained at the best step from 0.1", -part[0.1].min().round(decimals=4), 0.0, item="S0.3",
-      by=f"nothing, where second order would have {law[0.1]:.3f}", atol=1e-3)
+      by=f"nothing, where second order would have {formula[0.1]:.3f}", atol=1e-3)
 claim("finite-data-optimiser-done", "the part after 80 steps, start at 1/4 and at 0.4",
       torch.stack([part[0.25][80], part[0.4][80]]).round(decimals=5), torch.zeros(2), item="S0.3", by="converged", atol=1e-5)
 
 
 # %% [markdown]
-# How much stopping early gains is a matter of where the climb starts. Let $b$ be the distance from the start to $\theta^*$ and $v$ the variance of $\hat\theta$, both
+# How much **early stopping** gains is a matter of where the climb starts. Let $b$ be the distance from the start to $\theta^*$ and $v$ the variance of $\hat\theta$, both
 # in log odds. After a share $s$ of the way the mean squared error is $(1-s)^2b^2+s^2v$; its minimum over $s$ is $vb^2/(v+b^2)$, so that a share $v/(v+b^2)$ of the sample's
 # part is saved. That is second order: it holds for near starts, and from $\theta=0.1$ nothing is gained at all. The start acts as a prior belief. When to stop must be read off a validation set;
 # {ref}`ch-optimisation` follows optimisers in earnest.
@@ -285,9 +286,9 @@ claim("finite-data-optimiser-done", "the part after 80 steps, start at 1/4 and a
 # * - Term
 #   - Meaning
 # * - data distribution $p_{\text{data}}$
-#   - the law that the examples were drawn from; known only through them
+#   - the distribution that the examples were drawn from; known only through them
 # * - generative model $p_\theta$
-#   - a law with parameters $\theta$ that we can evaluate, sample or both
+#   - a distribution with parameters $\theta$ that we can evaluate, sample or both
 # * - curse of dimensionality
 #   - whatever grows exponentially with the number $d$ of variables: states, cells, and the examples that methods without structure need
 # :::
@@ -324,7 +325,7 @@ def good_turing(outcomes):
 
 
 def squares(x, k):
-    """The middle k×k pixels of each image as a hashable outcome: (n, 64) -> list"""
+    """The middle k×k pixels of each image, hashable: (n, 64) -> list"""
     first = (8 - k) // 2
     cut = x.reshape(-1, 8, 8)[:, first : first + k, first : first + k]
     return [tuple(row) for row in cut.flatten(1).int().tolist()]
@@ -372,11 +373,10 @@ claim("finite-data-states", "digits of the number 2^784, and of 2^784 / 10^7 rou
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: Sparse coverage proves nothing about structured models
+# :::{admonition} Common mistake: The states are covered too sparsely to capture the distribution
 # :class: mistake
-# {item}`E0.25` **The notes say** that the state space is covered so sparsely that capturing the law is practically impossible. **What is true:** it is
-# impossible *for a table*. A model with structure does not visit states, it estimates parameters, and if its structure is true it needs examples
-# in proportion to their number, whatever the number of states: the law is in {ref}`sec-finite-data-structure`, with the same 784 pixels.
+# {item}`E0.25` That is so *for a table*. A model with structure does not visit states, it estimates parameters, and if its structure is true it needs examples
+# in proportion to their number, whatever the number of states: {ref}`sec-finite-data-structure` shows it with the same 784 pixels.
 # :::
 #
 # ## Where the volume is
@@ -406,9 +406,9 @@ def uniform_ball(n, d):
 # %% tags=["hide-input"]
 for d in (2, 10, 100):
     outer = (uniform_ball(20_000, d).norm(dim=1) > 0.95).double()
-    share, se = monte_carlo(outer)
+    outside, se = monte_carlo(outer)
     claim(f"finite-data-shell-{d}", f"share of uniform draws in the outer 5 % of the radius, d = {d}",
-          share, shell(0.05, d), item="S0.12", by="1 - (1 - ε)^d", se=se)
+          outside, shell(0.05, d), item="S0.12", by="1 - (1 - ε)^d", se=se)
 thickness = 1 - torch.quantile(uniform_ball(20_000, 784).norm(dim=1), 0.5)
 claim("finite-data-half-radius", "thickness of the shell that holds half the volume, 784 dimensions, median of uniform draws",
       thickness, 1 - 2 ** (-1 / 784), item="S0.12", by="1 - 2^(-1/d)",
@@ -416,13 +416,13 @@ claim("finite-data-half-radius", "thickness of the shell that holds half the vol
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: The shell formula's range, and what it is about
+# :::{admonition} Common mistake: In high dimension the data lie in the outer shell, a share 1 − exp(−dε) of them
 # :class: mistake
-# {item}`E0.10` **The notes say** $s_d(\varepsilon)\approx 1-e^{-d\varepsilon}$, without saying when, and read it as a statement about data. **What is
-# true:** since $\log(1-\varepsilon)=-\varepsilon-\varepsilon^2/2-\dots$, the volume that is *left* is $e^{-d\varepsilon}$ times
+# {item}`E0.10` $s_d(\varepsilon)\approx 1-e^{-d\varepsilon}$ is often written without saying when, and read as a statement about data.
+# Since $\log(1-\varepsilon)=-\varepsilon-\varepsilon^2/2-\dots$, the volume that is *left* is $e^{-d\varepsilon}$ times
 # $e^{-d\varepsilon^2/2-\dots}$. In proportion the approximation is right only for $d\varepsilon^2\ll1$: in 784 dimensions what is left is off by four per
 # cent at $\varepsilon=0.01$ and by a factor of over sixty at $0.1$. In absolute terms the share is off by at most about $2e^{-2}/d$, which is nothing
-# in high dimension and visible in ten. And it is a statement about the *uniform* law in a ball, whose draws have lengths of relative spread
+# in high dimension and visible in ten. And it is a statement about the *uniform* distribution in a ball, whose draws have lengths of relative spread
 # $1/\sqrt{d(d+2)}$: in 64 dimensions under two per cent. Data are not uniform in a ball: the test digits' distances from the mean digit have a spread of
 # {value}`finite-data-digits-shell:.0%`.
 # :::
@@ -445,7 +445,7 @@ claim("finite-data-shell-absolute", "largest error of the approximate share over
       2 * math.exp(-2), item="E0.10", by="maximum of u²e^(-u)/2 at u = dε = 2, up to 1/d", rtol=0.01)
 length = (data.test.x - data.train.x.mean(0)).norm(dim=1)
 claim("finite-data-digits-shell", "spread of the test digits' distances from the mean digit, over their mean", length.std() / length.mean(),
-      item="E0.10", by="a uniform law would give 1/√(64·66) = 0.015; other splits", at_least=0.09, at_most=0.12, digits=2)
+      item="E0.10", by="a uniform distribution would give 1/√(64·66) = 0.015; other splits", at_least=0.09, at_most=0.12, digits=2)
 
 # %% [markdown]
 # ## Where the mass is
@@ -454,7 +454,7 @@ claim("finite-data-digits-shell", "spread of the test digits' distances from the
 #
 # The squared length of $x\sim\mathcal N(0,I_d)$ is a sum of $d$ independent terms with mean 1 and variance 2, hence $d\pm\sqrt{2d}$. The root divides a
 # small deviation by $2\sqrt d$, so the length itself is $\sqrt d\pm\tfrac1{\sqrt2}$: **a shell whose thickness does not grow with $d$**
-# ({numref}`fig-finite-data-shell`). Exactly, $\lVert x\rVert$ follows the $\chi_d$ law with
+# ({numref}`fig-finite-data-shell`). Exactly, $\lVert x\rVert$ follows the $\chi_d$ distribution with
 #
 # $$
 # \mathbb E\lVert x\rVert=\sqrt2\,\frac{\Gamma\bigl(\tfrac{d+1}2\bigr)}{\Gamma\bigl(\tfrac d2\bigr)},\qquad
@@ -473,7 +473,7 @@ for d in (20, 784):
     mean, se = monte_carlo(lengths[d])
     exact = math.sqrt(2) * math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2))
     claim(f"finite-data-length-{d}", f"mean length of a standard Gaussian draw, d = {d}", mean,
-          exact, by="χ law: √2 Γ((d+1)/2)/Γ(d/2)", se=se)
+          exact, by="χ distribution: √2 Γ((d+1)/2)/Γ(d/2)", se=se)
     spread = lengths[d].std()
     claim(f"finite-data-spread-{d}", f"standard deviation of that length, d = {d}", spread,
           math.sqrt(d - exact**2), by="√(d - mean²)", se=spread / math.sqrt(2 * 19_999))
@@ -538,10 +538,10 @@ claim("finite-data-midpoint", "mean length of the midpoint of two draws, d = 784
       exact / math.sqrt(2), by="mean length of a draw / √2", se=se)
 claim("finite-data-slerp", "midpoints in the shell that holds 99 % of draws: straight, spherical",
       torch.stack([inside((a + b) / 2), inside(slerp(a, b, 0.5))]), torch.tensor([0.0, 1.0]),
-      by="χ law", atol=0.01)
+      by="χ distribution", atol=0.01)
 pairs = torch.randn(2, 40_000, 8, generator=gen)
 claim("finite-data-midpoint-inside", "straight midpoints in that shell, d = 8", inside(pairs.mean(0)),
-      stats.chi.cdf(2**0.5 * stats.chi.ppf([0.005, 0.995], 8), 8) @ [-1, 1], item="Q0.3", by="χ law", atol=0.005, digits=2)
+      stats.chi.cdf(2**0.5 * stats.chi.ppf([0.005, 0.995], 8), 8) @ [-1, 1], item="Q0.3", by="χ distribution", atol=0.005, digits=2)
 
 
 # %% [markdown]
@@ -551,7 +551,7 @@ claim("finite-data-midpoint-inside", "straight midpoints in that shell, d = 8", 
 # distances concentrate, too {cite:p}`beyer1999`: of a thousand uniform points in 784 dimensions the farthest is only {value}`finite-data-contrast:.0%`
 # farther away than the nearest. A kernel estimate, which must tell near from far, then has little to go by ({ref}`sec-density-curse`).
 #
-# But that is the uniform law again. Real pixels depend on one another, and dependence brings neighbours back. The fair control is the digits
+# But that is the uniform distribution again. Real pixels depend on one another, and dependence brings neighbours back. The fair control is the digits
 # with every pixel shuffled *across images*: each pixel keeps its own histogram, only the dependence is gone. How near is the nearest neighbour,
 # relative to the mean distance ({numref}`fig-finite-data-neighbours`)?
 
@@ -596,7 +596,7 @@ claim("finite-data-neighbours", "nearest over mean distance, mean over points: d
 
 
 # %% [markdown]
-# Near neighbours say more than that data are not uniform: they say along how many dimensions the data vary. If points fill a smooth surface of
+# Near neighbours say more than that data are not uniform: they say along how many dimensions the data vary, their **intrinsic dimension**. If points fill a smooth surface of
 # dimension $k$ evenly, the number of points within distance $r$ of a given one is Poisson with mean proportional to $r^k$, as long as $r$ is small.
 # Then the ratio $\mu=r_2/r_1$ of the distances to the second and the first neighbour has
 #
@@ -605,7 +605,7 @@ claim("finite-data-neighbours", "nearest over mean distance, mean over points: d
 # $$ (eq-finite-data-two-nn)
 #
 # whatever the density of points, and whatever the number of coordinates: given $r_2$, the nearer point is uniform in a ball of that
-# radius, so it is within $r_2/u$ with probability $u^{-k}$, and $\log\mu$ is exponential with mean $1/k$. ({cite:t}`facco2017` fit a line to this law; $\hat k$ is maximum
+# radius, so it is within $r_2/u$ with probability $u^{-k}$, and $\log\mu$ is exponential with mean $1/k$. ({cite:t}`facco2017` fit a line to this formula; $\hat k$ is maximum
 # likelihood.)
 
 # %%
@@ -719,7 +719,7 @@ claim("finite-data-infer-shuffled", "the same for the Gaussian fitted to shuffle
 
 # %%
 def product_kl(theta, theta_hat):
-    """KL between two laws of independent bits: (..., d), (..., d) -> (...,) nats"""
+    """KL of independent bits: (..., d), (..., d) -> (...,) nats"""
     ones = theta * (theta / theta_hat).log()
     zeros = (1 - theta) * ((1 - theta) / (1 - theta_hat)).log()
     return (ones + zeros).sum(-1)
@@ -737,10 +737,10 @@ price = {m: monte_carlo(product_kl(theta, estimates(theta, m))) for m in sizes}
 
 
 # %% [markdown]
-# Below is the same law for twelve pixels, where a table can still be tried. The truth is a product again, so both models can represent it; the table merely
+# Below is the same formula for twelve pixels, where a table can still be tried. The truth is a product again, so both models can represent it; the table merely
 # does not know that the pixels are independent, and pays for $2^{12}-1$ parameters instead of 12 ({numref}`fig-finite-data-price`). {item}`E0.25` (Half a
 # count is added to every cell, or a cell that was never seen would cost an infinite divergence. With few examples per cell this addend, not the
-# law, decides the price: the first points lie below their line.)
+# formula, decides the price: the first points lie below their line.)
 
 # %%
 def table_of(theta):
@@ -756,13 +756,13 @@ cells = table_of(small)  # (4096,)
 
 
 def table_price(m):
-    """KL to a table of 4096 cells from m examples, half a count added to each"""
+    """KL to a table of 4096 cells from m examples, each plus half a count"""
     drawn = torch.multinomial(cells, m, replacement=True, generator=gen)
     counts = torch.bincount(drawn, minlength=4096)
     return kl_discrete(cells, (counts + 0.5) / (m + 2048))
 
 
-# %% mystnb={"figure": {"name": "fig-finite-data-price", "caption": "Price of estimation against the number of examples. Lines: half the number of parameters over the number of examples; points: measured. Where its law holds, the table of twelve pixels costs five times as much as 784 pixels with structure."}, "image": {"alt": "Logarithmic axes. Two sets of points fall along straight lines of slope minus one for products of 784 and of 12 bits; the points of the 4096-cell table start far below the highest line, on the middle one, and join the highest from 30 000 examples on."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-finite-data-price", "caption": "Price of estimation against the number of examples. Lines: half the number of parameters over the number of examples; points: measured. Where the formula holds, the table of twelve pixels costs five times as much as 784 pixels with structure."}, "image": {"alt": "Logarithmic axes. Two sets of points fall along straight lines of slope minus one for products of 784 and of 12 bits; the points of the 4096-cell table start far below the highest line, on the middle one, and join the highest from 30 000 examples on."}} tags=["hide-input"]
 ms = [1000, 3000, 10_000, 30_000, 100_000, 300_000]
 table_prices = torch.stack([torch.stack([table_price(m) for _ in range(4)]).mean() for m in ms])
 few = {m: monte_carlo(product_kl(small, estimates(small, m, 4000)))[0] for m in ms}
@@ -790,7 +790,7 @@ claim("finite-data-table-1000", "divergence of the table, 1000 examples", table_
       item="E0.25", by="exact mean, all counts of every cell enumerated; four standard errors", rtol=0.07, unit="nats", digits=3)
 
 # %% [markdown]
-# The number of states does not occur in the law. Ten million examples pin 784 independent pixels down to $784/(2\cdot10^7)$, forty millionths of a nat.
+# The number of states does not occur in the formula. Ten million examples pin 784 independent pixels down to $784/(2\cdot10^7)$, forty millionths of a nat.
 #
 # The catch is the word *if*. If the pixels are not independent, the best product stays away from the truth by the first term of
 # {eq}`eq-finite-data-split`, which for products is the **total correlation**
@@ -818,10 +818,13 @@ def two_structures(m):
     chain = bits[:, 0].clone()
     for j in range(1, 12):
         left = seen[:, j - 1]
-        after = torch.stack([seen[left == v, j].double().mean() for v in (0, 1)])
+        after = torch.stack(
+            [seen[left == v, j].double().mean() for v in (0, 1)]
+        )
         one = after[states[:, j - 1]]  # P(x_j = 1 | left neighbour), (4096,)
         chain = chain * torch.where(states[:, j] == 1, one, 1 - one)
-    return torch.stack([kl_discrete(row, bits.prod(1)), kl_discrete(row, chain)])
+    product = bits.prod(1)
+    return torch.stack([kl_discrete(row, product), kl_discrete(row, chain)])
 
 
 runs = torch.stack([two_structures(1000) for _ in range(100)])  # (100, 2)
@@ -837,7 +840,7 @@ claim("finite-data-right-structure", "a Markov chain fitted to the same rows", m
 
 # %% [markdown]
 # With a thousand examples the wrong structure costs {value}`finite-data-wrong-structure:.2f` nats, all but a trace of them for ever; the right one costs
-# {value}`finite-data-right-structure:.3f`, and by the law ten times less with ten times the data. The digits' pixels are far from independent, too: in
+# {value}`finite-data-right-structure:.3f`, and by the formula ten times less with ten times the data. The digits' pixels are far from independent, too: in
 # {ref}`ch-density` a chain of logistic regressions needs {value}`density-ar-gain:.1f` bits per binarised test image less than independent pixels. The art is to assume *true*
 # structure: locality, hierarchy, a low-dimensional cause. Every architecture of the later pages is such an assumption.
 #
@@ -845,7 +848,7 @@ claim("finite-data-right-structure", "a Markov chain fitted to the same rows", m
 # :label: q0-3
 # :class: question
 # :::
-# {item}`Q0.3 S0.16` How does the concentration of measure in high dimension affect a generative model's ability to capture the law of real data?
+# {item}`Q0.3 S0.16` How does the concentration of measure in high dimension affect a generative model's ability to capture the distribution of real data?
 # :::{exercise-end}
 # :::
 #
@@ -867,14 +870,14 @@ claim("finite-data-right-structure", "a Markov chain fitted to the same rows", m
 # **But concentration also helps.** The log density of a draw, *per dimension*, varies by $1/\sqrt{2d}$ only: a small test set measures a model's nats per
 # dimension well. (The price $P/2m$ owes it nothing: a parameter costs $1/2m$ in any dimension, and structure makes $P$ small.)
 #
-# Moreover, the first three are statements about laws whose coordinates are *independent*. The cell repeats the digits' neighbour experiment as the
+# Moreover, the first three are statements about distributions whose coordinates are *independent*. The cell repeats the digits' neighbour experiment as the
 # dependence is mixed away: with each pixel taken from another image with probability $\lambda$, neighbours recede steadily.
 
 # %%
 shares = torch.tensor([0.0, 0.1, 0.25, 0.5, 1.0])
 mixed = []
-for share in shares:
-    swap = torch.rand(x.shape, generator=gen) < share
+for lam in shares:
+    swap = torch.rand(x.shape, generator=gen) < lam
     mixed.append(nearest_ratio(torch.where(swap, shuffled, x)).mean())
 mixed = torch.stack(mixed)
 
