@@ -103,7 +103,7 @@ def rebound(nb: nbformat.NotebookNode) -> list[str]:
         if id(cell) in visible:
             seen |= bound
         elif not cell.metadata.get("ex"):
-            found |= dict.fromkeys(sorted(bound & seen))
+            found |= dict.fromkeys(sorted((bound & seen) - {"_"}))
     return list(found)
 
 

@@ -21,8 +21,15 @@
 # - tell the two generator losses apart by their gradients, and say when training the discriminator further helps;
 # - compute, for the smallest game there is, which ways of playing converge, and at what rate;
 # - say when a game has an equilibrium, and write a training loop whose result you check without looking at its losses.
+#
+# ## A classifier instead of a formula
+#
+# A **generator** turns noise into examples, $x = G(z)$, and nobody can say how probable $x$ is under it. So the methods of {ref}`ch-density` cannot train it.
+# But anyone can *compare*: put its examples among real ones and ask a classifier which are which. While the classifier, the **discriminator**, does better than a coin,
+# the generator has something to learn, and the discriminator's slope says in which direction ({numref}`fig-adversarial-classifier`). The discriminator learns too.
+# What does such a pair, a **generative adversarial network** (GAN), converge to, and does it converge at all?
 
-# %%
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-adversarial-classifier", "caption": "Left: the distribution of the data and that of a generator. Right: the best possible discriminator's probability that a point is real. It is undecided where the two are equally dense, and its slope tells the generator which way to move."}, "image": {"alt": "Left, two bell curves of equal width centred at zero and at two. Right, a falling S-shaped curve from one to zero that crosses one half midway between the two centres, with arrows pointing left along it."}}
 import copy
 import math
 
@@ -47,15 +54,6 @@ gen = seed_everything(0)
 torch.set_default_dtype(torch.float64)
 normal = torch.distributions.Normal
 
-# %% [markdown]
-# ## A classifier instead of a formula
-#
-# A **generator** turns noise into examples, $x = G(z)$, and nobody can say how probable $x$ is under it. So the methods of {ref}`ch-density` cannot train it.
-# But anyone can *compare*: put its examples among real ones and ask a classifier which are which. While the classifier, the **discriminator**, does better than a coin,
-# the generator has something to learn, and the discriminator's slope says in which direction ({numref}`fig-adversarial-classifier`). The discriminator learns too.
-# What does such a pair, a **generative adversarial network** (GAN), converge to, and does it converge at all?
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-adversarial-classifier", "caption": "Left: the distribution of the data and that of a generator. Right: the best possible discriminator's probability that a point is real. It is undecided where the two are equally dense, and its slope tells the generator which way to move."}, "image": {"alt": "Left, two bell curves of equal width centred at zero and at two. Right, a falling S-shaped curve from one to zero that crosses one half midway between the two centres, with arrows pointing left along it."}}
 line = torch.linspace(-3.5, 5.5, 181)
 _, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6))
 left.plot(line, normal(0.0, 1.0).log_prob(line).exp(), color=colors.data, label="data $p$")

@@ -23,7 +23,7 @@
 # - explain why a discriminator that sees several samples at once charges more for lost modes, and how much more;
 # - train four small GANs on a ring of eight modes and say what the short run shows.
 
-# %%
+# %% tags=["hide-input"]
 import itertools
 import math
 

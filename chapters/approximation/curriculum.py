@@ -21,8 +21,18 @@
 # - compute what a change of resolution does to noise and to signal, and shift a noise schedule accordingly;
 # - train a GAN at growing resolution, and a diffusion model at changing noise levels, against the same compute without;
 # - estimate a variational bound under several samplers of the noise level, and tell a re-weighted sampler from another objective.
+#
+# ## Should a learner see easy things first?
+#
+# {item}`S0.27` Children learn letters before sentences. A model of images could likewise be shown icons before photographs, or clean shapes before faint
+# texture. {numref}`fig-curriculum-ladders` draws two such ladders for the digits: one of *resolution* and one of *noise*. (The more noise there is, the easier
+# it is to predict.) A **curriculum** climbs a ladder during training {cite:p}`bengio2009`.
+#
+# Two things can happen. The learner may arrive at the same place sooner. Or it may arrive somewhere else, because somebody changed on the way what it was asked
+# to do. The second can be decided with a pencil, and we do so first. The first is a question for an experiment with equal compute, several seeds and an
+# interval. Its answer may be no.
 
-# %%
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curriculum-ladders", "caption": "Two ladders from easy to hard: the resolution at which a digit is seen (left), and the noise that a model must tell from the digit (right; much noise is easily recognised as noise)."}, "image": {"alt": "Six small images in a row. The first three show one handwritten digit as four, sixteen and sixty-four square pixels; the last three show the same digit under strong, moderate and weak random noise."}}
 import itertools
 import math
 
@@ -42,19 +52,6 @@ gen = seed_everything(0)
 torch.set_default_dtype(torch.float64)
 data = digits()  # levels 0..16, 8×8 pixels: 1077 / 360 / 360 images
 
-
-# %% [markdown]
-# ## Should a learner see easy things first?
-#
-# {item}`S0.27` Children learn letters before sentences. A model of images could likewise be shown icons before photographs, or clean shapes before faint
-# texture. {numref}`fig-curriculum-ladders` draws two such ladders for the digits: one of *resolution* and one of *noise*. (The more noise there is, the easier
-# it is to predict.) A **curriculum** climbs a ladder during training {cite:p}`bengio2009`.
-#
-# Two things can happen. The learner may arrive at the same place sooner. Or it may arrive somewhere else, because somebody changed on the way what it was asked
-# to do. The second can be decided with a pencil, and we do so first. The first is a question for an experiment with equal compute, several seeds and an
-# interval. Its answer may be no.
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-curriculum-ladders", "caption": "Two ladders from easy to hard: the resolution at which a digit is seen (left), and the noise that a model must tell from the digit (right; much noise is easily recognised as noise)."}, "image": {"alt": "Six small images in a row. The first three show one handwritten digit as four, sixteen and sixty-four square pixels; the last three show the same digit under strong, moderate and weak random noise."}}
 def pooling(side, s):
     """Averaging s×s blocks as a matrix, ((side/s)², side²)."""
     rows = torch.eye(side // s).repeat_interleave(s, 1) / s

@@ -24,7 +24,7 @@
 # - solve optimal transport exactly on the line and between clouds of points, approximately for large ones, and say what a Wasserstein
 #   distance buys and costs.
 
-# %%
+# %% tags=["hide-input"]
 import itertools
 import math
 

@@ -23,7 +23,7 @@
 # - derive the noise-prediction loss of diffusion from its bound, and find the term that is often left out;
 # - say where blur comes from, and compare what the families can compute, and at what price.
 
-# %%
+# %% tags=["hide-input"]
 import itertools
 import math
 

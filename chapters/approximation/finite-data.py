@@ -24,7 +24,7 @@
 # - estimate along how many dimensions your data vary;
 # - say what structure buys, in nats per parameter, and what it costs when it is wrong.
 
-# %%
+# %% tags=["hide-input"]
 import itertools
 import math
 from collections import Counter
