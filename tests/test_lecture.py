@@ -15,7 +15,7 @@ OVERRUNS: dict[str, dict[str, int]] = {}
 # Our own words for what has a name: {pattern: the field's term}.
 HOUSE = {
     r"the (?:source )?notes\b(?! column)": "what is often said",
-    r"\berrat(?:um|a)\b": "common mistake",
+    r"(?<!/)\berrat(?:um|a)\b": "common mistake",
     r"\breferees?\b": "classifier, discriminator",
     r"\bcraftsm[ae]n\b": "a method for one task",
     r"\bjunk\b": "off-support samples",
