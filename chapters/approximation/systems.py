@@ -429,8 +429,9 @@ claim("systems-samples", "weights of the two halves of the ring, mean of eight r
 # arrival has the past overwritten: **catastrophic forgetting**. Three remedies: keep all data (the reference); keep a small buffer of real examples, repeated
 # to the size of its task, and mix it in (**rehearsal**); keep no data and mix in *samples of the old model* (**generative replay**, {cite:p}`shin2017`).
 #
-# All fit a mixture of Gaussians by EM to twenty principal components (of all training digits: a fixed map, the same for every remedy). EM starts at random, so
-# each remedy runs through the stream with six seeds. The score of a task is its test log-likelihood.
+# All fit a mixture of Gaussians by EM to twenty principal components (of all training digits: a fixed map). Each fit adds a *floor* to every variance, lest
+# components shrink onto a few images. Since the remedies leave different numbers of images to fit, each gets the floor that is best for it on validation digits of all
+# tasks (which a real stream would have to keep). The score is the log-likelihood at the end, mean over the tasks.
 
 # %% tags=["hide-input"]
 axes20 = torch.linalg.svd(train - train.mean(0), full_matrices=False)[2][:20]
@@ -441,23 +442,22 @@ def task(x, y, t):
 
 
 stream = [task(train, y_train, t) for t in range(5)]
-exams = [task(test, y_test, t) for t in range(5)]
+exams = [[task(x, y, t) for t in range(5)] for x, y in ((validation, y_valid), (test, y_test))]
 
 
 def fit_mixture(x, components, seed, floor):
-    return GaussianMixture(components, reg_covar=floor, random_state=seed).fit(x.numpy())
+    return GaussianMixture(components, reg_covar=floor, random_state=seed, max_iter=500).fit(x.numpy())
 
 
 # %%
-def learn(remember, seed, floor=0.5):
-    """Fit each arrival plus what is remembered; test scores after each: (5, 5)."""
-    model, scores = None, []
+def learn(remember, seed, floor):
+    """Fit each arrival plus what is remembered; final mean scores, validation and test: (2,)."""
+    model = None
     for t in range(5):
         old = remember(model, t) if t else None
         x = stream[t] if old is None else torch.cat([stream[t], old])
         model = fit_mixture(x, 2 if old is None else 2 * (t + 1), seed, floor)
-        scores.append([model.score(exam.numpy()) for exam in exams])
-    return torch.tensor(scores)
+    return torch.tensor([[model.score(x.numpy()) for x in exam] for exam in exams]).mean(1)
 
 def nothing(model, t):
     return None
@@ -476,55 +476,40 @@ def buffer(size):
     return remember
 
 
-# %% mystnb={"figure": {"name": "fig-systems-forgetting", "caption": "Test log-likelihood of each task at the end of the stream: mean and range of six seeds. Without memory all but the last task are lost. Replay of the model's own samples keeps them, and so does a buffer of a hundred real images per task; thirty keep a part, and ten nothing."}, "image": {"alt": "Five groups of points, one per pair of digits. Training on all data is highest; generative replay and a buffer of one hundred lie slightly below; a buffer of thirty is lower; refitting alone and a buffer of ten are far below for the first four tasks. On the last task all are close, the two small buffers a little lower."}} tags=["hide-input", "picture-varies"]
-remedies = {"all data": lambda: everything, "replay": lambda: replay, "buffer of 100": lambda: buffer(100),
-            "buffer of 30": lambda: buffer(30), "buffer of 10": lambda: buffer(10), "nothing": lambda: nothing}
-matrix = {name: torch.stack([learn(new(), seed) for seed in range(6)]) for name, new in remedies.items()}  # (6, 5, 5)
+# %% mystnb={"figure": {"name": "fig-systems-forgetting", "caption": "Test log-likelihood at the end of the stream, mean of the five tasks and of three seeds, against the floor; filled: the floor that is best on validation digits. The smaller the buffer, the higher the floor that it needs. Each at its best, replay loses least, and even ten images per task help."}, "image": {"alt": "Five curves over floors from 0.5 to 64, each with a peak: highest for all data, then replay, both at a low floor; then a buffer of thirty at a middle floor and of ten at a high one; far below, refitting alone. At the lowest floor the buffer of ten is lowest; at the highest, all but replay are close."}} tags=["hide-input", "picture-varies"]
+floors = [0.5, 1, 2, 4, 8, 16, 32, 64]
+remedies = {"all data": lambda: everything, "replay": lambda: replay, "buffer of 30": lambda: buffer(30),
+            "buffer of 10": lambda: buffer(10), "nothing": lambda: nothing}
+final = {name: torch.stack([torch.stack([learn(new(), seed, f) for f in floors]) for seed in range(3)]).mean(0)
+         for name, new in remedies.items()}  # (8 floors, validation and test)
+chosen = {name: int(scores[:, 0].argmax()) for name, scores in final.items()}
 _, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
-for k, ((name, scores), mark) in enumerate(zip(matrix.items(), "osvD^x", strict=True)):
-    end, place = scores[:, -1], torch.arange(5) + 0.12 * (k - 2.5)
-    ax.errorbar(place, end.mean(0), yerr=torch.stack([end.mean(0) - end.amin(0), end.amax(0) - end.mean(0)]).numpy(),
-                fmt=mark, color=colors.cycle[k % len(colors.cycle)], label=name, ms=5, lw=1.2)
-ax.set(xlabel="task (digits)", ylabel="test log-likelihood (nats)", xticks=range(5),
-       xticklabels=["0, 1", "2, 3", "4, 5", "6, 7", "8, 9"])
+for k, ((name, scores), mark) in enumerate(zip(final.items(), "osD^v", strict=True)):
+    ax.semilogx(floors, scores[:, 1], mark + "-", color=colors.cycle[k], label=name, ms=6, lw=1.2, mfc="white")
+    ax.plot(floors[chosen[name]], scores[chosen[name], 1], mark, color=colors.cycle[k], ms=7)
+ax.set(xlabel="floor (squared grey levels)", ylabel="test log-likelihood (nats)", xticks=floors, xticklabels=floors)
+ax.minorticks_off()
 ax.legend(ncols=1, fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
 plt.show()
 
-
 # %% tags=["hide-input"]
-def forgotten(name):
-    """Mean loss of the first four tasks since they were learned, nats, for each seed: (6,)."""
-    scores = matrix[name]
-    return (scores.diagonal(dim1=1, dim2=2) - scores[:, -1])[:, :4].mean(1)
-
-
-lost = forgotten("nothing")
-claim("systems-forgetting", "nats lost on the first four tasks by refitting alone, smallest of six seeds", lost.min(),
-      item="Q0.13 S0.37", by="0 without forgetting", at_least=30, at_most=60, stable=False)
-claim("systems-replay", "share of that lost under replay, largest of six seeds", (forgotten("replay") / lost).max(),
-      item="Q0.13", by="below one half", at_least=0.02, at_most=0.2, stable=False)
-claim("systems-buffer", "share lost with a buffer of 100 per task, largest of six seeds", (forgotten("buffer of 100") / lost).max(),
-      item="Q0.13", by="below one half", at_least=0.02, at_most=0.2, stable=False)
-claim("systems-buffer-part", "share lost with a buffer of 30 per task, mean of six seeds", (forgotten("buffer of 30") / lost).mean(),
-      item="Q0.13", by="0 without forgetting, 1 without a buffer", at_least=0.35, at_most=0.85, stable=False)
-claim("systems-buffer-small", "share lost with a buffer of 10 per task, mean of six seeds", (forgotten("buffer of 10") / lost).mean(),
-      item="Q0.13", by="1 without a buffer: copies of ten images save nothing", at_least=0.9, at_most=1.6, stable=False)
-
-
-def with_floor(new):
-    scores = torch.stack([learn(new(), seed, floor=5.0) for seed in range(6)])
-    return (scores.diagonal(dim1=1, dim2=2) - scores[:, -1])[:, :4].mean(1)
-
-
-claim("systems-buffer-floor", "the same with a floor of 5 instead of 0.5 under the variances, mean of six seeds",
-      (with_floor(lambda: buffer(10)) / with_floor(lambda: nothing)).mean(), item="Q0.13", by="1 without a buffer",
-      at_least=0.35, at_most=0.75, stable=False)
+at_best = {name: scores[chosen[name], 1] for name, scores in final.items()}
+short = at_best["all data"] - at_best["nothing"]
+claim("systems-forgetting", "test log-likelihood of all data minus that of refitting alone, each at its floor", short,
+      item="Q0.13 S0.37", by="0 without forgetting; other splits and seeds", at_least=9, at_most=15, unit="nats", stable=False)
+for name, slug, low, high in (("replay", "replay", 0.08, 0.25), ("buffer of 30", "buffer-thirty", 0.2, 0.4),
+                              ("buffer of 10", "buffer-ten", 0.4, 0.65)):
+    claim(f"systems-{slug}", f"share of that lost with {name}, at its floor", (at_best["all data"] - at_best[name]) / short, item="Q0.13",
+          by="0 without forgetting, 1 without memory; other splits and seeds", at_least=low, at_most=high, stable=False)
+low = {name: scores[0, 1] for name, scores in final.items()}
+claim("systems-floor-low", "share lost with buffer of 10, all at the lowest floor",
+      (low["all data"] - low["buffer of 10"]) / (low["all data"] - low["nothing"]), item="Q0.13",
+      by="0 without forgetting, 1 without memory; other splits and seeds", at_least=0.9, at_most=1.8, stable=False)
 
 
 # %% [markdown]
-# Replay loses less than a fifth of what refitting loses, for every seed, and so does a buffer of a hundred images per task, about half of the data. A buffer of
-# thirty loses about half, and one of ten no less than no buffer: the components shrink onto copies of a few images. A higher floor under the variances, 5
-# instead of 0.5 squared grey levels, helps against that.
+# Each at its floor, replay loses less than a quarter of what refitting alone loses, thirty images per task less than two fifths, ten about a half. At the
+# lowest floor, which costs all data almost nothing, ten images save nothing: the components shrink onto them.
 #
 # :::{exercise-start} Q0.13 · Learning on without forgetting
 # :label: q0-13
@@ -542,12 +527,11 @@ claim("systems-buffer-floor", "the same with a floor of 5 instead of 0.5 under t
 # **Make the version a variable:** $p(x\mid v)$. Then three costs can be traded openly.
 #
 # - *Exact, cheap in parameters per version:* keep the parameters, or the sufficient statistics, of each version. An exponential family updates by adding
-#   statistics, so that a version fitted in pieces equals, up to rounding, the version fitted at once. Deep models keep a frozen trunk and a small adapter per
-#   version.
-# - *Rehearsal:* a buffer of real data, as good as its size.
+#   statistics. Deep models keep a frozen trunk and a small adapter per version.
+# - *Rehearsal:* a buffer of real data, as good as its size if the floor suits it.
 # - *Replay:* no data kept, but the model's errors are learned again at every round. {numref}`fig-systems-forgetting` shows it working over five rounds. Over many
-#   it fails, and for a Gaussian provably: fit it to $n$ draws of itself, again and again. Each maximum-likelihood fit multiplies the variance by
-#   $\chi^2_{n-1}/n$, so that after $g$ rounds
+#   it fails. The floor, which every fit adds again, widens the components; without one a Gaussian provably shrinks. Fit it to $n$ draws of itself, again
+#   and again: each maximum-likelihood fit multiplies the variance by $\chi^2_{n-1}/n$, so that after $g$ rounds
 #
 # $$
 # \begin{aligned}
@@ -564,7 +548,8 @@ claim("systems-buffer-floor", "the same with a floor of 5 instead of 0.5 under t
 # V\leftarrow\Bigl(1-\frac1n\Bigr)T,\qquad M\leftarrow(1-\alpha)^2M+\frac{T}{n} ,
 # $$ (eq-systems-fresh)
 #
-# whose fixed point is not zero: one real draw in ten keeps {value}`systems-fresh-fixed:.2f` of the variance for $n=20$. Report the whole matrix of scores, the
+# whose fixed point is not zero: one real draw in ten keeps on average {value}`systems-fresh-fixed:.2f` of the variance for $n=20$ (the median run
+# {value}`systems-fresh-median:.2f`). Report the whole matrix of scores, the
 # storage, and the drift of the data, so that a fall can be told from a change of task.
 
 # %%
@@ -601,13 +586,15 @@ claim("systems-fresh", "mean variance after 60 rounds of 20 draws, one in ten of
 rest = 1 / (20 * (1 - 0.9**2))  # M over T at rest
 claim("systems-fresh-fixed", "that recursion after 500 rounds", recursion(20, 500, 0.1), 0.95 * 0.1 / (1 - 0.9 * 0.95 - 0.09 * rest),
       item="Q0.13", by="its fixed point, from two linear equations", rtol=1e-9)
-claim("systems-fresh-saves", "mean variance with real draws over what it would be without", mean / 0.95**60, item="Q0.13", by="1 if fresh data did not help",
-      at_least=15.0, at_most=19.0, digits=2)
-pieces = [stream[0][:100], stream[0][100:]]
-total = sum(p.sum(0) for p in pieces) / len(stream[0])
-second = sum(p.T @ p for p in pieces) / len(stream[0]) - torch.outer(total, total)
-claim("systems-statistics", "covariance from statistics of two pieces minus covariance from all, over its size",
-      (second - covariance(stream[0])).norm() / second.norm(), 0.0, item="Q0.13", by="sums of sums", atol=1e-12, stable=False)
+claim("systems-fresh-median", "median variance after 60 rounds of 20 draws, one in ten of them real", mixed_in.median(), item="Q0.13",
+      by="below the mean: few runs are wide; other seeds", at_least=0.57, at_most=0.68, digits=2)
+
+first = model = fit_mixture(torch.cat(stream), 10, 0, 2.0)
+for _ in range(20):
+    model = fit_mixture(torch.as_tensor(model.sample(len(train))[0]), 10, 0, 2.0)
+trace_before, trace_after = (torch.as_tensor(m.covariances_).diagonal(dim1=1, dim2=2).mean() for m in (first, model))
+claim("systems-replay-widens", "mean variance within ten components after 20 refits to their own draws, over before, floor 2",
+      trace_after / trace_before, item="Q0.13", by="1 without drift; other splits and seeds", at_least=1.3, at_most=4, stable=False)
 
 
 # %% [markdown]
