@@ -73,16 +73,16 @@ y_train, y_test = data.train.y, data.test.y
 # Bayes' rule, $\log q(x\mid y)-\log q(x)=\log q(y\mid x)-\log q(y)$, and $\log q(y\mid x)\le0$.
 # :::
 #
-# Ten classes of equal share are worth at most $\log10=2.303$ nats per image over the same model without them, its own $q(x)$. What structure buys *beyond* that is data efficiency. Let each
-# digit be moved round horizontally by $s\in\{0,\dots,7\}$ columns. Class and shift are two known factors with 80 combinations, and 16 of these never occur in
+# Ten classes of equal share are worth at most $\log10=2.303$ nats per image over the same model without them, its own $q(x)$. What structure buys *beyond* that
+# is data efficiency. Let each digit be moved round horizontally by $s\in\{0,\dots,7\}$ columns. Class and shift are two known factors with 80 combinations, and 16 of these never occur in
 # training. A model that **knows what a shift is** moves the picture back and needs ten classes only,
 #
 # $$
 # p(x\mid y,s)=p_y\bigl(T_s^{-1}x\bigr),
 # $$ (eq-systems-group)
 #
-# without a Jacobian, since a shift permutes pixels. A model that only knows *that* there is a factor must learn its effect: additively in class and shift, or
-# from a table with one entry per combination.
+# without a Jacobian, since a shift permutes pixels. A model that only knows *that* there is a factor must learn its effect: a covariance for each shift, and
+# means that are additive in class and shift or stand in a table with one entry per combination.
 
 # %%
 def covariance(x):
@@ -132,57 +132,54 @@ s_valid = torch.multinomial((~unseen[y_valid]).double(), 1, generator=gen)[:, 0]
 x_valid = shift(validation, s_valid)  # at combinations that training shows
 
 
-def learns_shift(table):
-    """Gaussian with a mean linear in indicators (ridge regression) and one covariance: (mean function, noise)."""
-    f = one_hot(y_train, s_train, table)
-    centre, fits = moved.mean(0), {}
-    for ridge in (0.1, 0.3, 1, 3, 10, 100):
-        weights = torch.linalg.solve(f.T @ f + ridge * torch.eye(f.shape[1]), f.T @ (moved - centre))
-        noise = MultivariateNormal(torch.zeros(64), covariance(moved - centre - f @ weights))
-        score = noise.log_prob(x_valid - centre - one_hot(y_valid, s_valid, table) @ weights).mean()
-        fits[ridge] = score, (lambda y, s, w=weights: centre + one_hot(y, s, table) @ w), noise
-    fits["best"] = max(fits.values(), key=lambda fit: fit[0])
-    return fits
+def learns_shift(table, x, y, s):
+    """(y, s) -> Gaussian: means by ridge regression, a covariance for each shift (blurred), both by validation."""
+    f, centre, fits = one_hot(y, s, table), x.mean(0), []
+    for ridge in (0.03, 0.1, 0.3, 1, 3, 10):
+        weights = torch.linalg.solve(f.T @ f + ridge * torch.eye(f.shape[1]), f.T @ (x - centre))
+        rest = x - centre - f @ weights
+        each = torch.stack([covariance(rest[s == k]) for k in range(8)])
+        for blur in (0.0, 0.1, 0.2, 0.5, 1, 2):
+            root = torch.linalg.cholesky(each + blur * torch.eye(64))
+            fits.append(lambda y, s, w=weights, r=root: MultivariateNormal(centre + one_hot(y, s, table) @ w, scale_tril=r[s]))
+    return max(fits, key=lambda fit: fit(y_valid, s_valid).log_prob(x_valid).mean())
 
 
-fits_additive, fits_table = learns_shift(False), learns_shift(True)
-additive, table, stiff = fits_additive["best"][1:], fits_table["best"][1:], fits_table[100][1:]
+additive, table = (learns_shift(kind, moved, y_train, s_train) for kind in (False, True))
 able = unseen[y_test].any(1)                                        # test digits of classes with unseen shifts
 x_able, y_able = test[able], y_test[able]
 s_seen = torch.multinomial((~unseen[y_able]).double(), 1, generator=gen)[:, 0]
 s_new = torch.multinomial(unseen[y_able].double(), 1, generator=gen)[:, 0]
-lost, level = {}, {}
-for name, model in (("knows", knows_shift),
-                    ("additive", lambda x, y, s: additive[1].log_prob(x - additive[0](y, s))),
-                    ("table", lambda x, y, s: table[1].log_prob(x - table[0](y, s))),
-                    ("stiff", lambda x, y, s: stiff[1].log_prob(x - stiff[0](y, s)))):
-    seen = model(shift(x_able, s_seen), y_able, s_seen)
-    lost[name], level[name] = seen - model(shift(x_able, s_new), y_able, s_new), seen.mean()
+x_seen, x_new = shift(x_able, s_seen), shift(x_able, s_new)
+lost = knows_shift(x_seen, y_able, s_seen) - knows_shift(x_new, y_able, s_new)
 claim("systems-known", "log-likelihood lost by moving a test digit to an unseen combination, model that knows shifts: largest",
-      lost["knows"].abs().max(), 0.0, item="Q0.11 S0.37", by="equivariance: nothing, for every image", atol=1e-9, unit="nats",
+      lost.abs().max(), 0.0, item="Q0.11 S0.37", by="equivariance: nothing, for every image", atol=1e-9, unit="nats",
       stable=False)
-claim("systems-learned-additive", "the same, mean over digits, additive model", lost["additive"].mean(), item="Q0.11",
-      by="0 if it had learned what a shift is; other splits", at_least=7.0, at_most=14.0, unit="nats", digits=2)
-claim("systems-learned-table", "the same, table of combinations", lost["table"].mean(), item="Q0.11",
-      by="0 if it had learned what a shift is; other splits", at_least=36.0, at_most=46.0, unit="nats", digits=2)
-claim("systems-learned-stiff", "the same, table with ridge 100", lost["stiff"].mean(), item="Q0.11", by="other splits",
-      at_least=5.0, at_most=9.0, unit="nats", digits=1)
-claim("systems-stiff-costs", "at seen combinations, what ridge 100 costs the table", level["table"] - level["stiff"], item="Q0.11",
-      by="other splits", at_least=7.0, at_most=11.0, unit="nats", digits=1)
+for name, model in (("additive", additive), ("table", table)):
+    loss = model(y_able, s_seen).log_prob(x_seen) - model(y_able, s_new).log_prob(x_new)
+    low, high = {"additive": (45, 80), "table": (250, 550)}[name]
+    claim(f"systems-learned-{name}", f"the same, mean over digits, model with {name} means", loss.mean(), item="Q0.11",
+          by="0 if it had learned what a shift is; other splits", at_least=low, at_most=high, unit="nats", digits=2)
 one_covariance = class_gaussians(shift(moved, -s_train), y_train, 0.0)
-fair = knows_shift(shift(x_able, s_seen), y_able, s_seen, one_covariance).mean()
-claim("systems-knows-best", "at seen combinations, one covariance each: model that knows minus the better of the two others",
-      fair - max(level["additive"], level["table"]), item="Q0.11",
-      by="80 combinations share ten classes; other splits", at_least=30.0, at_most=36.0, unit="nats", digits=2)
-claim("systems-class-covariances", "what a covariance for each class adds to that", level["knows"] - fair, item="Q0.11",
-      by="other splits", at_least=7.0, at_most=12.0, unit="nats", digits=2)
+fair = knows_shift(x_seen, y_able, s_seen, one_covariance)
+claim("systems-knows-best", "at seen combinations, one covariance for all classes: model that knows minus table, median test digit",
+      (fair - table(y_able, s_seen).log_prob(x_seen)).median(), item="Q0.11", by="0 with endless data; other splits and seeds",
+      at_least=9.5, at_most=15.0, unit="nats", digits=2)
+i, s_all = (~unseen[y_train]).nonzero().T                           # every training digit at every shift seen of its class
+table_all = learns_shift(True, shift(train[i], s_all), y_train[i], s_all)
+claim("systems-knows-data", "the same, when the table sees each training digit at all seen shifts of its class",
+      (fair - table_all(y_able, s_seen).log_prob(x_seen)).median(), item="Q0.11", by="the same family of laws; other splits and seeds",
+      at_least=-1.5, at_most=1.5, unit="nats", digits=2)
+spread = MultivariateNormal(torch.zeros(64), covariance(shift(moved - table(y_train, s_train).mean, -s_train)))
+told = spread.log_prob(shift(x_seen - table(y_able, s_seen).mean, -s_seen))
+claim("systems-knows-spread", "the same, when the table keeps its means and is told how the covariance moves", (fair - told).median(),
+      item="Q0.11", by="other splits and seeds", at_least=1.0, at_most=2.7, unit="nats", digits=2)
 
 # %% [markdown]
-# Moving a digit to an unseen combination costs the model that knows shifts nothing, the additive model {value}`systems-learned-additive:.0f` nats and the table
-# {value}`systems-learned-table:.0f`, each with the ridge that is best on validation digits at seen combinations. (A ridge of 100 would lose only
-# {value}`systems-learned-stiff:.0f`, by learning less: it is {value}`systems-stiff-costs:.0f` nats worse where the table has seen the combination.) Even there,
-# with one covariance for all like the two others, knowledge is worth {value}`systems-knows-best:.0f` nats, far more than a label of ten classes can be worth
-# to one model; a covariance for each class adds {value}`systems-class-covariances:.0f`.
+# Moving a digit to an unseen combination costs the model that knows shifts nothing, additive means {value}`systems-learned-additive:.0f` nats and the table
+# {value}`systems-learned-table:.0f`. Even where it has seen the combination, the table is {value}`systems-knows-best:.0f` nats behind the model that knows, for the
+# median digit and with one covariance for all classes in both. That is data efficiency: shown each digit at every seen shift, it draws level (a gap of
+# {value}`systems-knows-data:.1f`). And most of it is *spread*: told only how the covariance moves, it is {value}`systems-knows-spread:.1f` behind.
 #
 # :::{exercise-start} Known hierarchical structure
 # :label: q0-11
@@ -201,20 +198,20 @@ claim("systems-class-covariances", "what a covariance for each class adds to tha
 # Where the *action* of a factor is known (pose is a rotation, lighting is multiplicative), build the action in, as {eq}`eq-systems-group` does. Where only its
 # existence is known, learn it and expect trouble off the seen combinations. Identity before detail suggests a hierarchy of scales in $z$.
 #
-# **Labels make latents interpretable.** Without them, independent factors can be rotated into each other at no loss ({ref}`ch-representation`). With labels for
-# some examples they are pinned, and missing ones are summed out, as in {ref}`ch-transfer`. Do not force independence on factors that are dependent in the data.
+# **Labels make latents interpretable.** Without them, independent Gaussian factors can be rotated into each other at no loss ({ref}`ch-representation`). With labels
+# for some examples they are pinned, and missing ones are summed out, as in {ref}`ch-transfer`. Do not force independence on factors that are dependent in the data.
 #
 # **Test by intervention.** Hold an image's rest fixed, change $y$, and ask an independent judge whether $y$, and nothing else, has changed. The cell draws
-# *only at combinations that training never showed*, from the model that knows shifts and from the additive one. A classifier, trained on unmoved real digits,
-# reads the class after moving back. Then it computes what class labels add to the log-likelihood of each test digit, which
+# *at combinations that training never showed* from the model that knows shifts and from the table, and from the table where it has seen them. A classifier,
+# trained on unmoved real digits, reads the class after moving back. Then it computes what class labels add to the log-likelihood of each test digit, which
 # {prf:ref}`thm-systems-ceiling` bounds.
 
 # %%
 y_ask, s_ask = unseen.nonzero().repeat(25, 1).T          # (400,) class and shift each
 drawn = torch.stack([canonical[k].sample() for k in y_ask.tolist()])
 pictures = shift(drawn, s_ask)                           # (400, 64)
-mean, noise = additive
-pictures_additive = mean(y_ask, s_ask) + noise.sample(y_ask.shape)
+s_shown = torch.multinomial((~unseen[y_ask]).double(), 1, generator=gen)[:, 0]
+at_unseen, at_seen = table(y_ask, s_ask).sample(), table(y_ask, s_shown).sample()
 
 joint, at = log_joint(canonical, test), y_test[:, None]  # log q(x, y) of test digits
 gain = joint.gather(1, at)[:, 0] - log_share[y_test] - joint.logsumexp(1)
@@ -225,14 +222,16 @@ from sklearn.linear_model import LogisticRegression
 judge = LogisticRegression(max_iter=2000, C=0.01).fit(train.numpy(), y_train.numpy())
 
 
-def read_right(pictures):
-    return (torch.as_tensor(judge.predict(shift(pictures, -s_ask).numpy())) == y_ask).double().mean()
+def read_right(pictures, s=s_ask):
+    return (torch.as_tensor(judge.predict(shift(pictures, -s).numpy())) == y_ask).double().mean()
 
 
 claim("systems-intervention", "share of pictures asked for at unseen combinations whose class a judge reads right, model that knows",
       read_right(pictures), item="Q0.11", by="0.1 by chance", at_least=0.95, digits=2, stable=False)
-claim("systems-intervention-additive", "the same, additive model", read_right(pictures_additive), item="Q0.11",
-      by="0.1 by chance", at_least=0.03, at_most=0.4, digits=2, stable=False)
+claim("systems-intervention-table", "the same, table", read_right(at_unseen), item="Q0.11", by="0.1 by chance; other splits",
+      at_least=0.03, at_most=0.3, digits=2, stable=False)
+claim("systems-intervention-seen", "the same, table, at seen combinations", read_right(at_seen, s_shown), item="Q0.11",
+      by="0.1 by chance; other splits", at_least=0.9, digits=2, stable=False)
 claim("systems-ceiling", "what class labels add to the log-likelihood of a test digit, median", gain.median(), item="Q0.11",
       by="just below log 10 = 2.303, for most digits are easy to read", at_least=2.2, at_most=2.34, unit="nats", digits=3)
 claim("systems-ceiling-each", "test digits, of 360, whose gain exceeds -log q(y)", (gain > -log_share[y_test] + 1e-9).sum(), 0,
@@ -244,13 +243,13 @@ claim("systems-ceiling-worst", "mean gain without the two worst digits", gain.so
 
 
 # %% [markdown]
-# The judge reads nearly all pictures of the model that knows, and fewer than half of the other's. The median digit almost reaches the ceiling. The *mean* is far
-# lower in this split, {value}`systems-ceiling-mean:.1f` nats, and two digits are the reason: without them it is {value}`systems-ceiling-worst:.1f`. There the model is sure
+# The judge reads nearly all pictures of the model that knows; of the table's, nearly all at seen combinations and few at the others. The median digit almost
+# reaches the ceiling. The *mean* is far lower in this split, {value}`systems-ceiling-mean:.1f` nats, and two digits are the reason: without them it is {value}`systems-ceiling-worst:.1f`. There the model is sure
 # of a wrong class, and a density pays for false certainty without limit. (Another split may have one such digit, or none.)
 # :::{solution-end}
 # :::
 #
-# ## Several models are better than the best
+# ## Several models insure one another
 #
 # You have a Gaussian, a mixture of class Gaussians and a kernel estimate ({ref}`ch-density`). Instead of choosing one, mix their densities,
 # $q_w=\sum_kw_kq_k$. Since the logarithm is concave and increasing,
@@ -305,17 +304,13 @@ w = stack(on_validation)
 # :label: q0-12-solution
 # :class: dropdown
 # :::
-# **With densities: mix, and stack the weights** on held-out data. There the result is at least as good as the best member. On every image it is at most
-# $\log1/w_k$ worse than member $k$.
+# **With densities: mix, and stack the weights** on held-out data. There the result is at least as good as the best member.
 
 # %% tags=["hide-input"]
 def mixed(log_q, w):
     return torch.logsumexp(log_q + w.log(), 1).mean()
 
 
-claim("systems-stacked", "validation log-likelihood of the stack minus that of its best member",
-      mixed(on_validation, w) - on_validation.mean(0).max(), item="Q0.12 S0.37", by="at least 0: a vertex is allowed; other splits",
-      at_least=0.1, at_most=2.5, unit="nats", digits=2)
 slope = (on_validation - torch.logsumexp(on_validation + w.log(), 1)[:, None]).exp().mean(0)
 claim("systems-stacked-optimal", "gradient of the objective at the weights found", slope, torch.ones(3),
       item="Q0.12", by="Karush–Kuhn–Tucker: 1 where the weight is positive", atol=1e-3, digits=3)
@@ -323,13 +318,17 @@ k = int(w.argmax())
 claim("systems-stacked-test", "test log-likelihood of the stack minus that of the best member", mixed(on_test, w) - on_test[:, k].mean(),
       item="Q0.12", by="at least log of its weight; other splits", at_least=0.15, at_most=0.9, unit="nats", digits=2)
 claim("systems-equal", "the same for equal weights", mixed(on_test, torch.ones(3) / 3) - on_test[:, k].mean(),
-      item="Q0.12", by="at least -log 3; here a small loss", at_least=-0.6, at_most=0.0, unit="nats", digits=2)
-claim("systems-mean-log", "mean of the three log-likelihoods minus the log-likelihood of their equal mixture",
-      on_test.mean() - mixed(on_test, torch.ones(3) / 3), item="Q0.12",
-      by="Jensen: below the mixture with the same weights", at_least=-20.0, at_most=-10.0, unit="nats", digits=2)
+      item="Q0.12", by="at least -log 3; other splits", at_least=-0.9, at_most=0.0, unit="nats", digits=2)
+gains = torch.logsumexp(on_test + w.log(), 1) - on_test[:, k]
+claim("systems-stacked-share", "share of test digits to which the stack gives more than its best member", (gains > 0).double().mean(),
+      item="Q0.12", by="other splits", at_least=0.03, at_most=0.12, digits=1)
+claim("systems-stacked-few", "mean gain without the five digits that gain most", gains.sort().values[:-5].mean(), item="Q0.12",
+      by="other splits", at_least=-0.1, at_most=0.25, unit="nats", digits=2)
 
 # %% [markdown]
-# On test digits the stack gains {value}`systems-stacked-test:.2f` nats over its best member; equal weights gain nothing.
+# On test digits the stack gains {value}`systems-stacked-test:.2f` nats over its best member $k$; equal weights gain nothing. It is an insurance:
+# {value}`systems-stacked-share:.0%` of the digits gain, the others pay up to $\log1/w_k$. Without the five that gain most,
+# {value}`systems-stacked-few:.2f` nats are left.
 #
 # **Averaging is not mixing.** The mean of two models' *scores* $\nabla\log q$ is the score of $\sqrt{q_1q_2}$, normalised: a product of experts. For
 # $\mathcal N(\pm a,1)$ that is $\mathcal N(0,1)$, a mode that neither has. The mixture's score is the average weighted by responsibility. Langevin steps of size
@@ -416,8 +415,6 @@ def one_run():
 runs = torch.stack([one_run() for _ in range(8)])
 claim("systems-samples", "weights of the two halves of the ring, mean of eight runs", runs[:, :2].mean(0), torch.tensor([0.5, 0.5]),
       item="Q0.12", by="half the modes each; the blob keeps what sampling noise leaves it", atol=0.03, digits=2)
-claim("systems-samples-blob", "weight of the blob, largest of eight runs", runs[:, 2].max(), item="Q0.12", by="0 with infinite samples",
-      at_most=0.08, digits=1, stable=False)
 
 # %% [markdown]
 # **What is hard:** members on one scale (a variational bound is not a likelihood, and dequantisation must agree); flaws that all share, which no weights remove;
@@ -432,8 +429,9 @@ claim("systems-samples-blob", "weight of the blob, largest of eight runs", runs[
 # arrival has the past overwritten: **catastrophic forgetting**. Three remedies: keep all data (the reference); keep a small buffer of real examples, repeated
 # to the size of its task, and mix it in (**rehearsal**); keep no data and mix in *samples of the old model* (**generative replay**, {cite:p}`shin2017`).
 #
-# All fit a mixture of Gaussians by EM to twenty principal components (of all training digits: a fixed map, the same for every remedy). EM starts at random, so
-# each remedy runs through the stream with six seeds. The score of a task is its test log-likelihood.
+# All fit a mixture of Gaussians by EM to twenty principal components (of all training digits: a fixed map). Each fit adds a *floor* to every variance, lest
+# components shrink onto a few images. Since the remedies leave different numbers of images to fit, each gets the floor that is best for it on validation digits of all
+# tasks (which a real stream would have to keep). The score is the log-likelihood at the end, mean over the tasks.
 
 # %% tags=["hide-input"]
 axes20 = torch.linalg.svd(train - train.mean(0), full_matrices=False)[2][:20]
@@ -444,23 +442,22 @@ def task(x, y, t):
 
 
 stream = [task(train, y_train, t) for t in range(5)]
-exams = [task(test, y_test, t) for t in range(5)]
+exams = [[task(x, y, t) for t in range(5)] for x, y in ((validation, y_valid), (test, y_test))]
 
 
 def fit_mixture(x, components, seed, floor):
-    return GaussianMixture(components, reg_covar=floor, random_state=seed).fit(x.numpy())
+    return GaussianMixture(components, reg_covar=floor, random_state=seed, max_iter=500).fit(x.numpy())
 
 
 # %%
-def learn(remember, seed, floor=0.5):
-    """Fit each arrival plus what is remembered; test scores after each: (5, 5)."""
-    model, scores = None, []
+def learn(remember, seed, floor):
+    """Fit each arrival plus what is remembered; final mean scores, validation and test: (2,)."""
+    model = None
     for t in range(5):
         old = remember(model, t) if t else None
         x = stream[t] if old is None else torch.cat([stream[t], old])
         model = fit_mixture(x, 2 if old is None else 2 * (t + 1), seed, floor)
-        scores.append([model.score(exam.numpy()) for exam in exams])
-    return torch.tensor(scores)
+    return torch.tensor([[model.score(x.numpy()) for x in exam] for exam in exams]).mean(1)
 
 def nothing(model, t):
     return None
@@ -479,55 +476,40 @@ def buffer(size):
     return remember
 
 
-# %% mystnb={"figure": {"name": "fig-systems-forgetting", "caption": "Test log-likelihood of each task at the end of the stream: mean and range of six seeds. Without memory all but the last task are lost. Replay of the model's own samples keeps them, and so does a buffer of a hundred real images per task; thirty keep a part, and ten nothing."}, "image": {"alt": "Five groups of points, one per pair of digits. Training on all data is highest; generative replay and a buffer of one hundred lie slightly below; a buffer of thirty is lower; refitting alone and a buffer of ten are far below for the first four tasks. On the last task all are close, the two small buffers a little lower."}} tags=["hide-input", "picture-varies"]
-remedies = {"all data": lambda: everything, "replay": lambda: replay, "buffer of 100": lambda: buffer(100),
-            "buffer of 30": lambda: buffer(30), "buffer of 10": lambda: buffer(10), "nothing": lambda: nothing}
-matrix = {name: torch.stack([learn(new(), seed) for seed in range(6)]) for name, new in remedies.items()}  # (6, 5, 5)
+# %% mystnb={"figure": {"name": "fig-systems-forgetting", "caption": "Test log-likelihood at the end of the stream, mean of the five tasks and of three seeds, against the floor; filled: the floor that is best on validation digits. The smaller the buffer, the higher the floor that it needs. Each at its best, replay loses least, and even ten images per task help."}, "image": {"alt": "Five curves over floors from 0.5 to 64, each with a peak: highest for all data, then replay, both at a low floor; then a buffer of thirty at a middle floor and of ten at a high one; far below, refitting alone. At the lowest floor the buffer of ten is lowest; at the highest, all but replay are close."}} tags=["hide-input", "picture-varies"]
+floors = [0.5, 1, 2, 4, 8, 16, 32, 64]
+remedies = {"all data": lambda: everything, "replay": lambda: replay, "buffer of 30": lambda: buffer(30),
+            "buffer of 10": lambda: buffer(10), "nothing": lambda: nothing}
+final = {name: torch.stack([torch.stack([learn(new(), seed, f) for f in floors]) for seed in range(3)]).mean(0)
+         for name, new in remedies.items()}  # (8 floors, validation and test)
+chosen = {name: int(scores[:, 0].argmax()) for name, scores in final.items()}
 _, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
-for k, ((name, scores), mark) in enumerate(zip(matrix.items(), "osvD^x", strict=True)):
-    end, place = scores[:, -1], torch.arange(5) + 0.12 * (k - 2.5)
-    ax.errorbar(place, end.mean(0), yerr=torch.stack([end.mean(0) - end.amin(0), end.amax(0) - end.mean(0)]).numpy(),
-                fmt=mark, color=colors.cycle[k % len(colors.cycle)], label=name, ms=5, lw=1.2)
-ax.set(xlabel="task (digits)", ylabel="test log-likelihood (nats)", xticks=range(5),
-       xticklabels=["0, 1", "2, 3", "4, 5", "6, 7", "8, 9"])
+for k, ((name, scores), mark) in enumerate(zip(final.items(), "osD^v", strict=True)):
+    ax.semilogx(floors, scores[:, 1], mark + "-", color=colors.cycle[k], label=name, ms=6, lw=1.2, mfc="white")
+    ax.plot(floors[chosen[name]], scores[chosen[name], 1], mark, color=colors.cycle[k], ms=7)
+ax.set(xlabel="floor (squared grey levels)", ylabel="test log-likelihood (nats)", xticks=floors, xticklabels=floors)
+ax.minorticks_off()
 ax.legend(ncols=1, fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
 plt.show()
 
-
 # %% tags=["hide-input"]
-def forgotten(name):
-    """Mean loss of the first four tasks since they were learned, nats, for each seed: (6,)."""
-    scores = matrix[name]
-    return (scores.diagonal(dim1=1, dim2=2) - scores[:, -1])[:, :4].mean(1)
-
-
-lost = forgotten("nothing")
-claim("systems-forgetting", "nats lost on the first four tasks by refitting alone, smallest of six seeds", lost.min(),
-      item="Q0.13 S0.37", by="0 without forgetting", at_least=30, at_most=60, stable=False)
-claim("systems-replay", "share of that lost under replay, largest of six seeds", (forgotten("replay") / lost).max(),
-      item="Q0.13", by="below one half", at_least=0.02, at_most=0.2, stable=False)
-claim("systems-buffer", "share lost with a buffer of 100 per task, largest of six seeds", (forgotten("buffer of 100") / lost).max(),
-      item="Q0.13", by="below one half", at_least=0.02, at_most=0.2, stable=False)
-claim("systems-buffer-part", "share lost with a buffer of 30 per task, mean of six seeds", (forgotten("buffer of 30") / lost).mean(),
-      item="Q0.13", by="0 without forgetting, 1 without a buffer", at_least=0.35, at_most=0.85, stable=False)
-claim("systems-buffer-small", "share lost with a buffer of 10 per task, mean of six seeds", (forgotten("buffer of 10") / lost).mean(),
-      item="Q0.13", by="1 without a buffer: copies of ten images save nothing", at_least=0.9, at_most=1.6, stable=False)
-
-
-def with_floor(new):
-    scores = torch.stack([learn(new(), seed, floor=5.0) for seed in range(6)])
-    return (scores.diagonal(dim1=1, dim2=2) - scores[:, -1])[:, :4].mean(1)
-
-
-claim("systems-buffer-floor", "the same with a floor of 5 instead of 0.5 under the variances, mean of six seeds",
-      (with_floor(lambda: buffer(10)) / with_floor(lambda: nothing)).mean(), item="Q0.13", by="1 without a buffer",
-      at_least=0.35, at_most=0.75, stable=False)
+at_best = {name: scores[chosen[name], 1] for name, scores in final.items()}
+short = at_best["all data"] - at_best["nothing"]
+claim("systems-forgetting", "test log-likelihood of all data minus that of refitting alone, each at its floor", short,
+      item="Q0.13 S0.37", by="0 without forgetting; other splits and seeds", at_least=9, at_most=15, unit="nats", stable=False)
+for name, slug, low, high in (("replay", "replay", 0.08, 0.25), ("buffer of 30", "buffer-thirty", 0.2, 0.4),
+                              ("buffer of 10", "buffer-ten", 0.4, 0.65)):
+    claim(f"systems-{slug}", f"share of that lost with {name}, at its floor", (at_best["all data"] - at_best[name]) / short, item="Q0.13",
+          by="0 without forgetting, 1 without memory; other splits and seeds", at_least=low, at_most=high, stable=False)
+low = {name: scores[0, 1] for name, scores in final.items()}
+claim("systems-floor-low", "share lost with buffer of 10, all at the lowest floor",
+      (low["all data"] - low["buffer of 10"]) / (low["all data"] - low["nothing"]), item="Q0.13",
+      by="0 without forgetting, 1 without memory; other splits and seeds", at_least=0.9, at_most=1.8, stable=False)
 
 
 # %% [markdown]
-# Replay loses less than a fifth of what refitting loses, for every seed, and so does a buffer of a hundred images per task, about half of the data. A buffer of
-# thirty loses about half, and one of ten no less than no buffer: the components shrink onto copies of a few images. A higher floor under the variances, 5
-# instead of 0.5 squared grey levels, helps against that.
+# Each at its floor, replay loses less than a quarter of what refitting alone loses, thirty images per task less than two fifths, ten about a half. At the
+# lowest floor, which costs all data almost nothing, ten images save nothing: the components shrink onto them.
 #
 # :::{exercise-start} Learning on without forgetting
 # :label: q0-13
@@ -545,12 +527,11 @@ claim("systems-buffer-floor", "the same with a floor of 5 instead of 0.5 under t
 # **Make the version a variable:** $p(x\mid v)$. Then three costs can be traded openly.
 #
 # - *Exact, cheap in parameters per version:* keep the parameters, or the sufficient statistics, of each version. An exponential family updates by adding
-#   statistics, so that a version fitted in pieces equals, up to rounding, the version fitted at once. Deep models keep a frozen trunk and a small adapter per
-#   version.
-# - *Rehearsal:* a buffer of real data, as good as its size.
+#   statistics. Deep models keep a frozen trunk and a small adapter per version.
+# - *Rehearsal:* a buffer of real data, as good as its size if the floor suits it.
 # - *Replay:* no data kept, but the model's errors are learned again at every round. {numref}`fig-systems-forgetting` shows it working over five rounds. Over many
-#   it fails, and for a Gaussian provably: fit it to $n$ draws of itself, again and again. Each maximum-likelihood fit multiplies the variance by
-#   $\chi^2_{n-1}/n$, so that after $g$ rounds
+#   it fails. The floor, which every fit adds again, widens the components; without one a Gaussian provably shrinks. Fit it to $n$ draws of itself, again
+#   and again: each maximum-likelihood fit multiplies the variance by $\chi^2_{n-1}/n$, so that after $g$ rounds
 #
 # $$
 # \begin{aligned}
@@ -567,7 +548,8 @@ claim("systems-buffer-floor", "the same with a floor of 5 instead of 0.5 under t
 # V\leftarrow\Bigl(1-\frac1n\Bigr)T,\qquad M\leftarrow(1-\alpha)^2M+\frac{T}{n} ,
 # $$ (eq-systems-fresh)
 #
-# whose fixed point is not zero: one real draw in ten keeps {value}`systems-fresh-fixed:.2f` of the variance for $n=20$. Report the whole matrix of scores, the
+# whose fixed point is not zero: one real draw in ten keeps on average {value}`systems-fresh-fixed:.2f` of the variance for $n=20$ (the median run
+# {value}`systems-fresh-median:.2f`). Report the whole matrix of scores, the
 # storage, and the drift of the data, so that a fall can be told from a change of task.
 
 # %%
@@ -604,13 +586,15 @@ claim("systems-fresh", "mean variance after 60 rounds of 20 draws, one in ten of
 rest = 1 / (20 * (1 - 0.9**2))  # M over T at rest
 claim("systems-fresh-fixed", "that recursion after 500 rounds", recursion(20, 500, 0.1), 0.95 * 0.1 / (1 - 0.9 * 0.95 - 0.09 * rest),
       item="Q0.13", by="its fixed point, from two linear equations", rtol=1e-9)
-claim("systems-fresh-saves", "mean variance with real draws over what it would be without", mean / 0.95**60, item="Q0.13", by="1 if fresh data did not help",
-      at_least=15.0, at_most=19.0, digits=2)
-pieces = [stream[0][:100], stream[0][100:]]
-total = sum(p.sum(0) for p in pieces) / len(stream[0])
-second = sum(p.T @ p for p in pieces) / len(stream[0]) - torch.outer(total, total)
-claim("systems-statistics", "covariance from statistics of two pieces minus covariance from all, over its size",
-      (second - covariance(stream[0])).norm() / second.norm(), 0.0, item="Q0.13", by="sums of sums", atol=1e-12, stable=False)
+claim("systems-fresh-median", "median variance after 60 rounds of 20 draws, one in ten of them real", mixed_in.median(), item="Q0.13",
+      by="below the mean: few runs are wide; other seeds", at_least=0.57, at_most=0.68, digits=2)
+
+first = model = fit_mixture(torch.cat(stream), 10, 0, 2.0)
+for _ in range(20):
+    model = fit_mixture(torch.as_tensor(model.sample(len(train))[0]), 10, 0, 2.0)
+trace_before, trace_after = (torch.as_tensor(m.covariances_).diagonal(dim1=1, dim2=2).mean() for m in (first, model))
+claim("systems-replay-widens", "mean variance within ten components after 20 refits to their own draws, over before, floor 2",
+      trace_after / trace_before, item="Q0.13", by="1 without drift; other splits and seeds", at_least=1.3, at_most=4, stable=False)
 
 
 # %% [markdown]
@@ -620,11 +604,11 @@ claim("systems-statistics", "covariance from statistics of two pieces minus cova
 # ## When there is no test set
 #
 # {item}`S0.35` Drug discovery has no held-out list of the molecules that should exist. {ref}`ch-at-work` set up a miniature: valid strings of twelve brackets,
-# $C_6=132$ in all, eighty of them known, the other 52 to be discovered; validity, novelty and coverage each flatter some useless model. Here is a harder opponent
-# than the memoriser: an **editor**, which takes a known string and swaps two neighbouring brackets wherever the result is valid. It has learned nothing about
-# brackets. What tells it from a **grammar**, which opens a bracket with a probability that depends on how many are open? Since the strings can be enumerated,
-# the measures of a model are exact; only the choice of the eighty is random, so we average over 24 choices. (The first two models mix in 1 % of uniform strings,
-# so that no code is infinitely long.)
+# $C_6=132$ in all, some known, the others to be discovered; validity, novelty and coverage each flatter some useless model. Here the known ones arrive as a stream
+# of 120 uniform draws, about eighty of them different. A harder opponent than the memoriser is an **editor**, which takes a known string and swaps two neighbouring
+# brackets wherever an oracle calls the result valid. What tells it from a **grammar**, which opens a bracket with a probability that depends on how many are open?
+# Since the strings can be enumerated, the measures of a model are exact; only the stream is random, so we average over 24. (The first two models mix in 1 % of uniform
+# strings, so that no code is infinitely long.)
 
 # %% tags=["hide-input"]
 def is_valid(w):
@@ -707,16 +691,16 @@ def measure(family, known, secret):
     ]
 
 
-def split():
-    order = torch.randperm(132, generator=gen).tolist()
-    return [valid[i] for i in order[:80]], [valid[i] for i in order[80:]]
+def world():
+    known = [valid[i] for i in torch.randint(132, (120,), generator=gen).tolist()]
+    return known, sorted(valid_set - set(known))
 
 
-splits = [split() for _ in range(24)]  # worlds with other secrets
+splits = [world() for _ in range(24)]  # streams, and what they leave secret
 reports = torch.tensor([[measure(f, *s) for f in families.values()] for s in splits])  # (24, 4 models, 5 measures)
 known, secret = splits[0]
 
-# %% mystnb={"figure": {"name": "fig-systems-strings", "caption": "Four models of bracket strings under five measures, means over 24 choices of the known strings; darker is better within a column. By validity, novelty and coverage the editor is as good as the grammar. The code length, computed from the known strings alone, tells them apart; here its order is that of the true divergence."}, "image": {"alt": "A table drawn as shaded cells: rows memoriser, editor, grammar and uniform; columns share valid, share novel, share of secret strings covered, divergence from the truth in nats, and bits per known string. Editor and grammar are close in the first three and differ in the last two."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-systems-strings", "caption": "Four models of bracket strings under five measures, means over 24 streams of known strings; darker is better within a column. By validity, novelty and coverage the editor is nearly as good as the grammar. The code length, computed from the known strings alone, tells them apart; its order is that of the true divergence."}, "image": {"alt": "A table drawn as shaded cells: rows memoriser, editor, grammar and uniform; columns share valid, share novel, share of secret strings covered, divergence from the truth in nats, and bits per known string. Editor and grammar are close in the first three and differ in the last two."}} tags=["hide-input"]
 values = reports.mean(0)
 worst, best = values.min(0).values, values.max(0).values
 good = (values - worst) / (best - worst)
@@ -732,42 +716,39 @@ ax.tick_params(length=0)
 plt.show()
 
 # %% tags=["hide-input"]
-memo, edit, gram, truth = range(4)
-claim("systems-editor", "editor minus grammar, mean of 24 splits: share valid, share novel, share of secret strings covered",
+edit, gram = 1, 2
+claim("systems-editor", "editor minus grammar, mean of 24 streams: share valid, share novel, share of secret strings covered",
       (values[edit, :3] - values[gram, :3]).round(decimals=3), torch.zeros(3), item="Q0.9 S0.37",
-      by="the usual measures cannot tell", atol=0.04, digits=2)
+      by="the usual measures hardly tell", atol=0.05, digits=2)
 claim("systems-editor-kl", "mean divergence of the truth to the editor over that to the grammar", values[edit, 3] / values[gram, 3],
-      item="Q0.9", by="1 if the editor were as good; other seeds", at_least=2.1, at_most=3.0, digits=3)
-claim("systems-code-mean", "order of the four models by mean code length", values[:, 4].argsort(), values[:, 3].argsort(),
-      item="Q0.9", by="their order by mean divergence, which needs the truth")
-claim("systems-code-ranks", "splits, of 24, in which the two orders agree", (reports[:, :, 3].argsort(1) == reports[:, :, 4].argsort(1)).all(1).sum(),
+      item="Q0.9", by="1 if the editor were as good; other seeds", at_least=2.4, at_most=3.6, digits=2)
+claim("systems-code-ranks", "streams, of 24, in which code length and divergence put the four models in one order",
+      (reports[:, :, 3].argsort(1) == reports[:, :, 4].argsort(1)).all(1).sum(),
       item="Q0.9", by="the divergence needs the truth, the code does not; other seeds", at_least=22, at_most=24)
 
 
 def brave(seen):
-    """An editor that draws any of the 132 valid strings one time in five."""
-    return editor(seen, 0.2, valid)
+    """An editor that draws any of the 132 valid strings one time in four."""
+    return editor(seen, 0.25, valid)
 
 
 other = torch.tensor([[measure(f, *s)[3:] for f in (brave, grammar)] for s in splits])  # (24, 2, 2)
 better = other[:, 0] < other[:, 1]  # is the editor's divergence lower, and its code shorter?
-claim("systems-brave-divergence", "splits, of 24, in which the brave editor is nearer to the truth than the grammar",
-      better[:, 0].sum(), item="Q0.9", by="other seeds", at_least=22, at_most=24)
-claim("systems-brave-code", "splits, of 24, in which its code is shorter", better[:, 1].sum(), item="Q0.9", by="other seeds",
-      at_least=0, at_most=2)
-claim("systems-uniform", "coverage and bits of the uniform law", values[truth, [2, 4]],
-      torch.tensor([1 - (131 / 132) ** 500, math.log2(132)]), item="Q0.9", by="1 - (1 - 1/132)^500 and log2 132", atol=1e-12)
+claim("systems-brave-divergence", "streams, of 24, in which the brave editor is nearer to the truth than the grammar",
+      better[:, 0].sum(), item="Q0.9", by="other seeds", at_least=18, at_most=24)
+claim("systems-brave-code", "streams, of 24, in which its code is shorter", better[:, 1].sum(), item="Q0.9", by="other seeds",
+      at_least=0, at_most=6)
 claim("systems-sum", "total probability of memoriser, editor and grammar over all 4096 strings",
       torch.tensor([sum(math.exp(families[n](known)(w)) for w in every) for n in ("memoriser", "editor", "grammar")]), torch.ones(3),
       item="Q0.9", by="they are probabilities", atol=1e-9)
 
 # %% [markdown]
-# In {numref}`fig-systems-strings` the first three measures cannot tell the editor from the grammar; its divergence from the truth is
+# In {numref}`fig-systems-strings` the first three measures hardly tell the editor from the grammar; its divergence from the truth is
 # {value}`systems-editor-kl:.1f` times as large, with this floor. The code length needs neither the truth nor a test set, and puts all four models in the order
-# of the divergence in {value}`systems-code-ranks:.0f` of the 24 choices. It is no substitute for the divergence: it averages over all numbers of
-# known strings, from none to eighty, and so ranks *ways to learn*, not the models that they end with. An editor that draws any valid string one time in five
-# learns slowly and ends well: with eighty strings it is nearer to the truth than the grammar in {value}`systems-brave-divergence:.0f` of the choices, and its
-# code is shorter in {value}`systems-brave-code:.0f`.
+# of the divergence in {value}`systems-code-ranks:.0f` of the 24 streams. For independent draws its mean is the entropy plus the divergence (in bits), averaged over
+# all numbers of known strings from none on: it ranks *ways to learn*, not the models that they end with. An editor that draws any valid string one time in four
+# learns slowly and ends well: at the end it is nearer to the truth than the grammar in {value}`systems-brave-divergence:.0f` of the streams, and its code is
+# shorter in {value}`systems-brave-code:.0f`.
 #
 # :::{exercise-start} Evaluation without a test set
 # :label: q0-9
@@ -786,10 +767,10 @@ claim("systems-sum", "total probability of memoriser, editor and grammar over al
 # 1. **Is it valid?** An oracle (syntax, physics) decides. Necessary; a memoriser has it.
 # 2. **Is it new, and not one string over and over?** Novelty and uniqueness. Necessary; the editor has them.
 # 3. **Does it cover?** Hold out what *is* known, split by scaffold or by time rather than at random, since random neighbours leak. Measure the share recovered
-#    against the best possible, here $1-(1-\tfrac1{132})^N$.
+#    by $N$ draws against that of the true law, here $1-(1-\tfrac1{132})^N$ (a model that skips the known strings recovers more).
 # 4. **Is the law right?** Distances between distributions of descriptors, with their null values. In the cell: the number of peaks `()` of a uniform valid
-#    string of length 12 follows the Narayana numbers $1,15,50,50,15,1$. The memoriser's law is that of eighty true strings, so that its distance is the null
-#    value: no descriptor unmasks it.
+#    string of length 12 follows the Narayana numbers $1,15,50,50,15,1$. The memoriser's distance is the null value, that of 120 true draws, and the grammar's
+#    {value}`systems-peaks-grammar:.1f` of it: a descriptor unmasks a memoriser only by a reference larger than what it was shown.
 # 5. **How short is the code?** Where there is a likelihood, the prequential code length of {numref}`fig-systems-strings`: no test set needed, and a ranking of
 #    ways to learn.
 # 6. **Is it useful?** Hits per call of an expensive oracle, with the oracle's own error, and in the end blinded experts or the laboratory.
@@ -804,19 +785,20 @@ def peaks(log_p):
         mass[w.count("()") - 1] += math.exp(log_p(w))
     return mass / mass.sum()
 
-away = torch.stack([0.5 * (peaks(memoriser(known)) - narayana / 132).abs().sum()
-                    for known, _ in splits])             # (24,)
+away = torch.tensor([[0.5 * (peaks(f(known)) - narayana / 132).abs().sum()
+                      for f in (memoriser, grammar)] for known, _ in splits])  # (24, 2)
 
 # %% tags=["hide-input"]
-from scipy.stats import hypergeom
+from scipy.stats import binom
 
 claim("systems-narayana", "valid strings of length 12 with 1 to 6 peaks", torch.tensor([sum(w.count("()") == k for w in valid) for k in range(1, 7)]),
       torch.tensor([math.comb(6, k) * math.comb(6, k - 1) // 6 for k in range(1, 7)]), item="Q0.9", by="Narayana numbers")
-count = range(81)
-null = sum(0.5 * abs(x / 80 - k / 132) * hypergeom.pmf(x, 132, k, 80) for k in narayana.tolist() for x in count)
-m, se = monte_carlo(away)
-claim("systems-peaks-null", "total variation of the number of peaks, memoriser, mean of 24 splits", m,
-      null * 0.99 / (0.99 + 132 * FLOOR), item="Q0.9", by="80 of 132 true strings: hypergeometric counts", se=se)
+null = sum(0.5 * abs(x / 120 - k / 132) * binom.pmf(x, 120, k / 132) for k in narayana.tolist() for x in range(121))
+m, se = monte_carlo(away[:, 0])
+claim("systems-peaks-null", "total variation of the number of peaks, memoriser, mean of 24 streams", m,
+      null * 0.99 / (0.99 + 132 * FLOOR), item="Q0.9", by="120 true draws: binomial counts", se=se)
+claim("systems-peaks-grammar", "the same of the grammar, over that", away[:, 1].mean() / away[:, 0].mean(), item="Q0.9",
+      by="1 if the descriptor could not tell; other seeds", at_least=0.35, at_most=0.7, digits=1)
 
 # %% [markdown]
 # :::{solution-end}
