@@ -18,7 +18,7 @@
 # After this page you will be able to
 #
 # - take, and design, a Turing test for a generative model, and say beforehand how many answers it needs;
-# - report a share of right answers with an interval that keeps its promise;
+# - report a share of right answers with a confidence interval that keeps its promise;
 # - relate "real or made?" to "which of the two is real?", and separate what an observer sees from how readily they say "made";
 # - rank models from pairwise preferences, and say what single pictures do not show.
 
@@ -47,7 +47,7 @@ data = digits()  # levels 0..16, 8×8 pixels: 1077 / 360 / 360 images
 #
 # {item}`S0.34` Every metric of {ref}`ch-evaluation` is a stand-in for a judge who is expensive, slow and moody: a person who looks. Sometimes only the person
 # will do, for pictures and above all for sound, where no formula hears what an ear hears. Two protocols are common. In a **generative Turing test** one picture
-# is shown at a time and the question is "real or made?". In a **side-by-side comparison** a pair is shown, and the question is which is real, or which is better.
+# is shown at a time and the question is "real or made?". In a **side-by-side comparison** a pair is shown, and the question is which is real (**two-alternative forced choice**), or which is better (**pairwise preference**).
 # What follows is the same for sounds; only the playing takes longer, and a pair is heard one after the other, in random order.
 #
 # Below you are the judge. The made pictures come from five models of this book, drawn in the cell: pixels drawn independently, each from its own histogram
@@ -113,9 +113,9 @@ turing_game("human-turing", data.test.x, {name: draw(60) for name, draw in model
 #
 # ## An interval that keeps its promise
 #
-# Your $n$ answers are coin tosses with an unknown share $p$ of right ones, of which you saw $k$. The textbook interval
-# $\hat p\pm1.96\sqrt{\hat p(1-\hat p)/n}$ promises to contain $p$ in 95 of 100 studies. It does not keep the promise: for $k=n$ it has width zero. The
-# **exact** interval of {cite:t}`clopper1934` consists of all $p$ that a test at 5 % would not reject,
+# Your $n$ answers are coin tosses with an unknown share $p$ of right ones, of which you saw $k$. The textbook **confidence interval** (Wald's)
+# $\hat p\pm1.96\sqrt{\hat p(1-\hat p)/n}$ promises a **coverage** of 95 %: to contain $p$ in 95 of 100 studies. It does not keep the promise: for $k=n$ it has width zero. The
+# **exact** or **Clopper–Pearson interval** {cite:p}`clopper1934` consists of all $p$ that a test at 5 % would not reject,
 #
 # $$
 # \begin{aligned}
@@ -159,8 +159,12 @@ def interval_at_any_time(k, n):
     def inside(p):
         return log_mass(k, n, p) - math.log(0.05 / (n + 1))
 
-    low = 0.0 if k == 0 else k / n - k / n * crossing(lambda t: inside((1 - t) * k / n))
-    high = 1.0 if k == n else k / n + (1 - k / n) * crossing(lambda t: inside(k / n + t * (1 - k / n)))
+    share, low, high = k / n, 0.0, 1.0
+    if k > 0:
+        low = share - share * crossing(lambda t: inside((1 - t) * share))
+    if k < n:
+        rest = 1 - share
+        high = share + rest * crossing(lambda t: inside(share + t * rest))
     return low, high
 
 
@@ -206,8 +210,8 @@ claim("human-coverage-textbook", "coverage of the textbook interval, n = 20, tru
 # whenever all twenty answers are right, it says that there is no doubt at all.
 #
 # **May you look while you play?** The promise is for a number of answers that was fixed beforehand. Somebody who guesses and watches the exact
-# interval after each answer is told at some time within a hundred that they are "not guessing" with probability {value}`human-peeking:.0%`. The
-# game above shows an interval that may be watched {cite:p}`robbins1970`: all $p$ with
+# interval after each answer (**optional stopping**) is told at some time within a hundred that they are "not guessing" with probability {value}`human-peeking:.0%`. The
+# game above shows an interval that may be watched (a **confidence sequence**, {cite:t}`robbins1970`): all $p$ with
 #
 # $$
 # \binom nk p^k(1-p)^{n-k}\ge\frac{0.05}{n+1} .
@@ -222,17 +226,17 @@ claim("human-coverage-textbook", "coverage of the textbook interval, n = 20, tru
 # %%
 def ever_told(interval, answers=100):
     """Chance that a guesser's interval excludes 1/2 after some answer."""
-    law, told = {0: 1.0}, 0.0  # of the number of right answers, while not told
+    prob, told = {0: 1.0}, 0.0  # prob[k]: k right answers and not told so far
     for n in range(1, answers + 1):
         step = Counter()
-        for k, mass in law.items():
+        for k, mass in prob.items():
             step[k] += mass / 2
             step[k + 1] += mass / 2
-        law = {}
+        prob = {}
         for k, mass in step.items():
             low, high = interval(k, n)
             if low <= 0.5 <= high:
-                law[k] = mass
+                prob[k] = mass
             else:
                 told += mass
     return told
@@ -264,7 +268,7 @@ claim("human-anytime-ends", "log of the ratio of the two sides at both ends, lar
 
 # %% [markdown]
 # **How many answers?** To fix a share to five points either way takes $1.96^2\cdot\tfrac14/0.05^2\approx384$ answers in the worst case. To *find* that
-# somebody is not guessing takes fewer if they are good. With four studies in five succeeding, an exact test at 5 % finds an observer who is right nine times
+# somebody is not guessing takes fewer if they are good. With four studies in five succeeding (a **power** of 80 %), an exact test at 5 % finds an observer who is right nine times
 # in ten from {value}`human-trials-90:.0f` answers on, and one who is right six times in ten from {value}`human-trials-60:.0f` on. With twenty answers that second observer is found in {value}`human-power:.0%` of studies. A study with twenty answers
 # per model that reports "indistinguishable from real" cannot tell that observer from guessing; ten right of twenty only exclude shares above
 # {value}`human-ten:.2f`.
@@ -309,11 +313,11 @@ claim("human-ten", "upper end of the exact interval for ten right of twenty", ex
 # \end{aligned}
 # $$ (eq-human-pairs)
 #
-# It is the area under the curve that $\mathrm P(s(x)>t)$ draws against $\mathrm P(s(y)>t)$ as $t$ falls, and never smaller than the first.
+# It is the area under the **ROC curve** (AUC), which draws $\mathrm P(s(x)>t)$ against $\mathrm P(s(y)>t)$ as $t$ falls, and never smaller than the first.
 # :::
 #
 # :::{prf:proof}
-# A fair choice between two laws $P$ and $Q$ is best made by the larger density, with success $\tfrac12\int\max(P,Q)=\tfrac12+\tfrac12\mathrm{TV}(P,Q)$. For
+# A fair choice between two distributions $P$ and $Q$ is best made by the larger density, with success $\tfrac12\int\max(P,Q)=\tfrac12+\tfrac12\mathrm{TV}(P,Q)$. For
 # one picture $P=p$ and $Q=q$. For a pair, $P=p\otimes q$ if the real one is shown first, and $Q=q\otimes p$ if not. The larger density is decided by
 # $p(x)q(y)>q(x)p(y)$, that is $s(x)>s(y)$; ties are guessed. The area adds up the curve's height over the false alarms, that is over thresholds $t=s(y)$ with
 # $y\sim q$: the mean of $\mathrm P(s(x)>s(y))$, with half of a tie where a straight piece joins two points. Forgetting the second picture turns $P,Q$ into $p,q$ and cannot increase the total variation.
@@ -321,7 +325,7 @@ claim("human-ten", "upper end of the exact interval for ten right of twenty", ex
 #
 # So the pair is the easier question. Suppose that a picture leaves an impression, Gaussian with variance 1, and that the means of real and made pictures lie
 # $d'$ apart. Then the shares are $\Phi(d'/2)$ and $\Phi(d'/\sqrt2)$. With $d'=1$, {value}`human-pairs:.0%` on pairs is the same eye as
-# {value}`human-single-fair:.0%` on single pictures: studies that asked different questions must not be compared by share. {cite:t}`green1966` call $d'$
+# {value}`human-single-fair:.0%` on single pictures: studies that asked different questions must not be compared by share. In **signal detection theory** {cite:p}`green1966` $d'$ is the
 # **sensitivity**.
 #
 # Single pictures have a second trap: the observer's **criterion**. A suspicious person says "made" too often. They are right on made pictures and wrong on
@@ -339,8 +343,8 @@ claim("human-ten", "upper end of the exact interval for ten right of twenty", ex
 
 # %%
 def answers(d_prime, criterion, n=200_000):
-    """Simulated single-picture answers: says 'made' if a noisy impression exceeds
-    the criterion."""
+    """Simulated answers to single pictures: 'made' if a noisy impression
+    exceeds the criterion."""
     real = torch.randn(n, generator=gen) - d_prime / 2
     made = torch.randn(n, generator=gen) + d_prime / 2
     return (made > criterion).double(), (real > criterion).double(), real, made
@@ -368,7 +372,7 @@ claim("human-pairs", "share of right answers on pairs, d' = 1", pairs,
 # ## People differ
 #
 # Ten people who answer forty times each are not four hundred independent answers. Let person $r$ have a share $p_r$ of their own, with mean $p$, and let
-# $\rho=\operatorname{Var}(p_r)/p(1-p)$, the correlation of two answers of one person. The sum of one person's $k$ answers has $k$ variances $p(1-p)$ and $k(k-1)$
+# $\rho=\operatorname{Var}(p_r)/p(1-p)$, the correlation of two answers of one person (**intraclass correlation**). The sum of one person's $k$ answers has $k$ variances $p(1-p)$ and $k(k-1)$
 # covariances $\rho\,p(1-p)$, so the mean over $R$ people has the variance
 #
 # $$
@@ -377,14 +381,15 @@ claim("human-pairs", "share of right answers on pairs, d' = 1", pairs,
 #
 # The bracket is the **design effect**. With $\rho=0.05$, when the people's own shares have a deviation of 0.11 around $p=0.6$, forty answers per person count
 # for $40/2.95\approx14$. More people beat more answers per person. The cure is to take the person as the unit: with the mean $\bar p$ and the standard
-# deviation $s$ of the $R$ personal shares, the interval is $\bar p\pm t\,s/\sqrt R$, with the quantile $t$ of Student's law with $R-1$ degrees of freedom.
+# deviation $s$ of the $R$ personal shares, the interval is $\bar p\pm t\,s/\sqrt R$, with the quantile $t$ of Student's $t$ distribution with $R-1$ degrees of freedom.
 
 # %%
 def study(people, answers_each, p=0.6, rho=0.05, studies=40_000):
-    """Personal shares of right answers in simulated studies, (studies, people)"""
+    """Personal shares of right answers in simulated studies:
+    (studies, people)"""
     strength = 1 / rho - 1  # Beta(p s, (1-p) s) has correlation ρ
-    law = torch.distributions.Beta(p * strength, (1 - p) * strength)
-    skill = law.sample((studies, people))
+    beta = torch.distributions.Beta(p * strength, (1 - p) * strength)
+    skill = beta.sample((studies, people))
     right = torch.binomial(
         torch.full_like(skill, answers_each), skill, generator=gen
     )
@@ -437,7 +442,7 @@ claim("human-more-people", "the design effect for 100 people × 4 answers",
 #
 # ## Ranking models by preference
 #
-# Side by side with no real picture, "which is better?" gives wins and losses between models. The model of {cite:t}`bradley1952` gives each a strength
+# Side by side with no real picture, "which is better?" gives wins and losses between models. The **Bradley–Terry model** {cite:p}`bradley1952` gives each a strength
 # $\pi_i>0$ with
 #
 # $$
@@ -453,7 +458,7 @@ claim("human-more-people", "the design effect for 100 people × 4 answers",
 # \end{aligned}
 # $$ (eq-human-mm)
 #
-# whose fixed point has as many expected wins as observed ones for every model {cite:p}`hunter2004`. No step lowers the likelihood: replace each
+# whose fixed point has as many expected wins as observed ones for every model (an **MM algorithm**, {cite:t}`hunter2004`). No step lowers the likelihood: replace each
 # $-\log(\pi_i+\pi_j)$, which is convex in the sum, by its tangent at the present sum; that bound separates into one term for each $\pi_i$, and the update is its
 # maximum. There is one maximum exactly if in every division of the models into two groups each has beaten the other at least once. Otherwise the strengths of one
 # group run to zero, or, where two groups never met, they cannot be compared.
@@ -536,7 +541,8 @@ def remembering(m, rounds=100, runs=4000):
     picture came before; half are real, the others copies of m digits."""
     made = torch.rand(runs, rounds, generator=gen) < 0.5
     copy = torch.randint(m, (runs, rounds), generator=gen)
-    shown = torch.where(made, copy, -1 - torch.arange(rounds))  # real ones differ
+    fresh = -1 - torch.arange(rounds)  # real ones differ
+    shown = torch.where(made, copy, fresh)
     before = (shown[:, :, None] == shown[:, None]).tril(-1).any(2)
     return (before == made).double().mean(0)
 
@@ -544,27 +550,27 @@ def remembering(m, rounds=100, runs=4000):
 # %% mystnb={"figure": {"name": "fig-human-memory", "caption": "A judge who says \"made\" if the picture came before in this run: share of right answers in each round (points) and in closed form (lines)."}, "image": {"alt": "Share of right answers against the round from 1 to 100. For thirty copies it rises from one half to nine tenths; for copies of all 1077 digits it hardly leaves one half."}} tags=["hide-input"]
 _, ax = plt.subplots(figsize=(6, 2.6))
 rounds = torch.arange(1, 101)
-share, law = {}, {}
+share, formula = {}, {}
 for m, color in ((30, colors.bad), (1077, colors.model)):
-    share[m], law[m] = remembering(m), 1 - (1 - 1 / (2 * m)) ** (rounds - 1) / 2
+    share[m], formula[m] = remembering(m), 1 - (1 - 1 / (2 * m)) ** (rounds - 1) / 2
     ax.plot(rounds, share[m], ".", ms=3, color=color)
-    ax.plot(rounds, law[m], color=color, label=f"copies of {m} digits")
+    ax.plot(rounds, formula[m], color=color, label=f"copies of {m} digits")
 ax.set(xlabel="round", ylabel="share of right answers", ylim=(0.4, 1))
 ax.legend(loc="upper left")
 plt.show()
 
 # %% tags=["hide-input"]
 for id, m in (("thirty", 30), ("all", 1077)):
-    right = law[m][-1]
+    right = formula[m][-1]
     claim(f"human-remembers-{id}", f"right hundredth answers of a judge who remembers, copies of {m} digits: 1 - (1 - 1/2m)^99 / 2", right, share[m][-1],
           item="S0.34", by="4000 simulated runs", se=torch.sqrt(right * (1 - right) / 4000), digits=2)
 claim("human-different", "different pictures among the 360 test and the 1077 training digits",
       [len(x.unique(dim=0)) for x in (data.test.x, train)], [360, 1077], by="no two are equal")
 
 # %% [markdown]
-# Single pictures hardly show other flaws of a law either: a wrong balance, too little variety, a missing class. If one class in ten is missing,
+# Single pictures hardly show other flaws of a distribution either: a wrong balance, too little variety, a missing class (**mode dropping**). If one class in ten is missing,
 # $\mathrm{TV}=0.1$, and by the theorem even a judge who knows it is right in 55 % only. A study of single pictures
-# or pairs measures the *precision* of a model. It says next to nothing on its recall, so it is never the only evaluation. And its result belongs to the people, the
+# or pairs measures the **precision** of a model. It says next to nothing on its **recall**, so it is never the only evaluation. And its result belongs to the people, the
 # pictures, the size and the time limit of that study: {cite:t}`zhou2019` vary the time for which a picture is seen, and describe how such a study is set up.
 #
 # ## Exercises

@@ -17,7 +17,7 @@
 #
 # After this page you will be able to
 #
-# - write the Fréchet distance behind FID in ten lines, and say what value two samples of *the same* law would get;
+# - write the Fréchet distance behind FID in ten lines, and say what value two samples of *the same* distribution would get;
 # - tell apart three things a score can mean: the model is good, the sample is small, the feature space is blind;
 # - read a perplexity as what it is, a likelihood;
 # - set up a small generative experiment on images, text, melodies or molecules so that its result means something:
@@ -57,8 +57,8 @@ torch.set_default_dtype(torch.float64)
 # ## Which of these would you ship?
 #
 # Three generators have read the same 1077 training digits. The first knows how often each grey level occurs at each
-# pixel, and nothing else: it is the *baseline* of this page, the thing that a model must beat to be worth anything.
-# The second is the probabilistic PCA of {ref}`ch-generation` with ten components. The third keeps one Gaussian for
+# pixel, and nothing else: it is the **baseline** of this page, the thing that a model must beat to be worth anything.
+# The second is the **probabilistic PCA** (pPCA) of {ref}`ch-generation` with ten components. The third keeps one Gaussian for
 # each class of digit, its covariance shrunk towards the diagonal by an amount that the validation digits choose.
 
 # %%
@@ -70,7 +70,7 @@ def levels(y):
     return (17 * y).floor().clamp(0, 16)
 
 
-train_y = dequantise(data.train.x, generator=gen)            # (1077, 64) in [0, 1)
+train_y = dequantise(data.train.x, generator=gen)  # (1077, 64) in [0, 1)
 valid_y = dequantise(data.validation.x, generator=gen)
 
 
@@ -118,7 +118,8 @@ def class_gaussians(n, label=None):
 # %%
 grid = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 fits = {shrink: fit_classes(train_y, data.train.y, shrink) for shrink in grid}
-best = max(grid, key=lambda shrink: class_log_prob(valid_y, fits[shrink]).mean())
+valid_score = {s: class_log_prob(valid_y, fits[s]).mean() for s in grid}
+best = max(grid, key=valid_score.get)
 model = fits[best]
 generators = {
     "independent pixels": independent_pixels,
@@ -168,24 +169,27 @@ plt.show()
 # :::
 #
 # The formula is due to {cite:t}`dowson1982` and {cite:t}`olkin1982`. Nothing in the lower bound used that $X$ and $Y$
-# are Gaussian: for *any* two laws with these moments, {eq}`eq-at-work-frechet` is at most their squared Wasserstein-2
-# distance. Many texts write $(\Sigma_r\Sigma_g)^{1/2}$. The trace is the same, since $\Sigma_r\Sigma_g$ and
+# are Gaussian: for *any* two distributions with these moments, {eq}`eq-at-work-frechet` is at most their squared **Wasserstein-2
+# distance**. Many texts write $(\Sigma_r\Sigma_g)^{1/2}$. The trace is the same, since $\Sigma_r\Sigma_g$ and
 # $\Sigma_r^{1/2}\Sigma_g\Sigma_r^{1/2}$ have the same eigenvalues, but the product is not symmetric, and general matrix
 # square roots are slow and return small imaginary parts. The symmetric form needs only eigenvalues.
 
 # %%
 def frechet(mean_r, cov_r, mean_g, cov_g):
-    """Squared Fréchet distance of two Gaussians; means (d,), covariances (d, d)."""
+    """Squared Fréchet distance; means (d,), covariances (d, d)."""
     lam, U = torch.linalg.eigh(cov_r)
-    root = (U * lam.clamp(min=0).sqrt()) @ U.T      # Sigma_r^{1/2}, (d, d)
-    nu = torch.linalg.eigvalsh(root @ cov_g @ root) # of the symmetric product, (d,)
-    cross = nu.clamp(min=0).sqrt().sum()            # rounding may leave -1e-17
-    return (mean_r - mean_g).square().sum() + (cov_r + cov_g).trace() - 2 * cross
+    root = (U * lam.clamp(min=0).sqrt()) @ U.T       # Sigma_r^{1/2}, (d, d)
+    nu = torch.linalg.eigvalsh(root @ cov_g @ root)  # (d,)
+    cross = nu.clamp(min=0).sqrt().sum()             # rounding may leave -1e-17
+    shift = (mean_r - mean_g).square().sum()
+    return shift + (cov_r + cov_g).trace() - 2 * cross
 
 
 def frechet_of(real, generated):
     """The same, from feature vectors (n, d) and (m, d)."""
-    return frechet(real.mean(0), real.T.cov(), generated.mean(0), generated.T.cov())
+    return frechet(
+        real.mean(0), real.T.cov(), generated.mean(0), generated.T.cov()
+    )
 
 
 # %% tags=["hide-input"]
@@ -230,13 +234,9 @@ claim("at-work-frechet-wrong-no-root",
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: FID: whose distance, of what, squared or not
+# :::{admonition} Common mistake: FID is a Fréchet distance between embeddings
 # :class: mistake
-# {item}`E1.7` **The notes say** that FID stands for the "Fréchet distance between embeddings", give formula
-# {eq}`eq-at-work-frechet` for it (with the product $\Sigma_r\Sigma_g$ under the root, which has the same trace), and cite
-# a lecture slide on the three objectives of generative models.
-#
-# **What is true.** FID is the *Fréchet Inception Distance* of {cite:t}`heusel2017`: the features are the 2048 activations
+# {item}`E1.7` FID stands for **Fréchet Inception Distance** {cite:p}`heusel2017`: the features are the 2048 activations
 # that the Inception-v3 classifier, trained on ImageNet, has before its last layer. A number computed with other features
 # is a Fréchet distance but not an FID. And it is the *square* of a distance: shifts add up quadratically, and the triangle
 # inequality fails, as the next cell shows with three Gaussians in a row. The root of the number is the metric.
@@ -259,7 +259,7 @@ claim("at-work-fid-root", "the same with the square root of each",
 # (sec-at-work-bias)=
 # ## A perfect generator does not score zero
 #
-# Draw two samples of $n$ points from the *same* standard normal in 64 dimensions. The distance between the laws is zero.
+# Draw two samples of $n$ points from the *same* standard normal in 64 dimensions. The distance between the distributions is zero.
 # The distance between the samples is not: each estimated mean and covariance is off by a little, and a squared distance
 # only ever adds the errors up.
 #
@@ -308,7 +308,7 @@ def expected_bias(lam, n, m):
 
 # %%
 def scores(n, m, lam, shift=0.0, repeats=12):
-    """Distances of n real and m generated Gaussian features, shifted by `shift`."""
+    """Distances of n real and m generated Gaussian features, moved by shift."""
     d, values = len(lam), []
     for _ in range(repeats):
         real = torch.randn(n, d, generator=gen) * lam.sqrt()
@@ -326,7 +326,7 @@ claim("at-work-bias-closed", "bias times n for 64 unit eigenvalues",
 sizes = [250, 500, 1000, 2500, 5000]
 equal = {n: monte_carlo(scores(n, n, one)) for n in sizes}
 claim("at-work-bias-identity",
-      "n times the mean distance of two samples of one law, d = 64, n = 250 ... 5000",
+      "n times the mean distance of two samples of one distribution, d = 64, n = 250 ... 5000",
       [n * equal[n][0] for n in sizes], [2208.0] * 5, by="first-order theory, 2208", rtol=0.02,
       se=[n * equal[n][1] for n in sizes])
 
@@ -336,7 +336,7 @@ mean, se = monte_carlo(scores(1000, 1000, decay, repeats=40))
 claim("at-work-bias-decay", "mean distance of two samples, eigenvalues 1/i, n = 1000", mean,
       expected_bias(decay, 1000, 1000), by="first-order theory, closed form", rtol=0.02, se=se)
 claim("at-work-bias-wrong",
-      "wrong law, the means' share only: part of the true bias that it explains",
+      "wrong formula, the means' share only: part of the true bias that it explains",
       2 * decay.sum() / 1000 / expected_bias(decay, 1000, 1000),
       by="closed form; the covariances bring the rest", at_most=0.11)
 
@@ -375,7 +375,7 @@ slope, intercept = np.polyfit(
     [1 / n for n in sizes[1:]], [shifted[n] for n in sizes[1:]], 1
 )
 claim("at-work-infinity", "straight line through the wrong generator's scores, read off at 1/n = 0",
-      intercept, 1.0, by="true distance of the laws", atol=0.06)
+      intercept, 1.0, by="true distance of the distributions", atol=0.06)
 null = [
     float(
         mmd2(
@@ -387,8 +387,8 @@ null = [
     for _ in range(20)
 ]
 mean, se = monte_carlo(np.array(null))
-claim("at-work-mmd-null", "unbiased squared MMD of two samples of one law, n = 250", mean, 0.0,
-      by="unbiased at every n", se=se)
+claim("at-work-mmd-null", "unbiased squared MMD of two samples of one distribution, n = 250",
+      mean, 0.0, by="unbiased at every n", se=se)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-bias", "caption": "Fr\u00e9chet distance against one over the sample size, 64 dimensions. Both sides have n samples. The perfect generator (true value 0) at n = 500 lies above the wrong one (true value 1) at n = 5000; the intercepts tell the truth."}, "image": {"alt": "Two rising straight rows of points over one over n; one starts at zero, the other at one. A circled point of the lower row at large one over n stands higher than a circled point of the upper row near the axis."}}
 fig, ax = plt.subplots()
@@ -421,13 +421,13 @@ plt.show()
 # {numref}`fig-at-work-bias` shows both generators at all sizes: two parallel lines, and a verdict that depends on where along them one
 # happens to stand. So a Fréchet distance without its two sample sizes is not a result. Report it with equal $n$ for all models, beside the
 # value of a *second real sample*, and, where it matters, extrapolated to $1/n\to0$ {cite:p}`chong2020`. Kernel distances
-# such as the unbiased MMD above have no such bias {cite:p}`binkowski2018`; they pay with values that may be negative.
+# such as the unbiased **maximum mean discrepancy** (MMD) above have no such bias {cite:p}`binkowski2018`; they pay with values that may be negative.
 #
 # ## What two moments cannot see
 #
-# {eq}`eq-at-work-frechet` reads two moments, so any two laws that share them are at distance zero. Put four narrow
+# {eq}`eq-at-work-frechet` reads two moments, so any two distributions that share them are at distance zero. Put four narrow
 # Gaussians at $(\pm3,\pm3)$ and compare them with the one Gaussian of equal mean and variance: a generator with four modes, and one
-# that fills the hole between them.
+# that fills the hole between them (**mode-covering**).
 
 # %% tags=["hide-input"]
 x = torch.linspace(-16, 16, 6001)
@@ -449,27 +449,27 @@ def blob(x):
 
 variance = torch.trapezoid(x**2 * two_modes(x).exp(), x)
 
-claim("at-work-blind-moments", "variance of one coordinate of the four-mode law, by quadrature",
+claim("at-work-blind-moments", "variance of one coordinate of the four-mode distribution, by quadrature",
       variance.round(decimals=6), 10.0, by="closed form 1 + 3^2: that of the single Gaussian",
       atol=1e-6)
 kl = 2 * kl_quadrature(two_modes(x), blob(x), x)  # two independent coordinates
 corner = 3 * torch.sign(torch.randn(200_000, 2, generator=gen))
 sample = corner + torch.randn(200_000, 2, generator=gen)
 mean, se = monte_carlo((two_modes(sample) - blob(sample)).sum(1))
-claim("at-work-blind-kl", "KL from the four-mode law to the Gaussian of equal moments", kl, mean,
-      by="Monte Carlo over 200 000 draws", se=se, unit="nats")
-claim("at-work-blind-fid", "Fréchet distance of the two laws, from their exact moments",
+claim("at-work-blind-kl", "KL from the four-mode distribution to the Gaussian of equal moments",
+      kl, mean, by="Monte Carlo over 200 000 draws", se=se, unit="nats")
+claim("at-work-blind-fid", "Fréchet distance of the two distributions, from their exact moments",
       frechet(o, variance * torch.eye(2), o, 10 * torch.eye(2)).round(decimals=6), 0.0,
       by="equal moments")
 fill = math.sqrt(10) * torch.randn(1000, 2, generator=gen)
-claim("at-work-blind-c2st", "a classifier tells the two laws apart: held-out accuracy",
+claim("at-work-blind-c2st", "a classifier tells the two distributions apart: held-out accuracy",
       c2st(sample[:1000], fill, generator=gen), by="one half if it could not", at_least=0.65,
       stable=False)
 
 
 # %% [markdown]
 # A divergence of {value}`at-work-blind-kl:.2f` nats, and distance zero. Nor can a distance to the *data* tell a model from a copy of the
-# data. A **memoriser** hands out training digits. The copy test, in the spirit of {cite:t}`meehan2020`, asks a question that the Fréchet
+# data. A **memoriser** hands out training digits. A test for **data-copying**, in the spirit of {cite:t}`meehan2020`, asks a question that the Fréchet
 # distance does not: is a generated image nearer to the training set than to fresh images, equally many of both? Fresh
 # images would win half the time.
 
@@ -498,16 +498,16 @@ def pixels(x):
 
 equal_train = data.train.x[: len(fresh)]
 copied = equal_train[torch.randint(len(fresh), (1000,), generator=gen)]
-drawn = class_gaussians(1000)
+fakes = class_gaussians(1000)
 
 claim("at-work-copy-fid", "Fréchet distance to the test digits: memoriser minus class Gaussians",
       frechet_of(pixels(data.test.x), pixels(copied))
-          - frechet_of(pixels(data.test.x), pixels(drawn)), by="the copy looks better",
+          - frechet_of(pixels(data.test.x), pixels(fakes)), by="the copy looks better",
       at_most=-0.03)
 claim("at-work-copy-memoriser", "copy rate of the memoriser", copy_rate(copied, equal_train, fresh),
       1.0, by="a copy is at distance 0 from its original")
 claim("at-work-copy-model", "copy rate of the class Gaussians",
-      copy_rate(drawn, equal_train, fresh),
+      copy_rate(fakes, equal_train, fresh),
       by="far from 1; above 1/2 because the model has seen the training half", at_least=0.51,
       at_most=0.68)
 
@@ -517,8 +517,8 @@ claim("at-work-copy-model", "copy rate of the class Gaussians",
 #
 # The last freedom is the map from image to features. Why did {cite:t}`heusel2017` take those of a classifier? Two moments
 # of *pixels* say little about what an image shows; in the last layers of a classifier, directions stand for content, so
-# that blur, noise and lost classes move the mean and the covariance. But then the network's taste becomes the metric's
-# taste. Take eight "generators", half of them deliberately spoilt copies of real digits, and score them with one and the
+# that blur, noise and lost classes (**mode dropping**) move the mean and the covariance. But then the network's taste becomes the metric's
+# taste. Take eight "generators", half of them deliberately corrupted copies of real digits, and score them with one and the
 # same function on four feature maps: the pixels; ten principal components; random convolutions whose responses are
 # averaged over the image; and the hidden layer of a small classifier that we train here, our Inception network in
 # miniature.
@@ -527,11 +527,14 @@ claim("at-work-copy-model", "copy rate of the class Gaussians",
 lam_p, U_p = torch.linalg.eigh(data.train.x.T.cov())
 filters = torch.randn(32, 1, 3, 3, generator=gen) / 3
 net = nn.Sequential(
-    nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)
+    nn.Linear(64, 64), nn.ReLU(),
+    nn.Linear(64, 16), nn.ReLU(),
+    nn.Linear(16, 10),
 )
 fit(
-    lambda batch: F.cross_entropy(net(batch[0] / 16), batch[1]), net.parameters(),
-    (data.train.x, data.train.y), steps=800, lr=2e-3, generator=gen,
+    lambda batch: F.cross_entropy(net(batch[0] / 16), batch[1]),
+    net.parameters(), (data.train.x, data.train.y),
+    steps=800, lr=2e-3, generator=gen,
 )
 
 
@@ -551,7 +554,7 @@ feature_maps = {
 
 
 # %% tags=["hide-input"]
-def spoil(x):
+def corrupt(x):
     return (x + 2 * torch.randn(x.shape, generator=gen)).round().clamp(0, 16)
 
 
@@ -559,7 +562,7 @@ small = data.train.x[data.train.y < 7]
 blur = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])[None, None] / 16
 candidates = {
     "memoriser": memoriser,
-    "+ pixel noise": lambda n: spoil(memoriser(n)),
+    "+ pixel noise": lambda n: corrupt(memoriser(n)),
     "7, 8, 9 missing": lambda n: small[
         torch.randint(len(small), (n,), generator=gen)
     ],
@@ -571,13 +574,16 @@ candidates = {
 # %%
 drawn = {name: draw(1000) for name, draw in candidates.items()}
 table = {
-    f: {name: float(frechet_of(phi(fresh), phi(x))) for name, x in drawn.items()}
+    f: {
+        name: float(frechet_of(phi(fresh), phi(x)))
+        for name, x in drawn.items()
+    }
     for f, phi in feature_maps.items()
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-features", "caption": "The same generators, the same function, four feature maps. Each column is a ranking from best (top) to worst; lines that cross are verdicts that change with the features."}, "image": {"alt": "Bump chart with eight lines crossing each other between four columns of ranks. The line of moved digits climbs from the last rank under pixels to the top under averaged convolutions; the line of missing digits rises to third place there and falls back under the classifier."}}
 fig, ax = plt.subplots(figsize=(7, 3.8))
-order = {f: sorted(t, key=t.get) for f, t in table.items()}
+ranking = {f: sorted(t, key=t.get) for f, t in table.items()}
 strong = {
     "moved by 1 pixel": colors.bad,
     "7, 8, 9 missing": colors.cycle[2],
@@ -585,7 +591,7 @@ strong = {
     "class Gaussians": colors.model,
 }
 for name in candidates:
-    ranks = [order[f].index(name) + 1 for f in order]
+    ranks = [ranking[f].index(name) + 1 for f in ranking]
     ax.plot(
         range(4),
         ranks,
@@ -662,12 +668,12 @@ claim("at-work-features-units", "features multiplied by 10: factor on every dist
 #
 # **Against it**, each with the claim that shows it on this page:
 #
-# 1. *Two moments.* Laws with equal mean and covariance are at distance {value}`at-work-blind-fid:.0f`, though their KL divergence
+# 1. *Two moments.* Distributions with equal mean and covariance are at distance {value}`at-work-blind-fid:.0f`, though their KL divergence
 #    is {value}`at-work-blind-kl:.2f` nats.
 # 2. *Bias.* A perfect model with $n$ samples a side scores $2208/n$ in 64 dimensions if $\Sigma=I$. With unequal $n$ rankings flip: the perfect
 #    generator scored {value}`at-work-flip:.2f` *more* than one whose mean is wrong. The bias also depends on the model's spectrum, so that they may flip at
 #    equal $n$: with 250 samples each, the perfect one scored {value}`at-work-flip-equal:.2f` more than one whose deviations are 5 % too small.
-# 3. *Memorisation.* The copy of the training set beats the honest model; the copy rate gives it away.
+# 3. *Memorisation.* The copy of the training set beats the fitted model; the copy rate gives it away.
 # 4. *Features.* Noise, shifts and missing classes exchange ranks with the feature map; resizing and compression of
 #    images before the network matter as well.
 # 5. *Units.* Multiply the features by 10 and every score is multiplied by {value}`at-work-features-units:.0f`.
@@ -694,7 +700,7 @@ claim("at-work-second-sample",
 #
 # ## Perplexity is a likelihood
 #
-# For text the usual number is the perplexity of a sequence $w_1,\dots,w_T$ under a model $q$,
+# For text the usual number is the **perplexity** of a sequence $w_1,\dots,w_T$ under a model $q$,
 #
 # $$
 # \mathrm{PPL} = \exp\Big(-\frac1T\sum_{t=1}^T\log q(w_t\mid w_{<t})\Big),
@@ -708,7 +714,8 @@ claim("at-work-second-sample",
 # %% tags=["hide-input"]
 nats = 50 * math.log(27)  # 50 characters, 27 equally likely symbols
 
-claim("at-work-ppl-uniform", "perplexity of 50 characters under the uniform law on 27 symbols",
+claim("at-work-ppl-uniform",
+      "perplexity of 50 characters under the uniform distribution on 27 symbols",
       perplexity(nats, 50), 27.0, by="closed form, number of symbols", rtol=1e-12)
 claim("at-work-ppl-wrong-base", "wrong formula, 2 to the power of nats", 2 ** (nats / 50),
       27 ** math.log(2), by="closed form 27^(log 2)", rtol=1e-12)
@@ -719,9 +726,9 @@ claim("at-work-ppl-wrong-base", "wrong formula, 2 to the power of nats", 2 ** (n
 #
 # {item}`S1.5` The corpus is real: the reference manual that ships with Python (`pydoc_data.topics`), reduced to the 27
 # symbols that {cite:t}`shannon1951` used, letters and space. (Stories, poems and programs would differ in the corpus, not
-# in the method.) One trap comes first. The manual repeats whole paragraphs in several topics. A random split would put
+# in the method.) One trap comes first, **data leakage**. The manual repeats whole paragraphs in several topics. A random split would put
 # copies of training paragraphs into the test set, so copies are removed *before* the split. With them in the training
-# text, the perplexity of the copied test paragraphs would fall to {value}`at-work-text-copied:.2f` of the honest one.
+# text, the perplexity of the copied test paragraphs would fall to {value}`at-work-text-copied:.2f` of its value without.
 
 # %%
 def clean(s):
@@ -752,7 +759,7 @@ claim("at-work-text-copies", "share of the manual's paragraphs that occur more t
 
 # %% [markdown]
 # An **n-gram** model predicts the next character from the last $k$. Long contexts are informative and rare, short ones frequent and
-# vague; so mix them: the estimate of order $j$ starts from that of order $j-1$ as if it had been seen $\alpha$ times,
+# vague; so mix them (**interpolated smoothing**): the estimate of order $j$ starts from that of order $j-1$ as if it had been seen $\alpha$ times,
 #
 # $$
 # \begin{aligned}
@@ -777,7 +784,7 @@ def count_contexts(text, order):
 
 
 def prob(c, h, N, order, alpha):
-    """q(c | h), from the uniform law through contexts of length 0 ... order."""
+    """q(c | h), from the uniform 1/27 through contexts of 0 ... order."""
     q = 1 / 27
     for j in range(min(order, len(h)) + 1):
         cs, total = N[j].get(h[len(h) - j :], (None, 0))
@@ -808,7 +815,8 @@ def ppl(text, N, order, alpha):
 
 # validation chooses
 alpha = min(
-    (5.0, 10.0, 20.0, 40.0, 80.0), key=lambda a: ppl(valid_text[:6000], N, order, a)
+    (5.0, 10.0, 20.0, 40.0, 80.0),
+    key=lambda a: ppl(valid_text[:6000], N, order, a),
 )
 ladder = [27.0] + [ppl(test_text, N, k, alpha) for k in (0, 1, 2, 3, order)]
 
@@ -818,7 +826,7 @@ every = sum(prob(c, "the numb", N, order, alpha) for c in ALPHABET)
 claim("at-work-text-sums", "sum of q(c | 'the numb') over the 27 symbols", round(every, 9), 1.0,
       by="a distribution sums to one")
 claim("at-work-text-unigram", "held-out perplexity of letter frequencies alone (the baseline)",
-      ladder[1], by="below the 27 of the uniform law", at_least=12.0, at_most=22.0, stable=False)
+      ladder[1], by="below the 27 of the uniform distribution", at_least=12.0, at_most=22.0, stable=False)
 claim("at-work-text-model", "held-out perplexity of the n-gram model, over that of the baseline",
       ladder[-1] / ladder[1], by="less than a third; below a tenth, suspect a leak", at_least=0.1,
       at_most=1 / 3, stable=False)
@@ -836,8 +844,8 @@ with contextlib.redirect_stdout(io.StringIO()):
 poem = clean("".join(this.d.get(c, c) for c in this.s)) + " "
 claim("at-work-text-poem",
       "perplexity of a poem, the Zen of Python, over that of the manual's test text",
-      ppl(poem, N, order, alpha) / ladder[-1], by="another law, a higher code length", at_least=1.6,
-      stable=False)
+      ppl(poem, N, order, alpha) / ladder[-1], by="another distribution, a higher code length",
+      at_least=1.6, stable=False)
 seen = {train_text[i : i + 30] for i in range(len(train_text) - 29)}
 again = torch.zeros(len(test_text), dtype=torch.bool)  # inside a passage of 30 that training has
 for i in range(len(test_text) - 29):
@@ -903,12 +911,11 @@ plt.show()
 # context lowers the perplexity by a tenth at least, and what the model writes comes nearer to words. (Paragraphs that differ still share sentences: about an eighth of
 # the test characters stand in passages of thirty that training has too; without them the perplexity is a few per cent higher.) Whether the two must go together is the next question.
 #
-# :::{admonition} Common mistake: Perplexity does not measure generation
+# :::{admonition} Common mistake: Perplexity measures the quality of generated text
 # :class: mistake
-# {item}`E1.5` **The notes say** that the quality of *generated* text is measured by perplexity, as that of images is by FID.
-#
-# **What is true.** Perplexity never looks at a generated text. It is the likelihood of *held-out* text, and likelihood hardly
-# notices junk: mix a fraction $\varepsilon$ of a good model $p$ with garbage, $q=\varepsilon p+(1-\varepsilon)\,\text{junk}$. Then
+# {item}`E1.5` It is often said that perplexity is for text what FID is for images. But it never looks at a generated text. It is
+# the likelihood of *held-out* text, and likelihood hardly notices off-support samples: mix a fraction $\varepsilon$ of a
+# good model $p$ with garbage $r$, $q=\varepsilon p+(1-\varepsilon)\,r$. Then
 # $-\log q(w)\le-\log p(w)-\log\varepsilon$ for *every* text $w$, and the perplexity of $T$ symbols rises at most by the factor
 # $\varepsilon^{-1/T}$. With $\varepsilon=1\,\%$ and $T=1000$ that is $100^{1/1000}=1.0046$: nobody would notice in the table,
 # and 99 of 100 samples are garbage. The next cell does it to the model above.
@@ -919,23 +926,24 @@ lp = log_probs(test_text, N, order, alpha)                     # (T,)
 lengths = [10, 100, 1000]
 ratio = []
 for T in lengths:
-    good = float(lp[:T].sum())                  # log p of the first T characters
-    junk = -T * math.log(27)                    # letters at random
-    mixed = np.logaddexp(math.log(0.01) + good, math.log(0.99) + junk)
+    good = float(lp[:T].sum())             # log p of the first T characters
+    garbage = -T * math.log(27)            # log r: letters at random
+    mixed = np.logaddexp(math.log(0.01) + good, math.log(0.99) + garbage)
     ratio.append(math.exp((good - mixed) / T))
 
 # %% tags=["hide-input"]
 claim("at-work-garbage",
       "factor on the perplexity of 10, 100, 1000 symbols if 99 % of samples are garbage", ratio,
       [100 ** (1 / T) for T in lengths], item="E1.5",
-      by="closed form 100^(1/T), where junk cannot write the text", rtol=1e-5)
+      by="closed form 100^(1/T), where garbage cannot write the text", rtol=1e-5)
 # log p of every window of 100 characters
 windows = lp[: len(lp) // 100 * 100].view(-1, 100).sum(1)
-mixed = torch.logaddexp(
+mixed_windows = torch.logaddexp(
     math.log(0.01) + windows, torch.tensor(math.log(0.99) - 100 * math.log(27))
 )
-claim("at-work-garbage-worst", "the worst window of 100 characters, junk uniform over the alphabet",
-      ((windows - mixed) / 100).exp().max(), item="E1.5", by="bound 100^(1/100), nearly reached",
+claim("at-work-garbage-worst",
+      "the worst window of 100 characters, garbage uniform over the alphabet",
+      ((windows - mixed_windows) / 100).exp().max(), item="E1.5", by="bound 100^(1/100), nearly reached",
       at_least=1.047, at_most=100 ** (1 / 100) + 1e-12, stable=False)
 
 # %% [markdown]
@@ -944,8 +952,8 @@ claim("at-work-garbage-worst", "the worst window of 100 characters, junk uniform
 # Back to {numref}`fig-at-work-three`. Drawing faces, works of art or medical images on demand differs from our digits in
 # scale, not in kind: there is a training set, a sampler, a question of quality, and a baseline that must be beaten. The class
 # Gaussians' shrinkage was chosen on the validation digits; pPCA keeps the ten components of {ref}`ch-generation`, a choice that will matter; every generator hands in as many images as there are
-# test digits. Two numbers per generator: the Fréchet distance on pixels, less that of a second real sample of the same size, and the accuracy of a classifier two-sample test
-# {cite:p}`lopezpaz2017`, for which one half is perfect.
+# test digits. Two numbers per generator: the Fréchet distance on pixels, less that of a second real sample of the same size, and the accuracy of a **classifier two-sample test**
+# (C2ST) {cite:p}`lopezpaz2017`, for which one half is perfect.
 
 # %% tags=["hide-input"]
 n = len(data.test.x)
@@ -958,7 +966,7 @@ def excess(draw):
     return torch.stack(far).mean() - second
 
 
-base, middle, best = map(excess, generators.values())
+far_pixels, far_ppca, far_classes = map(excess, generators.values())
 two_sample = {
     name: np.mean(
         [c2st(pixels(data.test.x), pixels(x), generator=gen) for _ in range(5)]
@@ -967,10 +975,10 @@ two_sample = {
 }
 
 claim("at-work-images-null",
-      "Fréchet distance of the class Gaussians less that of a second real sample", best,
+      "Fréchet distance of the class Gaussians less that of a second real sample", far_classes,
       by="other splits; 0 would be perfect", at_least=0.09, at_most=0.14, digits=2)
 claim("at-work-images-order", "the same of pPCA over it, and of independent pixels over that",
-      [middle / best, base / middle], by="other splits", at_least=3.0)
+      [far_ppca / far_classes, far_pixels / far_ppca], by="other splits", at_least=3.0)
 told = list(two_sample.values())
 claim("at-work-images-c2st", "two-sample accuracy: class Gaussians minus independent pixels",
       told[2] - told[0], by="the better generator is harder to tell from real digits",
@@ -998,8 +1006,8 @@ lam, U = torch.linalg.eigh(train_y.T.cov())
 def validation_bits(k):
     s2 = lam[:-k].mean()
     W = U[:, -k:] * (lam[-k:] - s2).sqrt()
-    law = torch.distributions.MultivariateNormal(train_y.mean(0), W @ W.T + s2 * torch.eye(64))
-    return -law.log_prob(valid_y).mean()
+    pixel_model = torch.distributions.MultivariateNormal(train_y.mean(0), W @ W.T + s2 * torch.eye(64))
+    return -pixel_model.log_prob(valid_y).mean()
 
 
 k_best = min(range(2, 64), key=validation_bits)
@@ -1010,7 +1018,7 @@ claim("at-work-images-validated",
       accuracy_of(ppca(n, k_best), inner | ~inner) - told[0], by="other splits and seeds",
       at_least=-0.16, at_most=-0.03, digits=2, stable=False)
 claim("at-work-images-tuned", "its Fréchet distance less that of the class Gaussians",
-      excess(lambda n: ppca(n, k_best)) - best, by="other splits", at_least=0.035, at_most=0.065,
+      excess(lambda n: ppca(n, k_best)) - far_classes, by="other splits", at_least=0.035, at_most=0.065,
       digits=2)
 
 
@@ -1038,11 +1046,11 @@ claim("at-work-images-ordered", "share so read of class Gaussians, less that of 
 # the classifier sees: without the {value}`at-work-images-margin:.0f` pixels that are 0 in 95 % of the training digits it finds pPCA the harder one. So it
 # does with the {value}`at-work-images-k:.0f` components that the validation digits choose, whose noise is fainter and whose Fréchet distance comes within {value}`at-work-images-tuned:.2f` of the class Gaussians'. A table with one score, or with one $k$, hides it.
 #
-# ## Melodies: a law we know
+# ## Melodies: a distribution we know
 #
-# For music we make the law ourselves, so that everything has a truth. A tune walks over the eight degrees of a scale (1 to 8)
+# For music we make the distribution ourselves, so that everything has a truth. A tune walks over the eight degrees of a scale (1 to 8)
 # under three rules of counterpoint: never repeat a note; move by a step, or leap by a third or fourth; **answer a leap by a
-# step back**. Steps like to go on in their direction. The next note thus depends on the last *two*: the law is a Markov chain of
+# step back**. Steps like to go on in their direction. The next note thus depends on the last *two*: the tune is a **Markov chain** of
 # order two.
 
 # %%
@@ -1060,21 +1068,21 @@ def legal(a, b, c):
 rule, weight = torch.zeros(2, D, D, D)
 for a, b, c in itertools.product(range(D), repeat=3):
     rule[a, b, c] = legal(a, b, c)
-    step_weight = 3.0 if c - b == b - a else 2.0               # steps like to go on
+    step_weight = 3.0 if c - b == b - a else 2.0    # steps like to go on
     weight[a, b, c] = {1: step_weight, 2: 1.0, 3: 0.5}.get(abs(c - b), 0.0)
-law = rule * weight
-law = law / law.sum(2, keepdim=True).clamp(min=1e-300)  # p(c | a, b), (8, 8, 8)
+chain = rule * weight  # p(c | a, b), (8, 8, 8)
+chain = chain / chain.sum(2, keepdim=True).clamp(min=1e-300)
 
 # %%
 move = torch.zeros(D, D, D, D)  # pair (a, b) -> pair (b, c)
 for b in range(D):
-    move[:, b, b, :] = law[:, b, :]
+    move[:, b, b, :] = chain[:, b, :]
 move = move.view(D * D, D * D)
 pair = torch.zeros(D * D)
 pair[1] = 1.0  # any legal start; half steps make the chain aperiodic
 for _ in range(3000):
     pair = 0.5 * pair + 0.5 * pair @ move
-pair = pair.view(D, D)  # stationary law of two neighbouring notes
+pair = pair.view(D, D)  # stationary, two neighbouring notes
 
 
 def entropy(p):
@@ -1082,23 +1090,23 @@ def entropy(p):
     return -torch.xlogy(p, p).sum(-1)
 
 
-single = pair.sum(0)  # stationary law of one note
+single = pair.sum(0)  # stationary, one note
 H0 = entropy(single)
 H1 = (single * entropy(pair / single[:, None])).sum()
-H2 = (pair * entropy(law)).sum()
+H2 = (pair * entropy(chain)).sum()
 H = torch.stack([H0, H1, H2])
 
 
 # %% [markdown]
-# The entropy rate $H_2=-\sum p(a,b)\,p(c\mid a,b)\log p(c\mid a,b)$ is the least cross-entropy that *any* model can
+# The **entropy rate** $H_2=-\sum p(a,b)\,p(c\mid a,b)\log p(c\mid a,b)$ is the least cross-entropy that *any* model can
 # reach. A model that sees one note can reach $H_1=H(X_t\mid X_{t-1})$, and the baseline that draws independent notes
 # $H_0=H(X_t)$. (A second voice, as in an arrangement, would enlarge the state, not change the method.) Now fit all three
 # by counting in 200 tunes of 32 notes and test on 500 new ones. Validity, the share of tunes that obey every rule, needs
-# no sampling: push the pair law through the model, keep only legal moves, and add up what is left.
+# no sampling: push the distribution of pairs through the model, keep only legal moves, and add up what is left.
 
 # %%
 def tunes(n, T, model):
-    """n tunes of T notes under p(c | a, b), from the stationary law, (n, T)."""
+    """n tunes of T notes under p(c | a, b), from stationary pairs, (n, T)."""
     first = torch.multinomial(pair.flatten(), n, True, generator=gen)
     notes = [first // D, first % D]
     for _ in range(T - 2):
@@ -1111,7 +1119,8 @@ def tunes(n, T, model):
 def fit_notes(x, order):
     """Counts of three notes, turned into p(c | the last `order`), (8, 8, 8)."""
     places = x[:, :-2].flatten(), x[:, 1:-1].flatten(), x[:, 2:].flatten()
-    N = torch.zeros(D, D, D).index_put(places, torch.tensor(1.0), accumulate=True)
+    one_each = torch.ones(places[0].shape)
+    N = torch.zeros(D, D, D).index_put(places, one_each, accumulate=True)
     for axis in range(2 - order):
         N = N.sum(axis, keepdim=True)  # forget the older notes
     N = N.expand(D, D, D)
@@ -1133,14 +1142,14 @@ def validity(model, T):
 
 
 # %%
-train_tunes, test_tunes = tunes(200, 32, law), tunes(500, 32, law)
+train_tunes, test_tunes = tunes(200, 32, chain), tunes(500, 32, chain)
 models = [fit_notes(train_tunes, k) for k in (0, 1, 2)]
 held_out = [monte_carlo(loss_per_tune(test_tunes, m)) for m in models]
-mean, se = monte_carlo(loss_per_tune(test_tunes, law))
+true_loss, true_se = monte_carlo(loss_per_tune(test_tunes, chain))
 
 # %% tags=["hide-input"]
-claim("at-work-music-rate", "cross-entropy of the true law on 500 tunes", mean, float(H[2]),
-      by="entropy rate, closed form", se=se, unit="nats/note")
+claim("at-work-music-rate", "cross-entropy of the true chain on 500 tunes", true_loss, float(H[2]),
+      by="entropy rate, closed form", se=true_se, unit="nats/note")
 claim("at-work-music-models", "held-out cross-entropy of the models that see 0, 1, 2 notes",
       [m for m, _ in held_out], H.tolist(), by="exact conditional entropies H0, H1, H2", atol=0.01,
       se=[s for _, s in held_out], unit="nats/note")
@@ -1148,10 +1157,10 @@ gaps = [loss_per_tune(test_tunes, m) for m in models[1:]]
 mean, se = monte_carlo(gaps[0] - gaps[1])
 claim("at-work-music-gap", "what the second note of memory saves", mean, float(H[1] - H[2]),
       by="exact entropies, H1 - H2", atol=0.01, se=se, unit="nats/note", digits=2)
-ratio = law / models[2].clamp(min=1e-12)
-excess = (pair[..., None] * torch.xlogy(law, ratio)).sum()
-free = float(((law > 0).sum(2) - 1).clamp(min=0).sum())        # free parameters
-claim("at-work-music-excess", "exact KL rate of the fitted order-2 model", excess,
+odds = chain / models[2].clamp(min=1e-12)
+kl_rate = (pair[..., None] * torch.xlogy(chain, odds)).sum()
+free = float(((chain > 0).sum(2) - 1).clamp(min=0).sum())        # free parameters
+claim("at-work-music-excess", "exact KL rate of the fitted order-2 model", kl_rate,
       free / (2 * 6000),
       by="theory: chi-squared with one degree per free parameter, over 2 · notes",
       se=math.sqrt(2 * free) / (2 * 6000), unit="nats/note")
@@ -1181,14 +1190,14 @@ taste = taste / taste.sum(2, keepdim=True).clamp(min=1e-300)
 mean, se = monte_carlo(loss_per_tune(test_tunes, taste) - loss_per_tune(test_tunes, models[1]))
 claim("at-work-music-taste",
       "loss of a model that obeys the rules but prefers leaps, less order 1's", mean,
-      -(pair[..., None] * torch.xlogy(law, taste.clamp(min=1e-300))).sum() - H[1],
+      -(pair[..., None] * torch.xlogy(chain, taste.clamp(min=1e-300))).sum() - H[1],
       by="exact cross-entropy, less H1", atol=0.01, se=se, unit="nats/note", digits=2)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-music", "caption": "One tune of each model as a piano roll; crosses mark notes that break a rule. With one note of memory the steps sound right but many leaps go unanswered; with two the rules hold."}, "image": {"alt": "Four piano rolls of thirty-two notes. The roll of independent notes jumps everywhere and is full of orange crosses, the one of order one has a few crosses, the order two model and the true law have none."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-music", "caption": "One tune of each model as a piano roll; crosses mark notes that break a rule. With one note of memory the steps sound right but many leaps go unanswered; with two the rules hold."}, "image": {"alt": "Four piano rolls of thirty-two notes. The roll of independent notes jumps everywhere and is full of orange crosses, the one of order one has a few crosses, the order two model and the true chain have none."}}
 fig, axes = plt.subplots(4, 1, figsize=(7, 5), sharex=True, sharey=True)
 rolls = zip(
-    ["independent notes", "order 1", "order 2", "the law"],
-    [*models, law],
+    ["independent notes", "order 1", "order 2", "the true chain"],
+    [*models, chain],
     strict=True,
 )
 for ax, (name, m) in zip(axes, rolls, strict=True):
@@ -1199,7 +1208,7 @@ for ax, (name, m) in zip(axes, rolls, strict=True):
         0.92,
         left=torch.arange(32),
         height=0.8,
-        color=colors.model if name != "the law" else colors.data,
+        color=colors.model if name != "the true chain" else colors.data,
     )
     ax.plot(
         [t + 0.46 for t in broken],
@@ -1228,7 +1237,7 @@ plt.show()
 # Chemists write molecules as strings in which brackets open and close branches. Reduce such strings to their brackets and validity
 # has an exact meaning: a string of length 12 is *valid* if every bracket is closed in order. There are
 # $C_6=\frac1{7}\binom{12}{6}=132$ of them among $2^{12}$ strings, and we let 80 be "known molecules". The 52 others stand for what a discovery
-# programme hopes to find. Every model below is a law over all 4096 strings, so that nothing needs to be estimated.
+# programme hopes to find. Every model below is a distribution over all 4096 strings, so that nothing needs to be estimated.
 
 # %%
 L = 12
@@ -1242,12 +1251,12 @@ claim("at-work-catalan", "valid strings among the 4096", valid.sum(), math.comb(
       by="Catalan number C6")
 
 # %%
-order_ = torch.randperm(132, generator=gen)
-known, unknown = valid.nonzero()[:, 0][order_].split((80, 52))
+shuffle = torch.randperm(132, generator=gen)
+known, unknown = valid.nonzero()[:, 0][shuffle].split((80, 52))
 
 
 def fit_strings(context):
-    """Count what follows each context in the known strings; p of all (4096,)."""
+    """Count what follows each context in the known strings; p (4096,)."""
     N = defaultdict(lambda: [0, 0])
     for s in strings[known].tolist():
         for t, c in enumerate(s):
@@ -1256,7 +1265,8 @@ def fit_strings(context):
     for s in strings.tolist():
         q = 1.0
         for t, c in enumerate(s):
-            n0, n1 = N.get(context(s[:t]), (1, 1))  # an unseen context: a fair coin
+            # an unseen context: a fair coin
+            n0, n1 = N.get(context(s[:t]), (1, 1))
             q *= (n0, n1)[c] / (n0 + n1)
         p.append(q)
     return torch.tensor(p)
@@ -1275,7 +1285,7 @@ def depth_of(past):
 memory = torch.zeros(4096)
 memory[known] = 1 / 80
 grams = {n: fit_strings(gram(n)) for n in range(3, 13)}
-laws = {
+string_models = {
     "memoriser": memory,
     "3-gram": grams[3],
     "8-gram": grams[8],
@@ -1295,7 +1305,7 @@ def gauge(p):
     return [round(float(v), 9) for v in (ok, new, found)]
 
 
-report = {name: gauge(p) for name, p in laws.items()}
+report = {name: gauge(p) for name, p in string_models.items()}
 
 # %% tags=["hide-input"]
 claim("at-work-dyck-memoriser", "memoriser: validity, novelty, coverage of the unknown",
@@ -1309,7 +1319,7 @@ claim("at-work-dyck-counter", "validity of the model that knows depth and positi
       report["depth and position"][0], 1.0, by="no known string ever leaves the valid states")
 claim("at-work-dyck-coverage", "its coverage of the unknown strings in 500 draws",
       report["depth and position"][2],
-      by="other choices of 80; below the true law's, which only what avoids the known can pass",
+      by="other choices of 80; below the truth's, which only what avoids the known can pass",
       at_least=0.9, at_most=1 - (1 - 1 / 132) ** 500)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-molecules", "caption": "Validity, novelty (share of valid strings that are new) and coverage (share of the unknown strings found in 500 draws), all exact. No column alone can name the best model."}, "image": {"alt": "Dot plot of six models in three panels. The memoriser is at one for validity and at zero for novelty and coverage; the n-gram models are low in validity; depth and position lies close to the truth in all three."}}
@@ -1342,16 +1352,16 @@ claim("at-work-dyck-longer",
       "best coverage of an n-gram, n = 3 to 12, over that of depth and position",
       longer[:, 2].max() / report["depth and position"][2], by="other choices of 80", at_least=0.35,
       at_most=0.47, digits=2)
-p = laws["uniform over valid (truth)"]
-drawn = torch.multinomial(p, 200 * 132, True, generator=gen).view(200, 132)
-different = torch.tensor([len(set(campaign)) / 132 for campaign in drawn.tolist()])
+p = string_models["uniform over valid (truth)"]
+campaigns = torch.multinomial(p, 200 * 132, True, generator=gen).view(200, 132)
+different = torch.tensor([len(set(campaign)) / 132 for campaign in campaigns.tolist()])
 mean, se = monte_carlo(different)
 claim("at-work-dyck-unique",
-      "uniqueness: share of different strings among 132 draws of the true law",
+      "uniqueness: share of different strings among 132 draws of the truth",
       1 - (1 - 1 / 132) ** 132, mean, by="200 simulated campaigns", se=se)
 
 # %% [markdown]
-# Even the true law repeats itself: of 132 draws only {value}`at-work-dyck-unique:.0%` are different strings, so a
+# Even the true distribution repeats itself: of 132 draws only {value}`at-work-dyck-unique:.0%` are different strings, so a
 # uniqueness below one is no fault by itself. Real chemistry has no list of the unknown. What remains is what this toy
 # shows to be necessary and gameable: validity, uniqueness and novelty {cite:p}`polykovskiy2020`, distances between
 # distributions of properties, splits by scaffold or by date so that "new" means something, and trivial baselines such as
@@ -1367,7 +1377,7 @@ claim("at-work-dyck-unique",
 # | melodies | exact entropy rate | independent notes | validity of whole tunes | loss per note (one random note in twenty) |
 # | molecules | enumeration | memoriser | novelty *and* coverage | validity alone |
 #
-# Every row needs at least two numbers: one that falls if the model invents junk, and one that falls if it misses part of the world.
+# Every row needs at least two numbers: one that falls if the model makes off-support samples, and one that falls if it misses modes.
 #
 # ## Exercises
 #
