@@ -22,7 +22,7 @@
 # - relate "real or made?" to "which of the two is real?", and separate what an observer sees from how readily they say "made";
 # - rank models from pairwise preferences, and say what single pictures do not show.
 
-# %%
+# %% tags=["hide-input"]
 import itertools
 import math
 from collections import Counter

@@ -387,8 +387,8 @@ null = [
     for _ in range(20)
 ]
 mean, se = monte_carlo(np.array(null))
-claim("at-work-mmd-null", "unbiased squared MMD of two samples of one distribution, n = 250",
-      mean, 0.0, by="unbiased at every n", se=se)
+claim("at-work-mmd-null", "unbiased squared MMD of two samples of one distribution, n = 250", mean,
+      0.0, by="unbiased at every n", se=se)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-bias", "caption": "Fr\u00e9chet distance against one over the sample size, 64 dimensions. Both sides have n samples. The perfect generator (true value 0) at n = 500 lies above the wrong one (true value 1) at n = 5000; the intercepts tell the truth."}, "image": {"alt": "Two rising straight rows of points over one over n; one starts at zero, the other at one. A circled point of the lower row at large one over n stands higher than a circled point of the upper row near the axis."}}
 fig, ax = plt.subplots()
@@ -456,8 +456,8 @@ kl = 2 * kl_quadrature(two_modes(x), blob(x), x)  # two independent coordinates
 corner = 3 * torch.sign(torch.randn(200_000, 2, generator=gen))
 sample = corner + torch.randn(200_000, 2, generator=gen)
 mean, se = monte_carlo((two_modes(sample) - blob(sample)).sum(1))
-claim("at-work-blind-kl", "KL from the four-mode distribution to the Gaussian of equal moments",
-      kl, mean, by="Monte Carlo over 200 000 draws", se=se, unit="nats")
+claim("at-work-blind-kl", "KL from the four-mode distribution to the Gaussian of equal moments", kl,
+      mean, by="Monte Carlo over 200 000 draws", se=se, unit="nats")
 claim("at-work-blind-fid", "Fréchet distance of the two distributions, from their exact moments",
       frechet(o, variance * torch.eye(2), o, 10 * torch.eye(2)).round(decimals=6), 0.0,
       by="equal moments")
@@ -1018,8 +1018,8 @@ claim("at-work-images-validated",
       accuracy_of(ppca(n, k_best), inner | ~inner) - told[0], by="other splits and seeds",
       at_least=-0.16, at_most=-0.03, digits=2, stable=False)
 claim("at-work-images-tuned", "its Fréchet distance less that of the class Gaussians",
-      excess(lambda n: ppca(n, k_best)) - far_classes, by="other splits", at_least=0.035, at_most=0.065,
-      digits=2)
+      excess(lambda n: ppca(n, k_best)) - far_classes, by="other splits", at_least=0.035,
+      at_most=0.065, digits=2)
 
 
 def read(x, label):
@@ -1356,8 +1356,7 @@ p = string_models["uniform over valid (truth)"]
 campaigns = torch.multinomial(p, 200 * 132, True, generator=gen).view(200, 132)
 different = torch.tensor([len(set(campaign)) / 132 for campaign in campaigns.tolist()])
 mean, se = monte_carlo(different)
-claim("at-work-dyck-unique",
-      "uniqueness: share of different strings among 132 draws of the truth",
+claim("at-work-dyck-unique", "uniqueness: share of different strings among 132 draws of the truth",
       1 - (1 - 1 / 132) ** 132, mean, by="200 simulated campaigns", se=se)
 
 # %% [markdown]
