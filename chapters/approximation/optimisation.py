@@ -140,7 +140,7 @@ claim("optimisation-ravine-gd", "ravine: steps of gradient descent", count["grad
       item="X0.11", by="log(10³)/4 · M = 1727 just below the rate 2/M; the grid", at_least=1727, at_most=1850)
 claim("optimisation-ravine-momentum", "ravine: steps of momentum", count["momentum"][0], item="X0.11", by="grids in steps of 1.05 and 1.1", at_least=118,
       at_most=128)
-claim("optimisation-adam-aligned", "ravine along the axes: steps of Adam", count["Adam"][0], item="X0.11 E0.16",
+claim("optimisation-ravine-adam", "ravine along the axes: steps of Adam", count["Adam"][0], item="X0.11 E0.16",
       by="that of momentum; grids in steps of 1.05 and 1.1", at_least=112, at_most=128)
 claim("optimisation-adam-turned", "Adam: steps on the turned ravine over steps on the aligned one", count["Adam"][1] / count["Adam"][0],
       item="X0.11 E0.16", by="1 if Adam were equivariant", at_least=6, at_most=8, digits=1)
@@ -153,7 +153,7 @@ claim("optimisation-adam-short", "the same until step 4000 with β2 = 0.9", shor
 
 
 # %% [markdown]
-# Momentum needs {value}`optimisation-ravine-momentum:.0f` steps, Adam {value}`optimisation-adam-aligned:.0f`, gradient descent {value}`optimisation-ravine-gd:.0f`.
+# Momentum needs {value}`optimisation-ravine-momentum:.0f` steps, Adam {value}`optimisation-ravine-adam:.0f`, gradient descent {value}`optimisation-ravine-gd:.0f`.
 # On the turned ravine Adam needs {value}`optimisation-adam-turned:.0f` times as many. Both coordinates now see the steep slope, both divide by its root mean
 # square, and the gentle one drowns for as long as $s$ remembers, about $1/(1-\beta_2)=1000$ steps. A larger learning rate is there sooner and is thrown out
 # later: if it has to stay until step 8000, Adam needs {value}`optimisation-adam-longer:.0f` times as many. With the shorter memory $\beta_2=0.9$ the turn
@@ -639,7 +639,7 @@ claim("optimisation-game-momentum", "the same with γ = 0.9 and a tenth of the r
 # A convex problem of real size: softmax regression of the digits' classes with a small quadratic penalty, 650 parameters, whose optimum a quasi-Newton method
 # finds to ten digits. Nothing about it says that its valleys lie along the pixels. So let every optimiser work in three kinds of coordinates, $W=TU$ with $T$
 # the identity, a random rotation, or a diagonal matrix that stretches the axes by up to a hundred (two draws of each). The model, the loss and the optimum are
-# the same; only what the optimiser sees differs. Each gets four hundred full gradients and the best learning rate of a grid in steps of 1.25
+# the same; only what the optimiser sees differs. Each gets four hundred full gradients and the best learning rate of a grid in steps of 25 percent
 # ({numref}`fig-optimisation-digits`). We count the steps, in fives, after which the loss stays within $10^{-3}$ nats of the optimum; where it never does, the best
 # rate has the lowest ceiling over the last fifty steps.
 
