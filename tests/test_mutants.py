@@ -102,7 +102,7 @@ MUTANTS = [
         "approximation/optimisation",
         'm_hat = state["m"] / (1 - beta1**t)',
         'm_hat = state["m"]',
-        "optimisation-adam-patient",
+        "optimisation-torch",
     ),
     # array, against scipy: an exact interval off by one
     (
