@@ -22,7 +22,7 @@
 # - name a convex problem on which Adam with a short memory ends in the worst point, and a change of coordinates that slows it down;
 # - compute the noise that stochastic gradients leave behind, and say what a noisy gradient flow must contain to get it right.
 
-# %%
+# %% tags=["hide-input"]
 import math
 
 import matplotlib.pyplot as plt
@@ -137,16 +137,16 @@ claim("optimisation-invariant", "gradient descent and momentum: steps on the tur
 chosen = torch.stack([best.indices for best in soonest.values()])
 claim("optimisation-ravine-inside", "best rates inside the grid", ((chosen > 0) & (chosen < len(rates) - 1)).sum(), 8, item="X0.11 E0.16", by="all eight")
 claim("optimisation-ravine-gd", "ravine: steps of gradient descent", count["gradient descent"][0],
-      item="X0.11", by="log(10³)/4 · M = 1727 just below the rate 2/M; the grid", at_least=1727, at_most=1850)
-claim("optimisation-ravine-momentum", "ravine: steps of momentum", count["momentum"][0], item="X0.11", by="grids in steps of 1.05 and 1.1", at_least=118,
-      at_most=128)
+      by="log(10³)/4 · M = 1727 just below the rate 2/M; the grid", at_least=1727, at_most=1850)
+claim("optimisation-ravine-momentum", "ravine: steps of momentum", count["momentum"][0],
+      by="grids in steps of 1.05 and 1.1", at_least=118, at_most=128)
 claim("optimisation-ravine-adam", "ravine along the axes: steps of Adam", count["Adam"][0], item="X0.11 E0.16",
       by="that of momentum; grids in steps of 1.05 and 1.1", at_least=112, at_most=128)
 claim("optimisation-adam-turned", "Adam: steps on the turned ravine over steps on the aligned one", count["Adam"][1] / count["Adam"][0],
       item="X0.11 E0.16", by="1 if Adam were equivariant", at_least=6, at_most=8, digits=1)
 claim("optimisation-adam-longer", "the same if it has to stay until step 8000",
-      stays(runs["Adam"][:, 1], level).min() / stays(runs["Adam"][:, 0], level).min(), item="X0.11 E0.16", by="the number above if it settled", at_least=17,
-      at_most=24, digits=1)
+      stays(runs["Adam"][:, 1], level).min() / stays(runs["Adam"][:, 0], level).min(), item="E0.16",
+      by="the number above if it settled", at_least=17, at_most=24, digits=1)
 short = count["Adam, short memory"]
 claim("optimisation-adam-short", "the same until step 4000 with β2 = 0.9", short[1] / short[0], item="X0.11 E0.16",
       by="the ratio with β2 = 0.999 if memory did not matter", at_least=1.2, at_most=1.7, digits=2)
@@ -217,7 +217,7 @@ def steps_needed(rule, kappa):
 needed = torch.tensor([[steps_needed(rule, k) for rule in tuned(k)] for k in (100.0, 1000.0)])
 foretold = torch.tensor([math.ceil(math.log(1e3) / -math.log((k - 1) / (k + 1))) for k in (100, 1000)])
 claim("optimisation-steps-gd", "steps of gradient descent, κ = 100 and 1000", needed[:, 0],
-      foretold, item="X0.11 E0.13", by="ceil(log 10³ / -log ρ)")
+      foretold, item="E0.13", by="ceil(log 10³ / -log ρ)")
 
 
 def transient(kappa):
@@ -229,7 +229,7 @@ def transient(kappa):
 
 
 claim("optimisation-steps-momentum", "steps of momentum, κ = 100 and 1000", needed[:, 1],
-      torch.tensor([transient(100), transient(1000)]), item="X0.11 E0.13 S0.22",
+      torch.tensor([transient(100), transient(1000)]), item="E0.13",
       by="closed form of the recursion, (a + bt) ρ^t")
 for k, (slow, fast), exact_slow in zip((100, 1000), needed.tolist(), foretold.tolist(), strict=True):
     claim(f"optimisation-gain-{k}", f"steps of gradient descent over steps of momentum, κ = {k}", slow / fast, exact_slow / transient(k),
@@ -242,7 +242,7 @@ for _ in range(50):
     sgd.step()
 mine = descend(momentum(0.001, 0.9), lambda x: A @ x, torch.ones(2), 50)[-1]
 claim("optimisation-torch-momentum", "momentum as above minus torch.optim.SGD after 50 steps",
-      (mine - theirs.detach()).abs().max(), 0.0, item="S0.22", by="torch.optim", atol=1e-12)
+      (mine - theirs.detach()).abs().max(), 0.0, by="torch.optim", atol=1e-12)
 
 # %% [markdown]
 # Too little momentum wastes the root, too much rings like a bell. Move $\gamma$ below, each with the learning rate {eq}`eq-optimisation-ends`. The curve
@@ -300,8 +300,8 @@ def share(which, of):
 
 roots = torch.linalg.eigvals(torch.tensor([[0.0, 1.0, -0.15], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])).real.sort().values
 claim("optimisation-basin", "share of starts from which gradient descent ends in the deep minimum",
-      (plain < 0).double().mean(), (roots[1] + 2) / 4, item="E0.13", by="everything left of the barrier, a root of the slope",
-      atol=1 / 4001)
+      (plain < 0).double().mean(), (roots[1] + 2) / 4, item="E0.13",
+      by="everything left of the barrier, a root of the slope", atol=1 / 4001)
 claim("optimisation-equal-speed", "balls that momentum with η/(1 - γ) = 0.05 carries to the other basin", ((rolling > 0) != (plain > 0)).sum(), 0,
       item="E0.13", by="none: as gradient descent with η = 0.05")
 for word, end, out, back in (("momentum", heavy, 0.29, 0.095), ("descent", leaping, 0.19, 0.09)):
@@ -357,8 +357,8 @@ for d in (2, 3):
     claim(f"optimisation-stationary-{d}", f"share of minima among stationary points of an isotropic Gaussian function, d = {d}", mean, stationary[d],
           item="S0.15", by="closed form; in the plane there are as many extrema as saddles", se=se)
 share_five, _ = share_stationary(5)
-claim("optimisation-stationary-5", "the same, d = 5", share_five, item="S0.15", by="coin tosses: 1/32 = 0.031; other seeds", at_least=0.028,
-      at_most=0.0293, digits=2)
+claim("optimisation-stationary-5", "the same, d = 5", share_five,
+      by="coin tosses: 1/32 = 0.031; other seeds", at_least=0.028, at_most=0.0293, digits=2)
 share_twenty, _ = share_stationary(20, 20_000)
 claim("optimisation-stationary-20", "the same for d = 20, over what coin tosses would give", share_twenty * 2**20, item="S0.15", by="1 for coin tosses; other seeds",
       at_least=0.15, at_most=0.21, digits=1)
@@ -554,15 +554,15 @@ pairs = [
     (amsgrad(0.05), lambda p: torch.optim.Adam(p, lr=0.05, amsgrad=True)),
 ]
 gaps = torch.stack([(descend(rule, bowl, start, 60)[-1] - theirs(make)).abs().max() for rule, make in pairs])
-claim("optimisation-torch", "RMSprop, Adam and AMSGrad as above minus torch.optim, after 60 steps", gaps,
-      torch.zeros(3), item="S0.26", by="torch.optim", atol=1e-10)
+claim("optimisation-torch", "RMSprop, Adam and AMSGrad as above minus torch.optim, after 60 steps",
+      gaps, torch.zeros(3), by="torch.optim", atol=1e-10)
 g = torch.tensor([1e-3, -50.0])
 first = adam(0.01)(g, 1, {})
 claim("optimisation-first-step", "Adam's first step over the learning rate, gradients 0.001 and -50", first / 0.01,
       torch.tensor([1.0, -1.0]), item="S0.26", by="sign of the gradient", atol=1e-4)
 raw = (0.1 * g) / ((0.001 * g**2).sqrt() + 1e-8)
-claim("optimisation-no-hats", "the same without bias correction", raw, torch.tensor([1.0, -1.0]) * 0.1 / math.sqrt(0.001),
-      item="S0.26", by="(1 - β1)/√(1 - β2)", rtol=1e-3)
+claim("optimisation-no-hats", "the same without bias correction", raw,
+      torch.tensor([1.0, -1.0]) * 0.1 / math.sqrt(0.001), by="(1 - β1)/√(1 - β2)", rtol=1e-3)
 
 
 # %% [markdown]
@@ -609,8 +609,8 @@ plt.show()
 claim("optimisation-reddi-adam", "Adam's place after 6000 rounds", wrong_way[-1], 1.0, item="E0.16",
       by="Reddi et al. 2018, theorem 1: the worst point", atol=1e-6)
 claim("optimisation-reddi-default", "the same with β1 = 0.9 and β2 = 0.999", reddi(adam(0.5))[-1], -1.0, item="E0.16", by="the optimum", atol=0.02)
-claim("optimisation-reddi-amsgrad", "AMSGrad's place after 6000 rounds", right_way[-1], -1.0, item="E0.16",
-      by="the optimum", atol=0.02)
+claim("optimisation-reddi-amsgrad", "AMSGrad's place after 6000 rounds", right_way[-1], -1.0,
+      item="E0.16", by="the optimum", atol=0.02)
 restless = descend(adam(0.1, beta2=0.99), lambda x: turned @ x, turn @ torch.ones(2), 6000)
 late = 0.5 * ((restless[4000:] @ turned) * restless[4000:]).sum(1)
 claim("optimisation-restless", "Adam on the turned ravine with a constant rate, β2 = 0.99: largest loss after step 4000", late.max(),
