@@ -1,4 +1,4 @@
-"""A page is a lecture: what it asks of its reader stays within the budget, and its words are the field's.
+"""A page is a lecture: what it asks of reader and machine stays within the budget, its words are the field's.
 
 Pages from before the budget have their overruns in OVERRUNS and LEFT; both may only shrink.
 """
@@ -35,6 +35,12 @@ def test_a_page_keeps_to_its_budget(page):
     allowed = OVERRUNS.get(page, {})
     over = {what: n for what, n in measured(page).items() if n > max(BUDGET[what], allowed.get(what, 0))}
     assert not over, f"more than {BUDGET} (see python -m tools.reading {page})"
+
+
+@pytest.mark.parametrize("page", pages.pages())
+def test_a_page_runs_in_a_minute_of_one_thread(page):
+    """As it took when its outputs were made: seconds of processor, which a busy machine does not stretch."""
+    assert pages.seconds(page)["cpu"] <= 60
 
 
 @pytest.mark.parametrize("page", OVERRUNS)
