@@ -54,8 +54,8 @@ y_train, y_test = data.train.y, data.test.y
 
 # %% [markdown]
 # {item}`S0.37` The four questions of this page are asked of every model that leaves the laboratory. What do we know about the world that it need not learn? Which
-# of our models should we use, or all? What happens when tomorrow's data differ? And how would we know that it is any good, if nobody can say what good is? The
-# notes pose them as open questions; each has a part that can be computed. Log-likelihoods are those of grey levels with uniform noise, in nats per image
+# of our models should we use, or all? What happens when tomorrow's data differ? And how would we know that it is any good, if nobody can say what good is?
+# These are often posed as open questions; each has a part that can be computed. Log-likelihoods are those of grey levels with uniform noise, in nats per image
 # ({ref}`ch-density`).
 #
 # ## What we already know
@@ -65,7 +65,7 @@ y_train, y_test = data.train.y, data.test.y
 #
 # :::{prf:theorem} The ceiling
 # :label: thm-systems-ceiling
-# For the true law and a discrete $y$, $\mathbb E[\log p(x\mid y)]-\mathbb E[\log p(x)]=I(x;y)\le H(y)$. For any model $q(x,y)=q(y)\,q(x\mid y)$ with marginal
+# For the true distribution and a discrete $y$, $\mathbb E[\log p(x\mid y)]-\mathbb E[\log p(x)]=I(x;y)\le H(y)$, with the **mutual information** $I$. For any model $q(x,y)=q(y)\,q(x\mid y)$ with marginal
 # $q(x)$, the gain on data equals $\mathbb E[\log q(y\mid x)]-\mathbb E[\log q(y)]\le -\mathbb E[\log q(y)]$.
 # :::
 #
@@ -75,7 +75,7 @@ y_train, y_test = data.train.y, data.test.y
 #
 # Ten classes of equal share are worth at most $\log10=2.303$ nats per image over the same model without them, its own $q(x)$. What structure buys *beyond* that
 # is data efficiency. Let each digit be moved round horizontally by $s\in\{0,\dots,7\}$ columns. Class and shift are two known factors with 80 combinations, and 16 of these never occur in
-# training. A model that **knows what a shift is** moves the picture back and needs ten classes only,
+# training: they ask for **compositional generalisation**. A model that *knows what a shift is*, an **equivariant** one, moves the picture back and needs ten classes only,
 #
 # $$
 # p(x\mid y,s)=p_y\bigl(T_s^{-1}x\bigr),
@@ -89,9 +89,10 @@ def covariance(x):
     return torch.cov(x.T, correction=0)
 
 def shift(x, s):
-    """Move each picture round by its own number of columns; x (n, 64), s (n,)."""
-    column = (torch.arange(8) - s[:, None]) % 8          # where each pixel comes from
-    return x.view(-1, 8, 8).gather(2, column[:, None].expand(-1, 8, 8)).flatten(1)
+    """Move each picture round by its number of columns; x (n, 64), s (n,)."""
+    column = (torch.arange(8) - s[:, None]) % 8         # where pixels come from
+    column = column[:, None].expand(-1, 8, 8)
+    return x.view(-1, 8, 8).gather(2, column).flatten(1)
 
 log_share = (torch.bincount(y_train) / len(y_train)).log()   # log q(y), (10,)
 
@@ -113,12 +114,17 @@ unseen = torch.randperm(80, generator=gen).view(10, 8) < 16  # class, shift
 s_train = torch.multinomial((~unseen[y_train]).double(), 1, generator=gen)[:, 0]
 moved = shift(train, s_train)                            # what training shows
 
-fits = [class_gaussians(shift(moved, -s_train), y_train, k / 10) for k in range(1, 10)]
-canonical = max(fits, key=lambda g: log_joint(g, validation).logsumexp(1).mean())
+def on_held_out(gaussians):
+    return log_joint(gaussians, validation).logsumexp(1).mean()
+
+back = shift(moved, -s_train)
+fits = [class_gaussians(back, y_train, k / 10) for k in range(1, 10)]
+canonical = max(fits, key=on_held_out)
 
 def knows_shift(x, y, s, gaussians=canonical):
     """log p(x | y, s) as in the equation above."""
-    return (log_joint(gaussians, shift(x, -s)) - log_share).gather(1, y[:, None])[:, 0]
+    each = log_joint(gaussians, shift(x, -s)) - log_share    # (n, 10)
+    return each.gather(1, y[:, None])[:, 0]
 
 
 # %% tags=["hide-input"]
@@ -168,7 +174,7 @@ claim("systems-knows-best", "at seen combinations, one covariance for all classe
 i, s_all = (~unseen[y_train]).nonzero().T                           # every training digit at every shift seen of its class
 table_all = learns_shift(True, shift(train[i], s_all), y_train[i], s_all)
 claim("systems-knows-data", "the same, when the table sees each training digit at all seen shifts of its class",
-      (fair - table_all(y_able, s_seen).log_prob(x_seen)).median(), item="Q0.11", by="the same family of laws; other splits and seeds",
+      (fair - table_all(y_able, s_seen).log_prob(x_seen)).median(), item="Q0.11", by="the same family of distributions; other splits and seeds",
       at_least=-1.5, at_most=1.5, unit="nats", digits=2)
 spread = MultivariateNormal(torch.zeros(64), covariance(shift(moved - table(y_train, s_train).mean, -s_train)))
 told = spread.log_prob(shift(x_seen - table(y_able, s_seen).mean, -s_seen))
@@ -201,7 +207,7 @@ claim("systems-knows-spread", "the same, when the table keeps its means and is t
 # **Labels make latents interpretable.** Without them, independent Gaussian factors can be rotated into each other at no loss ({ref}`ch-representation`). With labels
 # for some examples they are pinned, and missing ones are summed out, as in {ref}`ch-transfer`. Do not force independence on factors that are dependent in the data.
 #
-# **Test by intervention.** Hold an image's rest fixed, change $y$, and ask an independent judge whether $y$, and nothing else, has changed. The cell draws
+# **Test by intervention.** Hold an image's rest fixed, change $y$, and ask an independent classifier whether $y$, and nothing else, has changed. The cell draws
 # *at combinations that training never showed* from the model that knows shifts and from the table, and from the table where it has seen them. A classifier,
 # trained on unmoved real digits, reads the class after moving back. Then it computes what class labels add to the log-likelihood of each test digit, which
 # {prf:ref}`thm-systems-ceiling` bounds.
@@ -219,14 +225,14 @@ gain = joint.gather(1, at)[:, 0] - log_share[y_test] - joint.logsumexp(1)
 # %% tags=["hide-input"]
 from sklearn.linear_model import LogisticRegression
 
-judge = LogisticRegression(max_iter=2000, C=0.01).fit(train.numpy(), y_train.numpy())
+classifier = LogisticRegression(max_iter=2000, C=0.01).fit(train.numpy(), y_train.numpy())
 
 
 def read_right(pictures, s=s_ask):
-    return (torch.as_tensor(judge.predict(shift(pictures, -s).numpy())) == y_ask).double().mean()
+    return (torch.as_tensor(classifier.predict(shift(pictures, -s).numpy())) == y_ask).double().mean()
 
 
-claim("systems-intervention", "share of pictures asked for at unseen combinations whose class a judge reads right, model that knows",
+claim("systems-intervention", "share of pictures asked for at unseen combinations whose class a classifier reads right, model that knows",
       read_right(pictures), item="Q0.11", by="0.1 by chance", at_least=0.95, digits=2, stable=False)
 claim("systems-intervention-table", "the same, table", read_right(at_unseen),
       by="0.1 by chance; other splits", at_least=0.03, at_most=0.3, digits=2, stable=False)
@@ -243,7 +249,7 @@ claim("systems-ceiling-worst", "mean gain without the two worst digits", gain.so
 
 
 # %% [markdown]
-# The judge reads nearly all pictures of the model that knows; of the table's, nearly all at seen combinations and few at the others. The median digit almost
+# The classifier reads nearly all pictures of the model that knows; of the table's, nearly all at seen combinations and few at the others. The median digit almost
 # reaches the ceiling. The *mean* is far lower in this split, {value}`systems-ceiling-mean:.1f` nats, and two digits are the reason: without them it is {value}`systems-ceiling-worst:.1f`. There the model is sure
 # of a wrong class, and a density pays for false certainty without limit. (Another split may have one such digit, or none.)
 # :::{solution-end}
@@ -251,7 +257,7 @@ claim("systems-ceiling-worst", "mean gain without the two worst digits", gain.so
 #
 # ## Several models insure one another
 #
-# You have a Gaussian, a mixture of class Gaussians and a kernel estimate ({ref}`ch-density`). Instead of choosing one, mix their densities,
+# You have a Gaussian, a mixture of class Gaussians and a kernel estimate ({ref}`ch-density`). Instead of choosing one, use the **ensemble**: mix their densities,
 # $q_w=\sum_kw_kq_k$. Since the logarithm is concave and increasing,
 #
 # $$
@@ -266,10 +272,10 @@ claim("systems-ceiling-worst", "mean gain without the two worst digits", gain.so
 
 # %%
 def stack(log_q, steps=2000):
-    """Weights that maximise the mean log of a mixture: log densities (n, K) -> (K,)."""
+    """Weights with the largest mean log of the mixture: (n, K) -> (K,)."""
     w = torch.full((log_q.shape[1],), 1 / log_q.shape[1])
     for _ in range(steps):
-        responsibility = torch.softmax(log_q + w.log(), 1)   # who made example i
+        responsibility = torch.softmax(log_q + w.log(), 1)  # who made it
         w = responsibility.mean(0)
     return w
 
@@ -277,9 +283,11 @@ one = MultivariateNormal(train.mean(0), covariance(train))
 
 def kernel(x, h):
     log_k = -(torch.cdist(x, train) ** 2) / (2 * h**2)
-    return log_k.logsumexp(1) - math.log(len(train)) - 32 * math.log(2 * math.pi * h**2)
+    log_norm = math.log(len(train)) + 32 * math.log(2 * math.pi * h**2)
+    return log_k.logsumexp(1) - log_norm
 
-best_h = max((1.5, 2.0, 2.5, 3.0, 3.5), key=lambda h: kernel(validation, h).mean())
+widths = (1.5, 2.0, 2.5, 3.0, 3.5)
+best_h = max(widths, key=lambda h: kernel(validation, h).mean())
 
 def members(x):
     """Log densities of the three: (n, 64) -> (n, 3)."""
@@ -295,7 +303,7 @@ w = stack(on_validation)
 # :label: q0-12
 # :class: question
 # :::
-# {item}`Q0.12` How would you combine different generative models, say a variational autoencoder, an adversarial network and a diffusion model, and what makes it
+# {item}`Q0.12` How would you combine different generative models, say a variational autoencoder, a GAN and a diffusion model, and what makes it
 # hard to train them together?
 # :::{exercise-end}
 # :::
@@ -330,12 +338,12 @@ claim("systems-stacked-few", "mean gain without the five digits that gain most",
 # {value}`systems-stacked-share:.0%` of the digits gain, the others pay up to $\log1/w_k$. Without the five that gain most,
 # {value}`systems-stacked-few:.2f` nats are left.
 #
-# **Averaging is not mixing.** The mean of two models' *scores* $\nabla\log q$ is the score of $\sqrt{q_1q_2}$, normalised: a product of experts. For
-# $\mathcal N(\pm a,1)$ that is $\mathcal N(0,1)$, a mode that neither has. The mixture's score is the average weighted by responsibility. Langevin steps of size
-# $h$ turn a score into samples:
+# **Averaging is not mixing.** The mean of two models' *scores* $\nabla\log q$ is the score of $\sqrt{q_1q_2}$, normalised: a **product of experts**. For
+# $\mathcal N(\pm a,1)$ that is $\mathcal N(0,1)$, a mode that neither has. The mixture's score is the average weighted by responsibility. **Langevin** steps of size
+# $\epsilon$ turn a score into samples:
 
 # %%
-a, h = 3.0, 0.05
+a, eps = 3.0, 0.05
 
 def average_score(x):
     return (-(x + a) - (x - a)) / 2
@@ -347,7 +355,7 @@ def mixture_score(x):
 def langevin(score, start=None, chains=20_000, steps=400):
     x = a * torch.randn(chains, generator=gen) if start is None else torch.full((chains,), start)
     for _ in range(steps):
-        x = x + h * score(x) + math.sqrt(2 * h) * torch.randn(chains, generator=gen)
+        x = x + eps * score(x) + math.sqrt(2 * eps) * torch.randn(chains, generator=gen)
     return x
 
 averaged, blended = langevin(average_score), langevin(mixture_score)
@@ -364,8 +372,8 @@ claim("systems-score", "largest error of the responsibility-weighted score",
       (mixture_score(line.detach()) - exact_score).abs().max(), 0.0,
       by="derivative of the mixture's log density", atol=1e-9, stable=False)
 for name, x, truth, by in (
-    ("average", averaged, 1 / (1 - h / 2), "N(0, 1) with steps of finite size: 1/(1 - h/2)"),
-    ("mixture", blended, a**2 + 1 / (1 - h / 2), "modes at -a and a: a^2 + 1/(1 - h/2)"),
+    ("average", averaged, 1 / (1 - eps / 2), "N(0, 1) with steps of finite size: 1/(1 - eps/2)"),
+    ("mixture", blended, a**2 + 1 / (1 - eps / 2), "modes at -a and a: a^2 + 1/(1 - eps/2)"),
 ):
     m, se = monte_carlo(x**2)
     claim(f"systems-score-{name}", f"mean square of samples by the score of the {name}", m, truth,
@@ -375,22 +383,22 @@ claim("systems-score-stays", "share on the right after 400 steps, all started at
 
 
 # %% [markdown]
-# **With samples only** (an adversarial network has no density) mix the *samples*, and choose the weights so that the pool resembles the data. The squared maximum
-# mean discrepancy is a quadratic form in them, $w^\top Kw-2k^\top w+\text{const}$, with mean kernels $K_{ij}$ between samplers and $k_i$ to the data: a convex
+# **With samples only** (a **GAN** has no density) mix the *samples*, and choose the weights so that the pool resembles the data. The squared **maximum
+# mean discrepancy** is a quadratic form in them, $w^\top Kw-2k^\top w+\text{const}$, with mean kernels $K_{ij}$ between samplers and $k_i$ to the data: a convex
 # problem on the simplex. On the ring of eight Gaussians, one sampler has the upper half, one the lower, one is a blob; the right weights are
 # $(\tfrac12,\tfrac12,0)$.
 
 # %%
-def mean_kernel(a, b, h=0.5):
-    return torch.exp(-(torch.cdist(a, b) ** 2) / (2 * h**2)).mean()
+def mean_kernel(u, v, h=0.5):
+    return torch.exp(-(torch.cdist(u, v) ** 2) / (2 * h**2)).mean()
 
 def sample_weights(samplers, target, steps=3000):
     """Weights of the pool closest to the target, by exponentiated gradient."""
     n = len(samplers[0])
-    K = torch.stack([mean_kernel(a, b) for a in samplers for b in samplers])
+    K = torch.stack([mean_kernel(u, v) for u in samplers for v in samplers])
     K = K.view(len(samplers), -1)
     K = K + torch.diag((K.diagonal() - 1) / (n - 1))     # no point against itself
-    k = torch.stack([mean_kernel(a, target) for a in samplers])
+    k = torch.stack([mean_kernel(u, target) for u in samplers])
     w = torch.full((len(samplers),), 1 / len(samplers))
     for _ in range(steps):
         w = torch.softmax(w.log() - 2 * (K @ w - k), 0)
@@ -425,7 +433,7 @@ claim("systems-samples", "weights of the two halves of the ring, mean of eight r
 #
 # ## Learning on
 #
-# The world changes. Let the digits arrive as a stream: first zeros and ones, then twos and threes, up to eights and nines. A model that is refitted to each
+# The world changes; following it is called **continual learning**. Let the digits arrive as a stream: first zeros and ones, then twos and threes, up to eights and nines. A model that is refitted to each
 # arrival has the past overwritten: **catastrophic forgetting**. Three remedies: keep all data (the reference); keep a small buffer of real examples, repeated
 # to the size of its task, and mix it in (**rehearsal**); keep no data and mix in *samples of the old model* (**generative replay**, {cite:p}`shin2017`).
 #
@@ -451,13 +459,14 @@ def fit_mixture(x, components, seed, floor):
 
 # %%
 def learn(remember, seed, floor):
-    """Fit each arrival plus what is remembered; final mean scores, validation and test: (2,)."""
+    """Fit each arrival plus what is remembered; validation and test: (2,)."""
     model = None
     for t in range(5):
         old = remember(model, t) if t else None
         x = stream[t] if old is None else torch.cat([stream[t], old])
         model = fit_mixture(x, 2 if old is None else 2 * (t + 1), seed, floor)
-    return torch.tensor([[model.score(x.numpy()) for x in exam] for exam in exams]).mean(1)
+    scores = [[model.score(x.numpy()) for x in exam] for exam in exams]
+    return torch.tensor(scores).mean(1)
 
 def nothing(model, t):
     return None
@@ -472,7 +481,8 @@ def buffer(size):
     kept = [x[torch.randperm(len(x), generator=gen)[:size]] for x in stream]
     def remember(model, t):
         n = len(stream[t])
-        return torch.cat([rows.repeat(n // size + 1, 1)[:n] for rows in kept[:t]])
+        old = [rows.repeat(n // size + 1, 1)[:n] for rows in kept[:t]]
+        return torch.cat(old)
     return remember
 
 
@@ -639,7 +649,7 @@ def choices(w):
 
 # %%
 def editor(seen, blank=0.01, of=every):
-    """log p: a known string, then one of its valid swaps; with probability `blank` any string `of` a list."""
+    """log p: a valid swap of a known string; else (`blank`) any `of` a list."""
     p = Counter()
     for w in seen:
         swaps = [w[:i] + w[i + 1] + w[i] + w[i + 2 :] for i in range(11)]
@@ -650,7 +660,7 @@ def editor(seen, blank=0.01, of=every):
     return lambda w: math.log((1 - blank) * p[w] + blank / len(of))
 
 def grammar(seen):
-    """log p: open or close, by counts that depend on how many brackets are open."""
+    """log p: open or close, by counts for each number of open brackets."""
     count = Counter(choice for w in seen for choice in choices(w))
     def log_p(w):
         if w not in valid_set:
@@ -767,8 +777,8 @@ claim("systems-sum", "total probability of memoriser, editor and grammar over al
 # 1. **Is it valid?** An oracle (syntax, physics) decides. Necessary; a memoriser has it.
 # 2. **Is it new, and not one string over and over?** Novelty and uniqueness. Necessary; the editor has them.
 # 3. **Does it cover?** Hold out what *is* known, split by scaffold or by time rather than at random, since random neighbours leak. Measure the share recovered
-#    by $N$ draws against that of the true law, here $1-(1-\tfrac1{132})^N$ (a model that skips the known strings recovers more).
-# 4. **Is the law right?** Distances between distributions of descriptors, with their null values. In the cell: the number of peaks `()` of a uniform valid
+#    by $N$ draws against that of the true distribution, here $1-(1-\tfrac1{132})^N$ (a model that skips the known strings recovers more).
+# 4. **Is the distribution right?** Distances between distributions of descriptors, with their null values. In the cell: the number of peaks `()` of a uniform valid
 #    string of length 12 follows the Narayana numbers $1,15,50,50,15,1$. The memoriser's distance is the null value, that of 120 true draws, and the grammar's
 #    {value}`systems-peaks-grammar:.1f` of it: a descriptor unmasks a memoriser only by a reference larger than what it was shown.
 # 5. **How short is the code?** Where there is a likelihood, the prequential code length of {numref}`fig-systems-strings`: no test set needed, and a ranking of
@@ -779,7 +789,7 @@ claim("systems-sum", "total probability of memoriser, editor and grammar over al
 narayana = torch.tensor([1, 15, 50, 50, 15, 1])
 
 def peaks(log_p):
-    """Law of the number of peaks among valid strings: (6,)."""
+    """Distribution of the number of peaks among valid strings: (6,)."""
     mass = torch.zeros(6)
     for w in valid:
         mass[w.count("()") - 1] += math.exp(log_p(w))
@@ -806,21 +816,21 @@ claim("systems-peaks-grammar", "the same of the grammar, over that", away[:, 1].
 #
 # ## What this part has shown
 #
-# {item}`S0.36` The notes close with five points. As they stand after correction:
+# {item}`S0.36` Five points sum up this part:
 #
 # 1. What is "best" must be chosen, and the choice decides what is learned when the truth is out of reach ({ref}`ch-divergences`); maximum likelihood is one of
 #    the choices, not a further one.
 # 2. High dimension is an obstacle to tables, not to structure ({ref}`ch-finite-data`); modes are lost by games and reverse divergences, not by maximum
 #    likelihood.
 # 3. The four families differ in what they optimise and in what they can compute ({ref}`ch-families`).
-# 4. Rates, noise and regularisers have laws ({ref}`ch-optimisation`, {ref}`ch-adversarial`, {ref}`ch-critics`, {ref}`ch-curriculum`), and some folklore about
+# 4. Rates, noise and regularisers have formulas ({ref}`ch-optimisation`, {ref}`ch-adversarial`, {ref}`ch-critics`, {ref}`ch-curriculum`), and some folklore about
 #    them is false.
 # 5. Every metric has a blind spot that can be constructed ({ref}`ch-evaluation`, {ref}`ch-human`).
 #
-# :::{admonition} Common mistake: References of the conclusion
+# :::{admonition} Common mistake: A source on a neighbouring subject will do
 # :class: mistake
-# {item}`E0.27` **The notes cite**, for optimisation strategies, mode collapse and evaluation, lecture slides on limited data, on counting images and on the
-# question what is best. **What is true:** those slides are about other subjects; the pages above cite papers on these.
+# {item}`E0.27` One finds lecture slides on limited data, on counting images and on the question what is best cited for optimisation strategies, mode collapse
+# and evaluation. Those slides are about other subjects; the pages above cite papers on these.
 # :::
 #
 # ## Exercises
