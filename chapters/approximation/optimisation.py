@@ -724,7 +724,7 @@ conditions = [torch.linalg.cond(k.T @ hessian @ k) for k in (torch.kron(m, torch
 claim("optimisation-digits-optimum", "norm of the gradient at the optimum found", gradient(w.detach()).norm(), 0.0,
       item="X0.11", by="a stationary point; the gap is at most ‖g‖²/0.002", atol=1e-7, stable=False)
 claim("optimisation-digits-grid", "best rates, of 15, that lie inside their grid", sum(inside), 15, item="X0.11", by="all")
-claim("optimisation-digits-condition", "condition number at the optimum, as it is", conditions[0], item="X0.11", by="at least 1; other splits", at_least=450, at_most=490, digits=2)
+claim("optimisation-digits-condition", "condition number at the optimum, as it is", conditions[0], item="X0.11", by="at least 1; other splits", at_least=400, at_most=520, digits=2)
 claim("optimisation-digits-conditions", "condition numbers at the optimum, stretched", torch.stack(conditions[1:]), item="X0.11",
       by="at most 10⁴ times that; other seeds", at_least=1e5, at_most=2e6, digits=1)
 claim("optimisation-digits-gd", "as it is: steps of gradient descent over those of momentum", took[plain_gd, "as it is"] / took[heavy, "as it is"],
@@ -743,7 +743,7 @@ faster = torch.tensor([best_run(lambda rate: momentum(rate, 0.98), large, m)[2] 
 claim("optimisation-digits-faster", "the same for momentum with γ = 0.98", faster, item="E0.16 E0.13", by="0.001 if it arrived", at_least=0.005, at_most=1, stable=False)
 
 # %% [markdown]
-# Two lessons, one of them against folklore. As it is, where the optimum has the condition number {value}`optimisation-digits-condition:.0f`, Adam has no edge: momentum comes as
+# Two lessons, one of them against folklore. As it is, where the condition number at the optimum is about {value}`optimisation-digits-condition:.0f`, Adam has no edge: momentum comes as
 # close in about as many steps, and turning the pixels changes Adam's count little. What Adam is good for is the third panel: coordinates of very different scale,
 # which it undoes one by one. There the condition number is above $10^5$, and momentum does not arrive, with $\gamma=0.9$ or $0.98$. How much of Adam's success
 # with large networks that explains is not settled {cite:p}`kunstner2023`.
