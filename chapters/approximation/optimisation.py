@@ -42,23 +42,23 @@ torch.set_default_dtype(torch.float64)
 # %% [markdown]
 # ## A ravine
 #
-# {item}`X0.11` Whatever a generative model's loss is, something has to walk downhill on it. Here is the smallest hill that tells walkers apart: a valley a
+# {item}`X0.11` Whatever a generative model's loss is, an **optimiser** has to walk downhill on it. Here is the smallest loss that tells optimisers apart: a valley a
 # thousand times steeper across than along,
 #
 # $$
 # L(\theta)=\tfrac12\,\theta^\top A\,\theta,\qquad A=\operatorname{diag}(1,\kappa),\qquad \kappa=1000 .
 # $$ (eq-optimisation-ravine)
 #
-# $\kappa$, the ratio of the largest to the smallest curvature, is the **condition number**. Three walkers start at $(1,1)$: gradient descent, momentum with
-# the $\gamma$ that the next section derives, and Adam. Which is at the bottom first? And which of them would notice if somebody turned the map by 45
-# degrees? A walker may pass the bottom and be thrown out again, so we count the steps after which the loss *stays* within a millionth of its first value, until step 4000;
+# $\kappa$, the ratio of the largest to the smallest curvature, is the **condition number**. Three optimisers start at $(1,1)$: **gradient descent**, **momentum** (the heavy
+# ball) with the $\gamma$ that the next section derives, and Adam. Which is at the bottom first? And which of them would notice if somebody turned the plane by 45
+# degrees? An optimiser may pass the bottom and be thrown out again, so we count the steps after which the loss *stays* within a millionth of its first value, until step 4000;
 # each takes the learning rate, of a grid in steps of five percent, for which that is soonest ({numref}`fig-optimisation-ravine`).
 #
-# All walkers of this page have one form: a state, and a rule that takes the gradient and returns the step.
+# All optimisers of this page have one form: a state, and a rule that takes the gradient and returns the step.
 
 # %%
 def descend(rule, grad, theta, steps):
-    """theta <- theta - step: all points, the start included, (steps + 1, ...)"""
+    """theta <- theta - step: all points from the start, (steps + 1, ...)"""
     state, path = {}, [theta]
     for t in range(1, steps + 1):
         theta = theta - rule(grad(theta), t, state)
@@ -67,7 +67,7 @@ def descend(rule, grad, theta, steps):
 
 
 def stays(loss, level):
-    """Step after which loss (steps + 1, ...) stays within the level; steps + 1: never"""
+    """Step after which loss (steps + 1, ...) stays low, or steps + 1"""
     return len(loss) - (loss <= level).flip(0).cumprod(0).sum(0)
 
 
@@ -77,7 +77,8 @@ def gradient_descent(eta):
 
 def momentum(eta, gamma):
     def rule(g, t, state):
-        state["v"] = gamma * state.get("v", 0) + eta * g   # v_t = γ v_{t-1} + η g_t
+        # v_t = γ v_{t-1} + η g_t
+        state["v"] = gamma * state.get("v", 0) + eta * g
         return state["v"]
 
     return rule
@@ -85,16 +86,17 @@ def momentum(eta, gamma):
 
 def adam(eta, beta1=0.9, beta2=0.999, eps=1e-8):
     def rule(g, t, state):
-        state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g       # mean of g
-        state["s"] = beta2 * state.get("s", 0) + (1 - beta2) * g**2    # and of g²
-        m_hat = state["m"] / (1 - beta1**t)      # both start at 0: undo that bias
+        # running means of g and of g²
+        state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
+        state["s"] = beta2 * state.get("s", 0) + (1 - beta2) * g**2
+        m_hat = state["m"] / (1 - beta1**t)  # both start at 0: undo that bias
         s_hat = state["s"] / (1 - beta2**t)
         return eta * m_hat / (s_hat.sqrt() + eps)
 
     return rule
 
 
-# %% mystnb={"figure": {"name": "fig-optimisation-ravine", "caption": "Loss of three optimisers on the ravine, each at its best learning rate, as drawn (solid) and with the plane turned by 45 degrees (dashed). Only Adam notices the turn. Dotted: a millionth of the first loss."}, "image": {"alt": "Loss against step, both on logarithmic axes. Momentum and Adam on the ravine as drawn cross the dotted level together after about a hundred steps; Adam on the turned ravine crosses it after several hundred, gradient descent after nearly two thousand."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-optimisation-ravine", "caption": "Loss of three optimisers on the ravine, each at its best learning rate, as drawn (solid) and with the plane turned by 45 degrees (dashed). Only Adam depends on the turn. Dotted: a millionth of the first loss."}, "image": {"alt": "Loss against step, both on logarithmic axes. Momentum and Adam on the ravine as drawn cross the dotted level together after about a hundred steps; Adam on the turned ravine crosses it after several hundred, gradient descent after nearly two thousand."}} tags=["hide-input"]
 kappa = 1000.0
 A = torch.diag(torch.tensor([1.0, kappa]))
 c = math.sqrt(0.5)
@@ -203,11 +205,12 @@ claim("optimisation-adam-short", "the same until step 4000 with β2 = 0.9", shor
 def tuned(kappa):
     root = math.sqrt(kappa)
     rho = (root - 1) / (root + 1)
-    return gradient_descent(2 / (kappa + 1)), momentum(4 / (root + 1) ** 2, rho**2)
+    heavy_ball = momentum(4 / (root + 1) ** 2, rho**2)
+    return gradient_descent(2 / (kappa + 1)), heavy_ball
 
 
 def steps_needed(rule, kappa):
-    """Steps from (1, 1/√κ), where the loss is 1, until it stays within a millionth"""
+    """Steps from (1, 1/√κ), loss 1, until the loss stays within a millionth"""
     curvature = torch.tensor([1.0, kappa])
     path = descend(rule, lambda x: curvature * x, curvature**-0.5, 4000)
     return stays(0.5 * (curvature * path**2).sum(1), 1e-6)
@@ -272,9 +275,9 @@ slider_figure(
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: What momentum is for
+# :::{admonition} Common mistake: Momentum helps to overcome shallow local minima
 # :class: mistake
-# {item}`E0.13` **The notes say** that variational autoencoders and flows are frequently trained by stochastic gradient descent with momentum, which "helps to
+# {item}`E0.13` It is often said that variational autoencoders and flows are frequently trained by stochastic gradient descent with momentum, which "helps to
 # overcome shallow local minima". **What is true:** in practice they are trained by Adam; what is *proved* about momentum is {eq}`eq-optimisation-hb`, a remedy
 # for bad conditioning; and what carries balls over the barrier below is a large step, with momentum or without, into a better minimum or a worse one. The cell starts four
 # thousand balls between $-2$ and $2$ on $L(\theta)=\tfrac14\theta^4-\tfrac12\theta^2+0.15\,\theta$, which has a deep minimum on the left and a shallow one on the right.
@@ -289,8 +292,10 @@ def ends(rule):
     return descend(rule, slope, torch.linspace(-2, 2, 4001), 2000)[-1]
 
 
-plain, rolling = ends(gradient_descent(0.05)), ends(momentum(0.005, 0.9))  # speed 0.05
-leaping, heavy = ends(gradient_descent(0.5)), ends(momentum(0.05, 0.9))    # ten times that
+# effective rate 0.05
+plain, rolling = ends(gradient_descent(0.05)), ends(momentum(0.005, 0.9))
+# ten times that
+leaping, heavy = ends(gradient_descent(0.5)), ends(momentum(0.05, 0.9))
 
 
 # %% tags=["hide-input"]
@@ -312,17 +317,17 @@ for word, end, out, back in (("momentum", heavy, 0.29, 0.095), ("descent", leapi
 
 
 # %% [markdown]
-# At the speed of gradient descent, $\eta/(1-\gamma)=0.05$, momentum moves no ball to the other basin. Ten times as fast it carries
+# At gradient descent's **effective learning rate**, $\eta/(1-\gamma)=0.05$, momentum moves no ball to the other basin. At ten times the rate it carries
 # {value}`optimisation-escapes-momentum:.0%` of the shallow basin's balls to the better minimum and {value}`optimisation-falls-out-momentum:.0%` of the deep one's to
-# the worse; gradient descent as fast as that carries {value}`optimisation-escapes-descent:.0%` and {value}`optimisation-falls-out-descent:.0%`.
+# the worse; gradient descent at that rate carries {value}`optimisation-escapes-descent:.0%` and {value}`optimisation-falls-out-descent:.0%`.
 #
 # ## Minima, saddles and other stationary points
 #
 # {item}`S0.15` The losses of neural networks are not convex, and the usual picture of that is a landscape with many valleys. In high dimension it misleads. A
-# stationary point is a minimum only if *all* $d$ curvatures are positive. For a random symmetric Gaussian matrix (the orthogonal ensemble) that is rarer than
+# stationary point is a minimum only if *all* $d$ curvatures are positive. For a random symmetric matrix of the **Gaussian orthogonal ensemble** that is rarer than
 # $d$ coin tosses that all come up heads: the eigenvalues repel each other, and the probability falls like $3^{-d^2/4}$ {cite:p}`dean2006`. The Hessian at a
-# stationary point of a random *function* is not such a matrix. For an isotropic Gaussian function it is one plus a random multiple of $I$, and its law is weighted by
-# $|\det H|$ (the Kac–Rice formula), which is the repulsion from one more eigenvalue, at minus the shift: a random matrix of $d+1$ dimensions gives the share of minima. In five
+# stationary point of a random *function* is not such a matrix. For an isotropic Gaussian function it is one plus a random multiple of $I$, and its distribution is weighted by
+# $|\det H|$ (the **Kac–Rice formula**), which is the repulsion from one more eigenvalue, at minus the shift: a random matrix of $d+1$ dimensions gives the share of minima. In five
 # dimensions it is {value}`optimisation-stationary-5:.3f`, nearly that of the coin tosses, in twenty only {value}`optimisation-stationary-20:.1f` times theirs. In high dimension a
 # stationary point is a **saddle**, nearly always.
 
@@ -339,9 +344,9 @@ def share_minima(d):
 
 
 def share_stationary(d, n=200_000):
-    """Share of minima among stationary points of an isotropic Gaussian function."""
-    weight = torch.exp(-(spectra_of(d + 1, n) ** 2) / 4)  # each eigenvalue as -shift
-    total, least = weight.sum(1), weight[:, 0]            # the least: all others above it
+    """The same at stationary points of an isotropic Gaussian function."""
+    weight = torch.exp(-(spectra_of(d + 1, n) ** 2) / 4)  # eigenvalue = -shift
+    total, least = weight.sum(1), weight[:, 0]  # the least: all others above it
     share = least.mean() / total.mean()
     return share, (least - share * total).std() / total.mean() / math.sqrt(n)
 
@@ -367,8 +372,8 @@ claim("optimisation-stationary-20", "the same for d = 20, over what coin tosses 
 # %% [markdown]
 # Real losses are no random matrices. {cite:t}`dauphin2014` looked at stationary points of small networks: those with many negative curvatures lie high up.
 #
-# A saddle slows more than it holds. Along a direction of curvature $-\lambda$ the distance from the ridge grows by the factor $1+\eta\lambda$ per step, so a
-# walker that starts $\varepsilon$ beside it has come to distance one after
+# A saddle slows more than it holds. Along a direction of curvature $-\lambda$ the distance from the ridge grows by the factor $1+\eta\lambda$ per step, so an
+# optimiser that starts $\varepsilon$ beside it has come to distance one after
 #
 # $$
 # t=\Bigl\lceil\frac{\log(1/\varepsilon)}{\log(1+\eta\lambda)}\Bigr\rceil
@@ -378,7 +383,7 @@ claim("optimisation-stationary-20", "the same for d = 20, over what coin tosses 
 
 # %%
 def leaves(epsilon, noise=0.0, eta=0.05, steps=2000):
-    """First step at which |y| >= 1 on L = (x² - y²)/2, from y = epsilon; or steps"""
+    """First step with |y| >= 1 on L = (x² - y²)/2, from y = epsilon"""
     x, y = torch.ones(()), torch.tensor(epsilon)
     for t in range(1, steps + 1):
         x = x - eta * (x + noise * torch.randn((), generator=gen))
@@ -393,15 +398,14 @@ beside = (1e-2, 1e-4, 1e-8)
 claim("optimisation-saddle", "steps to leave a saddle of curvature -1, η = 0.05, from 10⁻², 10⁻⁴ and 10⁻⁸ beside the ridge", torch.tensor([leaves(e) for e in beside]),
       torch.tensor([math.ceil(-math.log(e) / math.log(1.05)) for e in beside]), item="S0.15", by="log(1/ε) / log(1 + ηλ), rounded up")
 woken = [leaves(0.0, noise=1e-6) for _ in range(20)]
-claim("optimisation-woken", "started on the ridge, noise of size 10⁻⁶ in the gradient: steps of the slowest of twenty walkers", max(woken), item="S0.15 E0.12",
-      by="never without noise; y_t/1.05^t tends to a normal law of deviation 1.6e-7: median 329", at_least=330, at_most=500)
+claim("optimisation-woken", "started on the ridge, noise of size 10⁻⁶ in the gradient: steps of the slowest of twenty runs", max(woken), item="S0.15 E0.12",
+      by="never without noise; y_t/1.05^t tends to a normal distribution of deviation 1.6e-7: median 329", at_least=330, at_most=500)
 
 
 # %% [markdown]
 # ## Noise has a size
 #
-# Gradients come from batches. The notes write the result as $\dot\theta=-\nabla L+\eta(t)$ with a noise $\eta$ that is left open, and whose letter clashes with
-# the learning rate's. What is the noise, and what does it leave behind?
+# **Stochastic gradient descent** takes its gradients from batches. What is their noise, and what does it leave behind?
 #
 # Near a minimum with curvature $a$ let the batch gradient be $a\theta+\xi$ with variance $\sigma^2$ for $\xi$. The step
 # $\theta\leftarrow\theta-\eta(a\theta+\xi)$ has a stationary variance that solves $V=(1-\eta a)^2V+\eta^2\sigma^2$:
@@ -410,7 +414,7 @@ claim("optimisation-woken", "started on the ridge, noise of size 10⁻⁶ in the
 # V=\frac{\eta\,\sigma^2}{2a-\eta a^2}\;\approx\;\frac{\eta\,\sigma^2}{2a} .
 # $$ (eq-optimisation-stationary)
 #
-# It does not go to zero; for small rates it is proportional to the learning rate. A flow that reproduces this to first order must carry $\eta$ in its noise,
+# It does not go to zero; for small rates it is proportional to the learning rate. A **stochastic differential equation** that reproduces this to first order must carry $\eta$ in its noise,
 #
 # $$
 # d\theta=-\nabla L\,dt+\sqrt{\eta\,C(\theta)}\;dW,
@@ -420,7 +424,7 @@ claim("optimisation-woken", "started on the ridge, noise of size 10⁻⁶ in the
 
 # %%
 def stationary_variance(eta, a=1.0, sigma=1.0, chains=20_000, steps=400):
-    """Noisy descent on a parabola: mean of theta² over chains, standard error"""
+    """SGD on a parabola: mean of theta² over chains, standard error"""
     theta = torch.zeros(chains)
     for _ in range(steps):
         g = a * theta + sigma * torch.randn(chains, generator=gen)
@@ -429,10 +433,10 @@ def stationary_variance(eta, a=1.0, sigma=1.0, chains=20_000, steps=400):
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: Gradient flow with noise
+# :::{admonition} Common mistake: Training is a gradient flow with noise
 # :class: mistake
-# {item}`E0.12` **The notes say** that training follows $\dot\theta=-\nabla L(\theta)+\eta(t)$ and that the trouble is many local minima. **What is true:** the
-# noise must scale with the square root of the learning rate, or the stationary variance is wrong: in the cell, a noise that does not know the learning rate foretells one variance for all
+# {item}`E0.12` It is often said that training follows $\dot\theta=-\nabla L(\theta)+\xi(t)$, with a noise $\xi$ that is left open, and that the trouble is
+# many local minima. **What is true:** the noise must scale with the square root of the learning rate, or the stationary variance is wrong: in the cell, a noise that does not know the learning rate predicts one variance for all
 # of them. It must have the gradient's covariance, which is no multiple of $I$ (next cell but one). And the update of an adversarial game is no gradient of anything, so that no such flow
 # describes it ({ref}`ch-adversarial`). How bad the local minima of a training loss are is a matter of fact for each, which random functions do not settle.
 # :::
@@ -441,7 +445,7 @@ def stationary_variance(eta, a=1.0, sigma=1.0, chains=20_000, steps=400):
 rates = (0.02, 0.1, 0.5)
 got = [stationary_variance(eta, steps=round(8 / eta)) for eta in rates]
 for eta, (mean, se) in zip(rates, got, strict=True):
-    claim(f"optimisation-variance-{int(100 * eta)}", f"stationary variance of noisy descent, η = {eta}", mean,
+    claim(f"optimisation-variance-{int(100 * eta)}", f"stationary variance of stochastic gradient descent, η = {eta}", mean,
           eta / (2 - eta), item="E0.12 S0.15", by="ησ²/(2a - ηa²)", se=se)
 batches = [stationary_variance(eta, sigma=1 / math.sqrt(size), steps=round(8 / eta)) for eta, size in ((0.1, 4), (0.025, 1))]
 spread = batches[0][0] / batches[1][0] * math.sqrt(sum((se / mean) ** 2 for mean, se in batches))
@@ -454,8 +458,8 @@ mean, se = monte_carlo(theta**2)
 claim("optimisation-robbins", "variance after 400 steps with the falling rate η = 1/t", mean, 1 / 400, item="E0.12", by="the point is the mean of the noise: σ²/t", se=se)
 
 # %% [markdown]
-# What is $C$? For a model that is fitted by maximum likelihood and *contains the truth*, the covariance of one example's gradient at the optimum is the Fisher
-# information, which is the Hessian of the expected loss: noise is large exactly where the valley is steep. The cell checks it on a logistic regression that
+# What is $C$? For a model that is fitted by maximum likelihood and *contains the truth* (is **well specified**), the covariance of one example's gradient at the optimum is the **Fisher
+# information**, which is the Hessian of the expected loss: noise is large exactly where the valley is steep. The cell checks it on a logistic regression that
 # draws its own labels.
 
 # %%
@@ -488,13 +492,13 @@ claim("optimisation-batch", "trace of the covariance of a batch of 50 over that 
 # %% [markdown]
 # Averaging more examples divides $C$, lowering $\eta$ divides its effect; near a minimum and to first order, a batch $B$ and a rate $\eta$ matter for
 # the stationary spread through $\eta/B$ only (the number of steps to get there depends on $\eta$). To end *at* a minimum where noise remains, the rate must fall
-# towards zero, neither too fast nor too slowly {cite:p}`robbins1951`: like $c/t$ with $c>1/2a$, for instance. With $\eta_t=1/t$ on the
+# towards zero, neither too fast nor too slowly, the **Robbins–Monro conditions** {cite:p}`robbins1951`: like $c/t$ with $c>1/2a$, for instance. With $\eta_t=1/t$ on the
 # parabola with $a=1$, the point is minus the mean of all noise so far, and its variance is $\sigma^2/t$.
 #
 # ## Adaptive steps
 #
 # {item}`S0.26` If steep and flat directions lie along the axes, each axis can have its own step. **RMSprop** divides by a running root mean square of the
-# gradient; **Adam** {cite:p}`kingma2015` averages the gradient as well and undoes the bias of both averages,
+# gradient; **Adam** {cite:p}`kingma2015` averages the gradient as well and undoes the bias of both averages (**bias correction**),
 #
 # $$
 # \begin{aligned}
@@ -505,7 +509,7 @@ claim("optimisation-batch", "trace of the covariance of a batch of 50 over that 
 # \end{aligned}
 # $$ (eq-optimisation-adam)
 #
-# all elementwise. (The literature and the notes write $v_t$ both for this second moment and for momentum's velocity; here the second moment is $s_t$.) Why the
+# all elementwise. (The literature writes $v_t$ both for this **second moment** and for momentum's velocity; here the second moment is $s_t$.) Why the
 # hats? After the first step $m_1=(1-\beta_1)g_1$ and $s_1=(1-\beta_2)g_1^2$, so that the step would be $\tfrac{1-\beta_1}{\sqrt{1-\beta_2}}\approx3.2$ times
 # the learning rate; with them it is $\eta\operatorname{sign}(g_1)$. **AMSGrad** {cite:p}`reddi2018` divides by the *largest* $s$ so far; as in PyTorch, we keep
 # the hats.
@@ -566,10 +570,10 @@ claim("optimisation-no-hats", "the same without bias correction", raw,
 
 
 # %% [markdown]
-# :::{admonition} Common mistake: Adam adapts to the axes, and may fail
+# :::{admonition} Common mistake: Adam adapts to the loss landscape
 # :class: mistake
-# {item}`E0.16` **The notes say** that Adam adapts its rates to the complex landscapes of generative models. **What is true:** it adapts to the *coordinates*.
-# Turned by 45 degrees, the ravine of {numref}`fig-optimisation-ravine` costs it many times the steps, and gradient descent nothing. Nor is convergence implied:
+# {item}`E0.16` It is often said that Adam adapts its rates to the complex landscapes of generative models. **What is true:** it adapts to the *coordinates* and, unlike
+# gradient descent, is not **equivariant** under rotations: turned by 45 degrees, the ravine of {numref}`fig-optimisation-ravine` costs it many times the steps. Nor is convergence implied:
 # on the convex problem below, from {cite:t}`reddi2018`, Adam with a short memory walks to the *worst* point. With a constant rate it need not settle at all. And for adversarial
 # games its $\beta_1$ is turned down, to between 0 and 0.5, since momentum feeds their rotation: the last claim below adds momentum to the game of
 # {ref}`sec-adversarial-dirac`.
@@ -581,11 +585,12 @@ claim("optimisation-no-hats", "the same without bias correction", raw,
 
 # %%
 def reddi(rule, rounds=6000):
-    """Rounds with gradients 3, -1, -1, 3, ..., projected to [-1, 1]: all points"""
+    """All points, in [-1, 1], of rounds with gradients 3, -1, -1, 3, ..."""
     theta, state, path = torch.zeros(()), {}, []
     for t in range(1, rounds + 1):
         g = torch.tensor(3.0 if t % 3 == 1 else -1.0)
-        theta = (theta - rule(g, t, state) / math.sqrt(t)).clamp(-1, 1)  # rate η/√t
+        step = rule(g, t, state) / math.sqrt(t)  # rate η/√t
+        theta = (theta - step).clamp(-1, 1)
         path.append(theta)
     return torch.stack(path)
 
@@ -637,7 +642,7 @@ claim("optimisation-game-momentum", "the same with γ = 0.9 and a tenth of the r
 # ## On real data
 #
 # A convex problem of real size: softmax regression of the digits' classes with a small quadratic penalty, 650 parameters, whose optimum a quasi-Newton method
-# finds to ten digits. Nothing about it says that its valleys lie along the pixels. So let every optimiser work in three kinds of coordinates, $W=TU$ with $T$
+# finds to ten digits. Nothing about it says that its valleys lie along the pixels. So let every optimiser work in three kinds of coordinates, $w=Tu$ with $T$
 # the identity, a random rotation, or a diagonal matrix that stretches the axes by up to a hundred (two draws of each). The model, the loss and the optimum are
 # the same; only what the optimiser sees differs. Each gets four hundred full gradients and the best learning rate of a grid in steps of 25 percent
 # ({numref}`fig-optimisation-digits`). We count the steps, in fives, after which the loss stays within $10^{-3}$ nats of the optimum; where it never does, the best
@@ -660,31 +665,41 @@ def gradient(w):
     return torch.tensordot(x.T, p - one_hot, 1) / n + 0.001 * w
 
 
+def rotation():
+    return torch.linalg.qr(torch.randn(65, 65, generator=gen)).Q
+
+
 def stretched():
     return torch.diag(10 ** (-2 * torch.rand(65, generator=gen)))
 
 
 coordinates = {
     "as it is": [torch.eye(65)],
-    "turned": [torch.linalg.qr(torch.randn(65, 65, generator=gen)).Q for _ in range(2)],
+    "turned": [rotation(), rotation()],
     "stretched": [stretched(), stretched()],
 }
 large = 1.25 ** torch.arange(23)                            # 1 to 136
-walkers = {  # rule of a rate, and its grid
+optimisers = {  # rule of a rate, and its grid
     "gradient descent": (gradient_descent, large),
     "momentum, γ = 0.9": (lambda rate: momentum(rate, 0.9), large),
     "Adam": (adam, large / 16),
 }
 
 
-def best_run(rule, rates, m):
-    """Best rate's excess loss every five steps, its count, its ceiling, its place"""
-    start = torch.zeros(65, 10, len(rates))
-    path = descend(rule(rates), lambda u: torch.tensordot(m.T, gradient(torch.tensordot(m, u, 1)), 1), start, 400)
-    excess = torch.stack([value(torch.tensordot(m, u, 1)) - optimum for u in path[::5]])
-    count, ceiling = 5 * stays(excess, 1e-3), excess[-11:].nan_to_num(math.inf).amax(0)
+def best_run(rule, rates, T):
+    """Best rate's excess loss every five steps, its count, ceiling and place"""
+
+    def grad(u):
+        return torch.tensordot(T.T, gradient(torch.tensordot(T, u, 1)), 1)
+
+    path = descend(rule(rates), grad, torch.zeros(65, 10, len(rates)), 400)
+    values = torch.stack([value(torch.tensordot(T, u, 1)) for u in path[::5]])
+    excess = values - optimum
+    count = 5 * stays(excess, 1e-3)
+    ceiling = excess[-11:].nan_to_num(math.inf).amax(0)
     k = min(range(len(rates)), key=lambda k: (count[k], ceiling[k]))
-    return excess[:, k], float(count[k]), float(ceiling[k]), 0 < k < len(rates) - 1
+    inner = 0 < k < len(rates) - 1
+    return excess[:, k], float(count[k]), float(ceiling[k]), inner
 
 
 # %% mystnb={"figure": {"name": "fig-optimisation-digits", "caption": "Loss above the optimum for softmax regression of the digits, each optimiser at its best learning rate, in three coordinate systems. Momentum and Adam reach the dotted level nearly together, turned or not; stretched coordinates (first of two draws) ruin momentum, and hurt Adam far less."}, "image": {"alt": "Three panels of excess loss against step on a logarithmic axis. In the first two, momentum and Adam fall fast and nearly together below the dotted level, gradient descent three times as slowly. In the third, only Adam crosses the level, after more than two hundred steps."}} tags=["hide-input"]
@@ -706,7 +721,7 @@ optimum = value(w.detach())
 left, took, inside = {}, {}, []
 _, axes = plt.subplots(1, 3, figsize=(7, 2.8), sharey=True, layout="constrained")
 for ax, (system, kinds) in zip(axes, coordinates.items(), strict=True):
-    for (name, (rule, grid)), colour in zip(walkers.items(), colors.cycle, strict=False):
+    for (name, (rule, grid)), colour in zip(optimisers.items(), colors.cycle, strict=False):
         curves, counts, ceilings, within = zip(*[best_run(rule, grid, m) for m in kinds], strict=True)
         took[name, system], left[name, system] = torch.tensor(counts), torch.tensor(ceilings)
         inside += within
@@ -718,27 +733,27 @@ axes[2].legend(loc="lower left")
 plt.show()
 
 # %% tags=["hide-input"]
-plain_gd, heavy, adaptive = walkers
-hessian = torch.autograd.functional.hessian(lambda u: value(u[..., None]).sum(), w.detach()[..., 0], vectorize=True).reshape(650, 650)
-conditions = [torch.linalg.cond(k.T @ hessian @ k) for k in (torch.kron(m, torch.eye(10)) for m in (torch.eye(65), *coordinates["stretched"]))]
+plain_gd, with_momentum, adaptive = optimisers
+hessian_at = torch.autograd.functional.hessian(lambda u: value(u[..., None]).sum(), w.detach()[..., 0], vectorize=True).reshape(650, 650)
+conditions = [torch.linalg.cond(k.T @ hessian_at @ k) for k in (torch.kron(m, torch.eye(10)) for m in (torch.eye(65), *coordinates["stretched"]))]
 claim("optimisation-digits-optimum", "norm of the gradient at the optimum found", gradient(w.detach()).norm(), 0.0,
       item="X0.11", by="a stationary point; the gap is at most ‖g‖²/0.002", atol=1e-7, stable=False)
 claim("optimisation-digits-grid", "best rates, of 15, that lie inside their grid", sum(inside), 15, item="X0.11", by="all")
 claim("optimisation-digits-condition", "condition number at the optimum, as it is", conditions[0], item="X0.11", by="at least 1; other splits", at_least=400, at_most=520, digits=2)
 claim("optimisation-digits-conditions", "condition numbers at the optimum, stretched", torch.stack(conditions[1:]), item="X0.11",
       by="at most 10⁴ times that; other seeds", at_least=1e5, at_most=2e6, digits=1)
-claim("optimisation-digits-gd", "as it is: steps of gradient descent over those of momentum", took[plain_gd, "as it is"] / took[heavy, "as it is"],
+claim("optimisation-digits-gd", "as it is: steps of gradient descent over those of momentum", took[plain_gd, "as it is"] / took[with_momentum, "as it is"],
       item="E0.13 X0.11", by="√κ against κ; other splits", at_least=2.5, at_most=4.5, digits=1, stable=False)
-claim("optimisation-digits-adam", "as it is: steps of Adam over those of momentum", took[adaptive, "as it is"] / took[heavy, "as it is"],
+claim("optimisation-digits-adam", "as it is: steps of Adam over those of momentum", took[adaptive, "as it is"] / took[with_momentum, "as it is"],
       item="E0.13 E0.16", by="1 if both were equally good; other splits", at_least=0.9, at_most=1.3, digits=1, stable=False)
 claim("optimisation-digits-turned", "turned over as it is: steps of gradient descent and momentum",
-      torch.stack([took[name, "turned"] / took[name, "as it is"] for name in (plain_gd, heavy)]), torch.ones(2, 2), item="E0.16", by="equivariance", atol=1e-9)
+      torch.stack([took[name, "turned"] / took[name, "as it is"] for name in (plain_gd, with_momentum)]), torch.ones(2, 2), item="E0.16", by="equivariance", atol=1e-9)
 claim("optimisation-digits-adam-turned", "two turns: steps of Adam over those as it is", took[adaptive, "turned"] / took[adaptive, "as it is"],
       item="E0.16", by="1 if no ravine lay along the pixels; other splits", at_least=0.8, at_most=1.2, digits=1, stable=False)
 claim("optimisation-digits-adam-stretched", "stretched, two draws: steps of Adam over those as it is", took[adaptive, "stretched"] / took[adaptive, "as it is"],
       item="E0.16", by="1 if the stretch did no harm, above 5 if it never arrived; other splits and seeds", at_least=2, at_most=5, digits=1, stable=False)
 claim("optimisation-digits-stretched", "stretched: what is above the optimum at some time in the last fifty steps, gradient descent and momentum, two draws",
-      torch.stack([left[name, "stretched"] for name in (plain_gd, heavy)]), item="E0.16", by="0.001 if they arrived", at_least=0.01, at_most=1, stable=False)
+      torch.stack([left[name, "stretched"] for name in (plain_gd, with_momentum)]), item="E0.16", by="0.001 if they arrived", at_least=0.01, at_most=1, stable=False)
 faster = torch.tensor([best_run(lambda rate: momentum(rate, 0.98), large, m)[2] for m in coordinates["stretched"]])
 claim("optimisation-digits-faster", "the same for momentum with γ = 0.98", faster, item="E0.16 E0.13", by="0.001 if it arrived", at_least=0.005, at_most=1, stable=False)
 
