@@ -313,7 +313,7 @@ class Converter:
                 home, record = self.book.claim(self.page, id)
             except KeyError:
                 raise self.error(f"unresolved reference: no executed claim {id!r}") from None
-            held = f"{record['statement']}; held against {record['wanted']} ({record['by']})"
+            held = f"{record['statement']}; wanted: {record['wanted']} ({record['by']})"
             held = held.replace('"', "”").replace("|", "∣").replace("`", "")
             address = self.book.address.page(f"{pages.CHAPTERS}/{home}", f"claim-{id}")
             return f'[{pages.show(record, spec)}]({address} "{held}")'

@@ -108,7 +108,7 @@ class ValueRole(SphinxRole):
         id, number = f"held-{self.env.new_serialno('held')}", show(record, spec)
         facts = {
             "measured": f"{show(record)} {record['unit']}",
-            "held against": record["wanted"],
+            "wanted": record["wanted"],
             "known from": record["by"],
         }
         said = f"<strong>{html.escape(record['statement'])}</strong>"

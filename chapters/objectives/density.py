@@ -15,14 +15,6 @@
 # (ch-density)=
 # # Density estimation
 #
-# After this page you will be able to
-#
-# - say why a density is not a probability, and report it in bits per dimension;
-# - build one by maximum likelihood, by kernels, by a change of variables and by the chain rule, and check that it
-#   integrates to one;
-# - compute how many examples a kernel estimate needs in $d$ dimensions, and why a model with structure needs fewer;
-# - use a density to compress images without loss, to find anomalies and to restore damaged images, and say where each use fails.
-#
 # ## How surprised should you be?
 #
 # {item}`S1.1` You have seen 1077 handwritten digits. Now you are shown three new images, on the right of
@@ -104,6 +96,14 @@ plt.show()
 
 
 # %% [markdown]
+# After this page you will be able to
+#
+# - say why a density is not a probability, and report it in bits per dimension;
+# - build one by maximum likelihood, by kernels, by a change of variables and by the chain rule, and check that it
+#   integrates to one;
+# - compute how many examples a kernel estimate needs in $d$ dimensions, and why a model with structure needs fewer;
+# - use a density to compress images without loss, to find anomalies and to restore damaged images, and say where each use fails.
+#
 # (sec-density-units)=
 # ## A density is not a probability
 #
@@ -186,9 +186,9 @@ claim("density-ten-histograms", "ten such tables, one for each class, mixed", te
 
 # %% [markdown]
 # A single Gaussian with a full covariance saves a bit per pixel: {value}`density-gauss-bpd:.2f` instead of $4.09$.
-# Remember that number, and compare it only with densities: a histogram of levels for each pixel, which is no density and knows
-# nothing of the other pixels, needs {value}`density-one-histogram:.2f`, and ten of them, one for each label, {value}`density-ten-histograms:.2f`, less than any
-# density here ({ref}`ch-conventions` says why).
+# Remember that number, and the baseline: a histogram of levels for each pixel, which knows nothing of the other pixels, needs
+# {value}`density-one-histogram:.2f`, and ten of them, one for each label, {value}`density-ten-histograms:.2f`. By the inequality above all four are code lengths of the same
+# levels; no smooth density here reaches the histograms, since none can stand on a single level ({ref}`ch-conventions`).
 #
 # :::{admonition} Common mistake: A density is the probability of its example
 # :class: mistake
@@ -464,7 +464,7 @@ slider_figure(
 # The note under the figure shows the trap: on the examples themselves, the likelihood is best at $h \to 0$. Each example
 # sits on its own needle of height proportional to $h^{-d}$, so the training log-likelihood grows *without bound*, by
 # $d\log 10$ for each tenfold smaller $h$ once the needles no longer overlap. Choose $h$ on data that the bumps do not sit on: a
-# **validation** set ({numref}`fig-density-bandwidth`). The test set is opened once, at the end.
+# **validation** set ({numref}`fig-density-bandwidth`). The test set reports and chooses nothing.
 
 # %%
 widths = torch.logspace(math.log10(0.05), math.log10(0.5), 21)
@@ -884,6 +884,8 @@ agree("density-chain-twin", kl, kl_discrete(pairs[:, 0], pairs[:, 1]))
 # %% [markdown]
 # ### Sixty-four logistic regressions
 #
+# From here on pixels are black or white, and $q(x)$ *is* a probability: its bits per image of 64 two-level pixels do not compare with bits per pixel of seventeen levels.
+#
 # The simplest model of this kind for binary pixels is a logistic regression per pixel, a *fully visible sigmoid belief network* (FVSBN) {cite:p}`frey1998`:
 #
 # $$
@@ -1153,7 +1155,7 @@ claim("density-codec-bits", "size of the message", size, ideal.sum(),
 
 
 # %% [markdown]
-# {item}`X1.3` {value}`density-codec-bits:.0f` bits for 23 040 pixels. The general-purpose compressor zlib receives them packed eight to a byte, image by image or pixel by pixel, with the training images as its dictionary or without, whichever is best ({numref}`fig-density-codec`).
+# {item}`X1.3` {value}`density-codec-bits:.0f` bits for 23 040 pixels. The general-purpose compressor zlib receives them packed eight to a byte, image by image or pixel by pixel, with the training images as its dictionary or without, whichever is best on the test images themselves ({numref}`fig-density-codec`).
 
 # %% tags=["hide-input"]
 def packed(x):                              # (n, 64) of 0/1 -> n * 8 bytes
@@ -1602,7 +1604,7 @@ plt.show()
 # (sec-density-practice)=
 # ## In practice
 #
-# :::{list-table} What to call on an array of your own, shape $(n,d)$, columns on one scale
+# :::{list-table} What to call on an array of your own, shape $(n,d)$, columns standardised
 # :header-rows: 1
 # :name: tab-density-practice
 #
@@ -1610,45 +1612,60 @@ plt.show()
 #   - call
 #   - settings
 #   - sign that it fails
-# * - $d\le5$, continuous
-#   - `sklearn.neighbors.KernelDensity`
-#   - `bandwidth` by five-fold `GridSearchCV` over a factor of 40; for the least $n$ see {numref}`fig-density-curse`
-#   - best bandwidth at an end of the grid; held-out log density below one Gaussian's
-# * - $d$ up to about 100
-#   - `sklearn.mixture.GaussianMixture`
-#   - `n_init=5`; `n_components` and `reg_covar` on validation data; several times $d^2/2$ examples a component
-#   - training log density far above validation; a component that owns a handful of examples
-# * - counts, grey levels
-#   - a table of counts per column, then a classifier per column given the earlier ones
-#   - add ½ to each count; the table is the baseline to beat
-#   - more bits than the table, or fewer than none
+# * - continuous, $d\le5$; to rank anomalies also more
+#   - `KernelDensity`
+#   - `bandwidth` from 0.05 to 2 standard deviations by cross-validation, rows *shuffled*; least $n$: {numref}`fig-density-curse`
+#   - best bandwidth at an end of the grid; held-out mean below one Gaussian's
+# * - continuous, $d$ up to about 100
+#   - `GaussianMixture`
+#   - `n_components` and `covariance_type` on held-out data: `"full"` has $d^2/2$ numbers a component, `"diag"` $2d$
+#   - training far above held-out; held-out that rises without end as `reg_covar` falls: the columns repeat values, treat them as counts
+# * - counts, grey levels, categories
+#   - a table of counts a column, then `HistGradientBoostingClassifier` for each column given those before
+#   - ½ added to each count; one part in a hundred of the table mixed into each `predict_proba`
+#   - more bits than the table
 # :::
 #
-# Scikit-learn scores in nats and gives the page's numbers: on the two hills, its kernel estimate is `kde_log_density`, and the information criterion finds
-# two components.
+# In scikit-learn `score_samples` is the log density of each example in nats; compare its mean, since `score` is a sum for one of the two and a mean for the
+# other. On the two hills the kernel estimate is the page's, and two components suffice. The same points rounded to halves show the third sign: the mixture
+# puts needles on the repeated values, and a hundredfold smaller floor buys {value}`density-practice-sign:.1f` nats on *held-out* points, for nothing.
 
 # %%
 from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neighbors import KernelDensity
 
-hills, held_out = draw_hills(100), draw_hills(400)   # (n, 1)
-x = hills.numpy()
+hills, held_out = draw_hills(200), draw_hills(400)           # (n, 1)
+folds = KFold(5, shuffle=True, random_state=0)
 grid = {"bandwidth": np.geomspace(0.05, 2, 25)}
-search = GridSearchCV(KernelDensity(), grid, cv=5).fit(x)
-theirs = search.best_estimator_.score_samples(held_out)  # (400,) nats
-mixtures = [GaussianMixture(k, n_init=5, random_state=0) for k in range(1, 6)]
-mixture = min((m.fit(x) for m in mixtures), key=lambda m: m.bic(x))
+search = GridSearchCV(KernelDensity(), grid, cv=folds).fit(hills.numpy())
+kernel = search.best_estimator_.score_samples(held_out)      # (400,) nats
+
+
+def mixture_score(k, x, x_new, floor=1e-6):  # mean log density of x_new, nats
+    model = GaussianMixture(k, reg_covar=floor, n_init=3, random_state=0)
+    return model.fit(x).score_samples(x_new).mean()
+
+
+by_size = [mixture_score(k, hills, held_out) for k in range(1, 6)]
+halves, new_halves = (2 * hills).round() / 2, (2 * held_out).round() / 2
+by_floor = [mixture_score(5, halves, new_halves, f) for f in (1e-4, 1e-6, 1e-8)]
+print("kernel", kernel.mean().round(2), "by size", np.round(by_size, 2))
+print("rounded, by floor", np.round(by_floor, 2))
 
 # %% tags=["hide-input"]
 chosen_h = search.best_params_["bandwidth"]
 claim("density-practice-kde", "KernelDensity minus kde_log_density, largest on 400 points",
-      np.abs(theirs - kde_log_density(held_out, hills, chosen_h).numpy()).max(),
+      np.abs(kernel - kde_log_density(held_out, hills, chosen_h).numpy()).max(),
       by="the same formula", at_most=1e-9, stable=False, unit="nats")
-claim("density-practice-inside", "bandwidth by five-fold cross-validation, from 0.05 to 2", chosen_h,
+claim("density-practice-inside", "bandwidth by cross-validation, from 0.05 to 2", chosen_h,
       by="other seeds: inside the grid", at_least=0.1, at_most=0.6, digits=1)
-claim("density-practice-mixture", "components that the Bayesian information criterion chooses, of 1 to 5",
-      mixture.n_components, by="the hills are two", at_least=2, at_most=2)
+claim("density-practice-size", "two components above one, and the best of five above two",
+      [by_size[1] - by_size[0], max(by_size) - by_size[1]], by="other seeds", at_least=0.0,
+      at_most=0.3, unit="nats", digits=1)
+claim("density-practice-sign", "rounded points: least gain for a hundredfold smaller floor",
+      np.diff(by_floor).min(), by="other seeds; log 10 if all points were on needles", at_least=0.15,
+      at_most=2.31, unit="nats", digits=1)
 
 
 # %% [markdown]
@@ -1901,7 +1918,7 @@ print(per_minute, stats.expon(scale=30).pdf(30))
 # :class: question
 # :::
 # Close the page and write the kernel estimate of one-dimensional data in four lines: points `t` $(m,)$, examples `x` $(n,)$, bandwidth `h`, result the log
-# density $(m,)$. Check it against `scipy.stats.gaussian_kde`, whose `bw_method` is the bandwidth divided by the examples' standard deviation.
+# density $(m,)$. Check it against `scipy.stats.gaussian_kde`, whose `bw_method` is the bandwidth divided by the examples' standard deviation (with $n-1$).
 # :::{exercise-end}
 # :::
 #
@@ -1919,7 +1936,8 @@ def log_kde(t, x, h):  # (m,), (n,), h -> (m,) nats
 
 one_d, at = hills[:, 0], torch.linspace(-3, 4, 50)
 scipys = stats.gaussian_kde(one_d, bw_method=0.3 / float(one_d.std()))
-agree("from memory", log_kde(at, one_d, 0.3), scipys.logpdf(at))
+difference = log_kde(at, one_d, 0.3).numpy() - scipys.logpdf(at)
+print("equal" if np.abs(difference).max() < 1e-9 else "different")
 
 # %% [markdown]
 # :::{solution-end}

@@ -205,7 +205,7 @@ CONVERSIONS = {
     ),
     "value": (
         "{value}`density-mass:.2f` or",
-        f'[0.25]({SITE}/{THIS}.html#claim-density-mass "the ”mass”; held against 0.25 (a ∣ b)") or',
+        f'[0.25]({SITE}/{THIS}.html#claim-density-mass "the ”mass”; wanted: 0.25 (a ∣ b)") or',
     ),
     "notebook": (
         "{colab}`try <part/density>`",
