@@ -17,6 +17,9 @@
       const title = b.closest(".admonition-title");
       b.setAttribute("aria-label", title ? title.textContent.replace(/\s+/g, " ").trim() : "Show or hide");
     });
+    all(".bd-sidebar-primary summary").forEach((e) => {
+      e.setAttribute("aria-label", `Pages under ${e.closest("li").querySelector("a").textContent.trim()}`);
+    });
     all("button.btn[title]:not([aria-label])").forEach((b) => b.setAttribute("aria-label", b.title));
   }
 

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-__all__: list[str] = []
+__all__ = ["Checks", "Line", "fold", "show"]
 
 CLAIM = "genkit_claim"  # key of the claims' records in the metadata of a cell's output
 

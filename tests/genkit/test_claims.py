@@ -5,11 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_notebook
 
 from genkit.claims import ClaimError, agree, claim, monte_carlo, self_check
-from genkit.output import CLAIM, Checks, Line
+from genkit.output import Line
 
 ITEM = {"item": "X1.1", "by": "closed form"}
 
@@ -95,37 +93,6 @@ def test_a_claim_leaves_a_record(monkeypatch):
     kept = line.record
     assert (kept["id"], kept["item"]) == ("page-x", ["X1.1", "E1.1"])
     assert (kept["measured"], kept["truth"], kept["tolerance"]) == (0.25, 0.2, 0.1)
-
-
-def test_the_checks_of_a_cell_are_one_line_that_opens(monkeypatch):
-    one = record(monkeypatch, "page-x", "the thing", 0.25, 0.2, atol=0.1)
-    data, metadata = Checks([one, Line("✓ twins", "<div>twins</div>")])._repr_mimebundle_()
-    assert data["text/plain"].split("\n") == ["✓ 2 checks", f"  {one.text}", "  ✓ twins"]
-    assert data["text/html"].startswith('<details class="claims"><summary>✓ 2 checks</summary>')
-    assert 'id="claim-page-x"' in data["text/html"] and "twins</div></details>" in data["text/html"]
-    assert metadata[CLAIM] == [one.record]
-    assert Checks([one])._repr_mimebundle_()[0]["text/plain"].startswith("✓ 1 check\n")
-
-
-def test_in_a_notebook_a_cell_shows_its_checks_once_and_at_its_end():
-    code = """
-from genkit.claims import claim, self_check
-claim("page-x", "one", 1.0, 1.0, by="arithmetic")
-print("between")
-claim("page-y", "two", 2.0, 2.0, by="arithmetic")
-_ = self_check("page-z", lambda: None)
-"""
-    cells = [new_code_cell(code), new_code_cell("3"), new_code_cell(code.replace("2.0, 2.0", "2.0, 3.0"))]
-    book = new_notebook(cells=cells)
-    NotebookClient(book, allow_errors=True).execute()
-    first, second, third = (cell.outputs for cell in book.cells)
-    assert [output.output_type for output in first] == ["stream", "display_data", "display_data"]
-    assert "page-z: your answer passes" in first[1].data["text/plain"]
-    assert first[2].data["text/plain"].startswith("✓ 2 checks\n")
-    assert [r["id"] for r in first[2].metadata[CLAIM]] == ["page-x", "page-y"]
-    assert [output.output_type for output in second] == ["execute_result"]
-    shown = [o.data["text/plain"] for o in third if o.output_type == "display_data"]
-    assert len(shown) == 1 and shown[0].startswith("✓ 1 check\n"), "what held before the one that failed"
 
 
 def test_unstable_claims_print_no_measured_digit(monkeypatch):
