@@ -12,7 +12,7 @@ from tools import pages, reading
 BUDGET = {"minutes": 35, "words": 3000, "lines": 200, "figures": 12, "wide": 0, "rebound": 0}
 OVERRUNS: dict[str, dict[str, int]] = {
     "objectives/generation": {"minutes": 51, "words": 3928, "lines": 253, "figures": 13},
-    "objectives/density": {"minutes": 53, "words": 3426, "lines": 329},
+    "objectives/density": {"minutes": 54, "words": 3530, "lines": 335},
     "objectives/representation": {"minutes": 47, "words": 3393, "lines": 300},
     "objectives/at-work": {"minutes": 38, "lines": 266},
     "objectives/transfer": {"lines": 281},
