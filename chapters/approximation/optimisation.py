@@ -50,7 +50,7 @@ torch.set_default_dtype(torch.float64)
 # $$ (eq-optimisation-ravine)
 #
 # $\kappa$, the ratio of the largest to the smallest curvature, is the **condition number**. Three optimisers start at $(1,1)$: **gradient descent**, **momentum** (the heavy
-# ball) with the $\gamma$ that the next section derives, and Adam. Which is at the bottom first? And which of them would notice if somebody turned the plane by 45
+# ball) with the $\gamma$ that the next section derives, and Adam. Which is at the bottom first, and which would notice a turn of the plane by 45
 # degrees? An optimiser may pass the bottom and be thrown out again, so we count the steps after which the loss *stays* within a millionth of its first value, until step 4000;
 # each takes the learning rate, of a grid in steps of five percent, for which that is soonest ({numref}`fig-optimisation-ravine`).
 #
@@ -109,7 +109,7 @@ rates = 1.05 ** torch.arange(-140, 45)                      # 0.001 to 8.6
 level = 1e-6 * (1 + kappa) / 2
 
 
-def losses(rule, steps=4000):
+def losses(rule, steps=4000, starts=starts):
     """On both maps, for every rate: (steps + 1, 2, rates)"""
     path = descend(rule(rates[:, None]), lambda x: x @ maps, starts[:, None].expand(2, len(rates), 2), steps)
     return 0.5 * ((path @ maps) * path).sum(-1)
@@ -149,6 +149,11 @@ claim("optimisation-adam-turned", "Adam: steps on the turned ravine over steps o
 claim("optimisation-adam-longer", "the same if it has to stay until step 8000",
       stays(runs["Adam"][:, 1], level).min() / stays(runs["Adam"][:, 0], level).min(), item="E0.16",
       by="the number above if it settled", at_least=17, at_most=24, digits=1)
+same_loss = torch.tensor([1.0, kappa**-0.5])
+same_loss = torch.stack([same_loss, turn @ same_loss])
+equal = [stays(losses(rule, starts=same_loss)[:, 0], 1e-6).min() for rule in (adam, lambda eta: momentum(eta, best_gamma))]
+claim("optimisation-ravine-start", "as drawn, from (1, 1/√κ): steps of Adam over those of momentum", equal[0] / equal[1], item="X0.11 E0.16",
+      by="1, as from (1, 1), if the start did not matter", at_least=1.4, at_most=1.6, digits=2)
 short = count["Adam, short memory"]
 claim("optimisation-adam-short", "the same until step 4000 with β2 = 0.9", short[1] / short[0], item="X0.11 E0.16",
       by="the ratio with β2 = 0.999 if memory did not matter", at_least=1.2, at_most=1.7, digits=2)
@@ -156,14 +161,16 @@ claim("optimisation-adam-short", "the same until step 4000 with β2 = 0.9", shor
 
 # %% [markdown]
 # Momentum needs {value}`optimisation-ravine-momentum:.0f` steps, Adam {value}`optimisation-ravine-adam:.0f`, gradient descent {value}`optimisation-ravine-gd:.0f`.
-# On the turned ravine Adam needs {value}`optimisation-adam-turned:.0f` times as many. Both coordinates now see the steep slope, both divide by its root mean
+# The start suits Adam: both coordinates are equally far from the bottom. From $(1,1/\sqrt\kappa)$, where both have the same loss, it needs
+# {value}`optimisation-ravine-start:.1f` times momentum's steps.
+# On the turned ravine, from the turned $(1,1)$, Adam needs {value}`optimisation-adam-turned:.0f` times as many. Both coordinates now see the steep slope, both divide by its root mean
 # square, and the gentle one drowns for as long as $s$ remembers, about $1/(1-\beta_2)=1000$ steps. A larger learning rate is there sooner and is thrown out
-# later: if it has to stay until step 8000, Adam needs {value}`optimisation-adam-longer:.0f` times as many. With the shorter memory $\beta_2=0.9$ the turn
-# costs it a factor of only {value}`optimisation-adam-short:.1f`.
+# later: if it has to stay until step 8000, Adam needs {value}`optimisation-adam-longer:.0f` times as many. With $\beta_2=0.9$ the turn costs it, from this start, a factor of only
+# {value}`optimisation-adam-short:.1f`.
 #
 # ## How fast can it go?
 #
-# On a quadratic everything is known. Gradient descent multiplies the error along the eigenvector of curvature $\lambda$ by $1-\eta\lambda$ in each step. The
+# Gradient descent multiplies the error along the eigenvector of curvature $\lambda$ by $1-\eta\lambda$ in each step. The
 # worst factor over $[\mu,M]$ is smallest when both ends are equally bad.
 #
 # :::{prf:theorem} Rates on a quadratic
@@ -248,7 +255,7 @@ claim("optimisation-torch-momentum", "momentum as above minus torch.optim.SGD af
       (mine - theirs.detach()).abs().max(), 0.0, by="torch.optim", atol=1e-12)
 
 # %% [markdown]
-# Too little momentum wastes the root, too much rings like a bell. Move $\gamma$ below, each with the learning rate {eq}`eq-optimisation-ends`. The curve
+# Move $\gamma$ below, each with the learning rate {eq}`eq-optimisation-ends`. The curve
 # gets steeper up to the best value; beyond it the error shrinks by $\sqrt\gamma$ per step.
 
 # %% tags=["hide-input"]
@@ -279,7 +286,7 @@ slider_figure(
 # :class: mistake
 # {item}`E0.13` It is often said that variational autoencoders and flows are frequently trained by stochastic gradient descent with momentum, which "helps to
 # overcome shallow local minima". **What is true:** in practice they are trained by Adam; what is *proved* about momentum is {eq}`eq-optimisation-hb`, a remedy
-# for bad conditioning; and what carries balls over the barrier below is a large step, with momentum or without, into a better minimum or a worse one. The cell starts four
+# for bad conditioning; and over the barrier below it does carry balls, as a large step without it does, but into a better minimum or a worse one. The cell starts four
 # thousand balls between $-2$ and $2$ on $L(\theta)=\tfrac14\theta^4-\tfrac12\theta^2+0.15\,\theta$, which has a deep minimum on the left and a shallow one on the right.
 # :::
 
@@ -294,6 +301,7 @@ def ends(rule):
 
 # effective rate 0.05
 plain, rolling = ends(gradient_descent(0.05)), ends(momentum(0.005, 0.9))
+gliding = ends(momentum(0.0005, 0.99))
 # ten times that
 leaping, heavy = ends(gradient_descent(0.5)), ends(momentum(0.05, 0.9))
 
@@ -307,19 +315,21 @@ roots = torch.linalg.eigvals(torch.tensor([[0.0, 1.0, -0.15], [1.0, 0.0, 0.0], [
 claim("optimisation-basin", "share of starts from which gradient descent ends in the deep minimum",
       (plain < 0).double().mean(), (roots[1] + 2) / 4, item="E0.13",
       by="everything left of the barrier, a root of the slope", atol=1 / 4001)
-claim("optimisation-equal-speed", "balls that momentum with η/(1 - γ) = 0.05 carries to the other basin", ((rolling > 0) != (plain > 0)).sum(), 0,
+claim("optimisation-equal-speed", "balls that momentum with γ = 0.9 and η/(1 - γ) = 0.05 carries to the other basin", ((rolling > 0) != (plain > 0)).sum(), 0,
       item="E0.13", by="none: as gradient descent with η = 0.05")
-for word, end, out, back in (("momentum", heavy, 0.29, 0.095), ("descent", leaping, 0.19, 0.09)):
-    claim(f"optimisation-escapes-{word}", f"{word}, η/(1 - γ) = 0.5: share of the shallow basin that it carries to the deep one",
+for word, what, end, out, back in (("momentum", "momentum, γ = 0.9, η/(1 - γ) = 0.5", heavy, 0.29, 0.095), ("descent", "descent, η = 0.5", leaping, 0.19, 0.09),
+                                   ("gliding", "momentum, γ = 0.99, η/(1 - γ) = 0.05", gliding, 0.29, 0.09)):
+    claim(f"optimisation-escapes-{word}", f"{what}: share of the shallow basin that it carries to the deep one",
           share(end < 0, plain > 0), item="E0.13", by="0 if it never did, 1 if always", at_least=out - 0.01, at_most=out + 0.01, digits=2)
-    claim(f"optimisation-falls-out-{word}", f"{word}, η/(1 - γ) = 0.5: share of the deep basin that it carries to the shallow one",
+    claim(f"optimisation-falls-out-{word}", f"{what}: share of the deep basin that it carries to the shallow one",
           share(end > 0, plain < 0), item="E0.13", by="0 if it only ever helped", at_least=back - 0.005, at_most=back + 0.005, digits=2)
 
 
 # %% [markdown]
-# At gradient descent's **effective learning rate**, $\eta/(1-\gamma)=0.05$, momentum moves no ball to the other basin. At ten times the rate it carries
-# {value}`optimisation-escapes-momentum:.0%` of the shallow basin's balls to the better minimum and {value}`optimisation-falls-out-momentum:.0%` of the deep one's to
-# the worse; gradient descent at that rate carries {value}`optimisation-escapes-descent:.0%` and {value}`optimisation-falls-out-descent:.0%`.
+# At gradient descent's **effective learning rate**, $\eta/(1-\gamma)=0.05$, momentum with $\gamma=0.9$ moves no ball to the other basin. With $\gamma=0.99$ it carries
+# {value}`optimisation-escapes-gliding:.0%` of the shallow basin's balls to the better minimum and {value}`optimisation-falls-out-gliding:.0%` of the deep one's to
+# the worse. At ten times the rate these are {value}`optimisation-escapes-momentum:.0%` and {value}`optimisation-falls-out-momentum:.0%` with $\gamma=0.9$,
+# {value}`optimisation-escapes-descent:.0%` and {value}`optimisation-falls-out-descent:.0%` for gradient descent.
 #
 # ## Minima, saddles and other stationary points
 #
@@ -414,7 +424,7 @@ claim("optimisation-woken", "started on the ridge, noise of size 10⁻⁶ in the
 # V=\frac{\eta\,\sigma^2}{2a-\eta a^2}\;\approx\;\frac{\eta\,\sigma^2}{2a} .
 # $$ (eq-optimisation-stationary)
 #
-# It does not go to zero; for small rates it is proportional to the learning rate. A **stochastic differential equation** that reproduces this to first order must carry $\eta$ in its noise,
+# For small rates it is proportional to the learning rate. A **stochastic differential equation** that reproduces this to first order must carry $\eta$ in its noise,
 #
 # $$
 # d\theta=-\nabla L\,dt+\sqrt{\eta\,C(\theta)}\;dW,
@@ -437,7 +447,7 @@ def stationary_variance(eta, a=1.0, sigma=1.0, chains=20_000, steps=400):
 # :class: mistake
 # {item}`E0.12` It is often said that training follows $\dot\theta=-\nabla L(\theta)+\xi(t)$, with a noise $\xi$ that is left open, and that the trouble is
 # many local minima. **What is true:** the noise must scale with the square root of the learning rate, or the stationary variance is wrong: in the cell, a noise that does not know the learning rate predicts one variance for all
-# of them. It must have the gradient's covariance, which is no multiple of $I$ (next cell but one). And the update of an adversarial game is no gradient of anything, so that no such flow
+# of them. It must have the gradient's covariance, which is no multiple of $I$. And the update of an adversarial game is no gradient of anything, so that no such flow
 # describes it ({ref}`ch-adversarial`). How bad the local minima of a training loss are is a matter of fact for each, which random functions do not settle.
 # :::
 
@@ -492,7 +502,7 @@ claim("optimisation-batch", "trace of the covariance of a batch of 50 over that 
 # %% [markdown]
 # Averaging more examples divides $C$, lowering $\eta$ divides its effect; near a minimum and to first order, a batch $B$ and a rate $\eta$ matter for
 # the stationary spread through $\eta/B$ only (the number of steps to get there depends on $\eta$). To end *at* a minimum where noise remains, the rate must fall
-# towards zero, neither too fast nor too slowly, the **Robbins–Monro conditions** {cite:p}`robbins1951`: like $c/t$ with $c>1/2a$, for instance. With $\eta_t=1/t$ on the
+# towards zero; neither too fast nor too slowly, say the **Robbins–Monro conditions** {cite:p}`robbins1951`: like $c/t$ (the variance falls like $1/t$ if $c>1/2a$). With $\eta_t=1/t$ on the
 # parabola with $a=1$, the point is minus the mean of all noise so far, and its variance is $\sigma^2/t$.
 #
 # ## Adaptive steps
@@ -643,8 +653,8 @@ claim("optimisation-game-momentum", "the same with γ = 0.9 and a tenth of the r
 #
 # A convex problem of real size: softmax regression of the digits' classes with a small quadratic penalty, 650 parameters, whose optimum a quasi-Newton method
 # finds to ten digits. Nothing about it says that its valleys lie along the pixels. So let every optimiser work in three kinds of coordinates, $w=Tu$ with $T$
-# the identity, a random rotation, or a diagonal matrix that stretches the axes by up to a hundred (two draws of each). The model, the loss and the optimum are
-# the same; only what the optimiser sees differs. Each gets four hundred full gradients and the best learning rate of a grid in steps of 25 percent
+# the identity, a random rotation, or a diagonal matrix that stretches the axes by up to a hundred (two draws of each). Only what the optimiser
+# sees differs. Each gets four hundred full gradients and the best learning rate of a grid in steps of 25 percent
 # ({numref}`fig-optimisation-digits`). We count the steps, in fives, after which the loss stays within $10^{-3}$ nats of the optimum; where it never does, the best
 # rate has the lowest ceiling over the last fifty steps.
 
@@ -758,9 +768,9 @@ faster = torch.tensor([best_run(lambda rate: momentum(rate, 0.98), large, m)[2] 
 claim("optimisation-digits-faster", "the same for momentum with γ = 0.98", faster, item="E0.16 E0.13", by="0.001 if it arrived", at_least=0.005, at_most=1, stable=False)
 
 # %% [markdown]
-# Two lessons, one of them against folklore. As it is, where the condition number at the optimum is about {value}`optimisation-digits-condition:.0f`, Adam has no edge: momentum comes as
-# close in about as many steps, and turning the pixels changes Adam's count little. What Adam is good for is the third panel: coordinates of very different scale,
-# which it undoes one by one. There the condition number is above $10^5$, and momentum does not arrive, with $\gamma=0.9$ or $0.98$. How much of Adam's success
+# As it is, where the condition number at the optimum is about {value}`optimisation-digits-condition:.0f`, Adam has no edge: momentum comes as
+# close in about as many steps, and turning the pixels changes Adam's count little. What Adam is good for is the third panel: coordinates of very different scale.
+# A stretch by $d$ multiplies gradient descent's steps in $w$ by $d^2$, Adam's only by $d$: it undoes half. There the condition number is above $10^5$, and momentum does not arrive, with $\gamma=0.9$ or $0.98$. How much of Adam's success
 # with large networks that explains is not settled {cite:p}`kunstner2023`.
 #
 # ## Exercises
