@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from tools.pages import ROOT
 
 WORDS, LINES, FORMULAS = 200, 12, 2  # read in a minute
 COLUMNS = 80  # of shown code: the site's column cuts what is longer
+SHAPE = re.compile(r"\([\w*.…+/ ²]*,[^)]*\)|\(\w{1,3}\)|->")  # (n, d), (m,), (n), or what comes out
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 
 
@@ -107,6 +109,21 @@ def rebound(nb: nbformat.NotebookNode) -> list[str]:
     return list(found)
 
 
+def shapeless(nb: nbformat.NotebookNode) -> list[str]:
+    """Shown functions that say no shapes, neither beside the code nor in their docstring."""
+    found = []
+    for text, cell in shown(nb):
+        if cell.cell_type == "code":
+            lines = text.split("\n")
+            for top in ast.parse(text).body:
+                if isinstance(top, ast.FunctionDef) and top.args.args:
+                    head = lines[max(0, top.lineno - 2) : top.body[0].end_lineno]
+                    said = [line[line.index("#") :] for line in head if "#" in line]
+                    if not SHAPE.search(" ".join([*said, ast.get_docstring(top) or ""])):
+                        found.append(top.name)
+    return found
+
+
 def _bound(top: ast.stmt) -> Iterator[str]:
     """Names that a statement binds in the page, imports apart."""
     if isinstance(top, ast.FunctionDef | ast.ClassDef):
@@ -126,14 +143,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pages", nargs="*", metavar="PAGE", help="such as objectives/density; all if none")
     args = parser.parse_args(argv)
-    print(f"{'page':32} minutes  words  lines  formulas  figures  wide  rebound")
+    print(f"{'page':32} minutes  words  lines  formulas  figures  wide  rebound  shapeless")
     loads = {page: load(page) for page in args.pages or pages.pages()}
     for page in sorted(loads, key=lambda page: -loads[page].minutes):
         nb, one = pages.notebook(page), loads[page]
         facts = f"{one.minutes:7}  {one.words:5}  {one.lines:5}  {one.formulas:8}  {one.figures:7}"
-        print(f"{page:32} {facts}  {len(wide(nb)):4}  {len(rebound(nb)):7}")
+        print(f"{page:32} {facts}  {len(wide(nb)):4}  {len(rebound(nb)):7}  {len(shapeless(nb)):9}")
         if args.pages:
             print("\n".join(["", *wide(nb), "", "bound anew: " + ", ".join(rebound(nb))]))
+            print("no shapes: " + ", ".join(shapeless(nb)))
     return 0
 
 
