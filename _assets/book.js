@@ -169,7 +169,9 @@
     focusScrollers();
   });
   addEventListener("load", async () => {
-    nameButtons(); // the theme's icons come late
+    nameButtons(); // the theme's icons come late, some of them after this event
+    const again = new MutationObserver(nameButtons);
+    all(".theme-switch-button").forEach((e) => again.observe(e, { childList: true, subtree: true }));
     await window.MathJax?.startup?.promise;
     focusScrollers();
     openTarget();

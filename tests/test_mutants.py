@@ -97,12 +97,12 @@ MUTANTS = [
         "math.expm1(-d * eps)",
         "finite-data-shell-small-d",
     ),
-    # array, against torch.optim: Adam without bias correction
+    # ratio, between bounds: Adam without bias correction
     (
         "approximation/optimisation",
         'm_hat = state["m"] / (1 - beta1**t)',
         'm_hat = state["m"]',
-        "optimisation-torch",
+        "optimisation-ravine-start",
     ),
     # array, against scipy: an exact interval off by one
     (
