@@ -101,7 +101,10 @@ class ValueRole(SphinxRole):
         if record is None:
             log.warning("no claim %r was executed", id, location=self.get_location())
             return [nodes.Text("?")], []
-        return [nodes.inline(text=show(record, spec), classes=["value"]), self.mark(record, spec)], []
+        earlier, comma, last = show(record, spec).rpartition(", ")
+        together = nodes.inline("", "", classes=["nowrap"])  # a line must not end between number and mark
+        together += [nodes.inline(text=last, classes=["value"]), self.mark(record, spec)]
+        return [nodes.inline(text=earlier + comma, classes=["value"]), together] if comma else [together], []
 
     def mark(self, record: dict[str, Any], spec: str) -> nodes.raw:
         """A small button beside the number, which opens what it was held against."""
