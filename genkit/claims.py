@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from genkit.output import Line, fold, show
+from genkit.checks import Line, fold, show
 
 __all__ = ["ClaimError", "agree", "claim", "monte_carlo", "self_check"]
 

@@ -1,4 +1,4 @@
-"""The book's Sphinx extension: pages with outputs, anchors of items, measured values, indexes, right links.
+"""The book's Sphinx extension: pages with their outputs, what is read anew, minutes, right links, labels.
 
 All of it is read from the executed pages (tools/pages.py) and from items.yml; nothing is kept twice. The
 labels that it leaves in _build/labels.json are what tools/notebooks.py resolves references with.
@@ -6,37 +6,18 @@ labels that it leaves in _build/labels.json are what tools/notebooks.py resolves
 
 from __future__ import annotations
 
-import html
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import yaml
 from docutils import nodes
-from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.errors import ConfigError
-from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from classroom.bank import read_bank
-from tools import icons, notebooks, pages, reading
-from tools.pages import CHAPTERS, flat, show
-
-PARTS = {
-    "objectives": "Learning objectives",
-    "approximation": "Approximating the data distribution",
-    "quality": "Log-likelihood against sample quality",
-    "elbo": "Joint optimisation of the ELBO",
-    "flows": "Desirable properties and flows",
-    "beyond": "Going beyond",
-}
-log = logging.getLogger(__name__)
-
-
-# What was measured ----------------------------------------------------------------------------------------
+from tools import icons, indexes, notebooks, pages, reading, roles
+from tools.pages import CHAPTERS
 
 
 def read(text: str, page: str = "", root: str = "") -> nbformat.NotebookNode:
@@ -66,247 +47,6 @@ def items(root: Path) -> dict[str, dict[str, Any]]:
     return yaml.safe_load(path.read_text(encoding="utf-8"))["items"] if path.is_file() else {}
 
 
-def anchor(item: str) -> str:
-    """The HTML anchor of an inventory item: 'S1.8' -> 'item-s1-8'."""
-    return "item-" + item.lower().replace(".", "-")
-
-
-# Roles ----------------------------------------------------------------------------------------------------
-
-
-class ItemRole(SphinxRole):
-    """{item}`S1.8 X1.1`: invisible anchors where items of the inventory are treated."""
-
-    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        out: list[nodes.Node] = []
-        places = self.env.book_places  # type: ignore[attr-defined]
-        for item in self.text.split():
-            if item not in self.env.book_items:  # type: ignore[attr-defined]
-                log.warning("unknown item %r", item, location=self.get_location())
-                continue
-            docs = places.setdefault(item, [])
-            id = anchor(item)
-            if self.env.docname not in docs:
-                docs.append(self.env.docname)
-                out.append(nodes.inline("", "", ids=[id], classes=["item-anchor"]))
-        return out, []
-
-
-class ValueRole(SphinxRole):
-    """{value}`claim-id` or {value}`claim-id:.3f`: the measured number of a claim, from the executed page."""
-
-    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        id, _, spec = self.text.partition(":")
-        record = self.env.book_claims.get(id)  # type: ignore[attr-defined]
-        if record is None:
-            log.warning("no claim %r was executed", id, location=self.get_location())
-            return [nodes.Text("?")], []
-        earlier, comma, last = show(record, spec).rpartition(", ")
-        together = nodes.inline("", "", classes=["nowrap"])  # a line must not end between number and mark
-        together += [nodes.inline(text=last, classes=["value"]), self.mark(record, spec)]
-        return [nodes.inline(text=earlier + comma, classes=["value"]), together] if comma else [together], []
-
-    def mark(self, record: dict[str, Any], spec: str) -> nodes.raw:
-        """A small button beside the number, which opens what it was held against."""
-        id, number = f"held-{self.env.new_serialno('held')}", show(record, spec)
-        facts = {
-            "measured": f"{show(record)} {record['unit']}",
-            "wanted": record["wanted"],
-            "known from": record["by"],
-        }
-        said = f"<strong>{html.escape(record['statement'])}</strong>"
-        said += "".join(f"<br>{name}: {html.escape(fact)}" for name, fact in facts.items())
-        markup = (
-            f'<button class="held" type="button" popovertarget="{id}" aria-label="How {number} is known">✓'
-            f'</button><span class="held-text" id="{id}" popover>{said}</span>'
-        )
-        return nodes.raw("", markup, format="html")
-
-
-class ColabRole(SphinxRole):
-    """{colab}`text <objectives/density>`: a link that opens the page's notebook in Colab."""
-
-    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        match = re.fullmatch(r"(.+?)\s*<(\S+)>", self.text, re.S)
-        if match is None or match[2] not in pages.pages(Path(self.env.srcdir)):
-            log.warning("no page to open in Colab in %r", self.text, location=self.get_location())
-            return [nodes.Text(self.text)], []
-        url = pages.Address(Path(self.env.srcdir)).colab(match[2])
-        return [nodes.reference("", match[1], refuri=url)], []
-
-
-# Indexes --------------------------------------------------------------------------------------------------
-
-
-class Index(SphinxDirective):
-    """A directive whose content is Markdown made at build time; its page is read anew in every build."""
-
-    has_content = False
-
-    def run(self) -> list[nodes.Node]:
-        node = nodes.container(classes=["generated-index"])
-        lines = self.markdown().split("\n")
-        self.state.nested_parse(StringList(lines, self.get_source_info()[0]), self.content_offset, node)
-        return [node]
-
-    def markdown(self) -> str:
-        raise NotImplementedError
-
-    def link(self, text: str, doc: str, id: str = "") -> str:
-        """A link to a page by address: the anchors are made by outputs, which no label knows."""
-        up = "../" * (self.env.docname.count("/"))
-        return f'<a href="{up}{doc}.html{"#" + id if id else ""}">{text}</a>'
-
-    def group(self, letter: str, part: str) -> dict[str, dict[str, Any]]:
-        """The inventory's items of one kind and part."""
-        found = self.env.book_items.items()  # type: ignore[attr-defined]
-        return {id: item for id, item in found if id[0] == letter and item["part"] == part}
-
-    def title(self, page: str) -> str:
-        return pages.title(pages.source(page, Path(self.env.srcdir)).read_text(encoding="utf-8"))
-
-    def places(self, item: str) -> list[str]:
-        docs = self.env.book_places.get(item, [])  # type: ignore[attr-defined]
-        return sorted((d for d in docs if "/appendix/" not in d), key=pages.toc(Path(self.env.srcdir)).index)
-
-    def where(self, item: str) -> str:
-        docs = self.places(item)
-        if not docs:
-            return "in a later part"
-        titles = [(self.title(d.removeprefix(f"{CHAPTERS}/")), d) for d in docs]
-        return ", ".join(self.link(title, d, anchor(item)) for title, d in titles)
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; cells may hold Markdown, maths and links."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def plain(text: str) -> str:
-    """Plain text as Markdown that shows just that text."""
-    return re.sub(r"([\\`*_{}\[\]<>$#|~])", r"\\\1", text)
-
-
-class ClaimsLedger(Index):
-    """The claims of a part's pages, folded by page: what was measured, and what it was held against."""
-
-    required_arguments = 1  # the part's folder, or a page that belongs to none
-
-    def markdown(self) -> str:
-        part = self.arguments[0]
-        book = self.env.book_claims_by_page  # type: ignore[attr-defined]
-        found = {page: records for page, records in book.items() if records}
-        chosen = {page: records for page, records in found.items() if part in (page, page.split("/")[0])}
-        total, pages_ = sum(map(len, chosen.values())), "pages" if len(chosen) > 1 else "page"
-        out = [f"{total} claims on {len(chosen)} {pages_}.", ""]
-        head = ["Claim", "Measured", "Held against", "Known from"]
-        for page, records in chosen.items():
-            rows = [self.row(page, record) for record in records]
-            out += [
-                f":::{{dropdown}} {self.title(page)}: {len(records)} claims",
-                table(head, rows),
-                ":::",
-                "",
-            ]
-        return "\n".join(out)
-
-    def row(self, page: str, r: dict[str, Any]) -> list[str]:
-        value = show(r) if len(flat(r["measured"])) <= 4 else "several"
-        value += f" {r['unit']}" if r["unit"] else ""
-        mark = "" if r["stable"] else " (differs between processors)"
-        mark += f" (for the book's own {r['depends_on'].replace(' ', ' and ')})" * bool(r["depends_on"])
-        name = self.link(plain(r["statement"]), f"{CHAPTERS}/{page}", f"claim-{r['id']}")
-        return [name, plain(value) + mark, plain(r["wanted"]), plain(r["by"])]
-
-
-class QuestionMap(Index):
-    """Each question of the source notes and the page that answers it."""
-
-    def markdown(self) -> str:
-        out = []
-        for part, heading in PARTS.items():
-            group = self.group("Q", part)
-            if not group:
-                continue
-            rows = []
-            for id, q in group.items():
-                docs = self.places(id)
-                label = "q" + id[1:].replace(".", "-")
-                rows.append([self.link(id, docs[0], label) if docs else id, q["title"], self.where(id)])
-            out += [f"## {heading}", "", table(["No.", "Question", "Answered"], rows), ""]
-        return "\n".join(out)
-
-
-class ErrataRegister(Index):
-    """Each error of the source notes, what is true, and where it is shown."""
-
-    def markdown(self) -> str:
-        records = [(p, r) for p, rs in self.env.book_claims_by_page.items() for r in rs]  # type: ignore[attr-defined]
-        out = []
-        for part, heading in PARTS.items():
-            group = self.group("E", part)
-            if not group:
-                continue
-            rows = []
-            for id, e in group.items():
-                shown = [
-                    self.link(plain(r["statement"]), f"{CHAPTERS}/{p}", f"claim-{r['id']}")
-                    for p, r in records
-                    if id in r["item"]
-                ]
-                where = "here" if e["severity"] == "C" and not self.places(id) else self.where(id)
-                if shown:
-                    where += "; run: " + "; ".join(shown)
-                rows.append(
-                    [f'<span id="register-{id.lower().replace(".", "-")}">{id}</span>', e["severity"],
-                     e["says"], e["truth"], where]
-                )  # fmt: skip
-            head = ["No.", "Severity", "The notes say", "What is true", "Shown"]
-            out += [f"## {heading}", "", table(head, rows), ""]
-        return "\n".join(out)
-
-
-class ExerciseIndex(Index):
-    """The exercise bank by page, without anything that a student should not see."""
-
-    def markdown(self) -> str:
-        masters = {m.page: m for m in read_bank(Path(self.env.srcdir) / "exercises")}
-        out = []
-        for page in pages.pages(Path(self.env.srcdir)):
-            if page not in masters:
-                continue
-            rows = []
-            for e in masters[page].exercises:
-                facts = [str(e.meta[key]) for key in ("kind", "topic", "points", "minutes")]
-                name = self.link(plain(e.title), f"{CHAPTERS}/{page}", f"ex-{e.id}")
-                rows.append(
-                    [name + (" ⇄" if e.choices else ""), f"`{e.id}`", *facts, "●" * e.meta["difficulty"]]
-                )
-            heading = pages.title(pages.source(page, Path(self.env.srcdir)).read_text(encoding="utf-8"))
-            head = ["Exercise", "Id", "Kind", "Topic", "Points", "Minutes", "Level"]
-            out += [f"## {heading}", "", table(head, rows), ""]
-        return "\n".join(out)
-
-
-class ExecutionTimes(Index):
-    """How long each page took when this copy of the book was built."""
-
-    def markdown(self) -> str:
-        root = Path(self.env.srcdir)
-        rows, total = [], 0.0
-        for page in pages.pages(root):
-            t = pages.seconds(page, root)
-            total += t["wall"]
-            doc = f"{CHAPTERS}/{page}"
-            rows.append([self.link(self.title(page), doc), f"{t['wall']:.0f}", f"{t['cpu']:.0f}"])
-        rows.append(["All pages", f"{total:.0f}", ""])
-        return table(["Page", "Seconds", "Seconds of processor"], rows)
-
-
-# Events ---------------------------------------------------------------------------------------------------
-
-
 def load(app: Sphinx) -> None:
     """Read the ledger and the inventory once, before any page is read."""
     root = Path(app.srcdir)
@@ -331,30 +71,27 @@ def say_minutes(app: Sphinx, doctree: nodes.document) -> None:
 def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Read anew what Sphinx cannot see to have changed: pages with new outputs, and then the indexes.
 
-    The indexes are made from all pages, the inventory and the exercise bank. A new order of pages or a new
-    title shows in the navigation of every page, so then all are read.
+    The indexes are made from all pages, the inventory and the exercise bank. What makes pages (tools/), a new
+    order of them or a new title, which shows in the navigation of each, has all of them read.
     """
     root = Path(app.srcdir)
     docs = [doc for doc in pages.toc(root) if doc in env.found_docs]
     order = [(doc, pages.title((root / f"{doc}.md").read_text(encoding="utf-8"))) for doc in docs]
-    order_before, env.book_order = getattr(env, "book_order", order), order
-    if order_before != order:
+    line = order, [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    line_before, env.book_line = getattr(env, "book_line", line), line
+    if line_before != line:
         return sorted(env.found_docs - added - changed)
     before, env.book_keys = getattr(env, "book_keys", {}), {}
     for page in pages.pages(root):
         env.book_keys[f"{CHAPTERS}/{page}"] = pages.source_key(page, root), pages.text(page, root)
     stale = {doc for doc, key in env.book_keys.items() if before.get(doc, key) != key}
-    sources = [
-        *sorted(Path(__file__).parent.glob("*.py")),
-        root / CHAPTERS / "appendix" / "items.yml",
-        *sorted(root.glob("exercises/*/*.md")),
-    ]
+    sources = [root / CHAPTERS / "appendix" / "items.yml", *sorted(root.glob("exercises/*/*.md"))]
     sources_before = getattr(env, "book_sources", None)
     env.book_sources = [path.read_bytes() for path in sources if path.is_file()]
     if not (added or changed or removed or stale) and env.book_sources == sources_before:
         return []
-    indexes = {doc for doc in env.found_docs if doc.startswith(f"{CHAPTERS}/appendix/")}
-    return sorted((stale | indexes) & env.found_docs - added - changed)
+    made = {doc for doc in env.found_docs if doc.startswith(f"{CHAPTERS}/appendix/")}
+    return sorted((stale | made) & env.found_docs - added - changed)
 
 
 def read_indexes_last(app: Sphinx, env: Any, docnames: list[str]) -> None:
@@ -444,14 +181,14 @@ def configure(app: Sphinx, config: Any) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.add_role("item", ItemRole())
-    app.add_role("value", ValueRole())
-    app.add_role("colab", ColabRole())
-    app.add_directive("claims-ledger", ClaimsLedger)
-    app.add_directive("question-map", QuestionMap)
-    app.add_directive("errata-register", ErrataRegister)
-    app.add_directive("execution-times", ExecutionTimes)
-    app.add_directive("exercise-index", ExerciseIndex)
+    app.add_role("item", roles.ItemRole())
+    app.add_role("value", roles.ValueRole())
+    app.add_role("colab", roles.ColabRole())
+    app.add_directive("claims-ledger", indexes.ClaimsLedger)
+    app.add_directive("question-map", indexes.QuestionMap)
+    app.add_directive("errata-register", indexes.ErrataRegister)
+    app.add_directive("execution-times", indexes.ExecutionTimes)
+    app.add_directive("exercise-index", indexes.ExerciseIndex)
     app.connect("config-inited", begin)
     app.connect("config-inited", configure)
     app.connect("builder-inited", load)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from genkit.checks import Line
 from genkit.claims import ClaimError, agree, claim, monte_carlo, self_check
-from genkit.output import Line
 
 ITEM = {"item": "X1.1", "by": "closed form"}
 

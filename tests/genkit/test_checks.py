@@ -3,7 +3,7 @@
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from genkit.output import CLAIM, Checks, Line, fold, show
+from genkit.checks import CLAIM, Checks, Line, fold, show
 
 
 def test_the_checks_of_a_cell_are_one_line_that_opens():
