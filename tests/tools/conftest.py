@@ -10,21 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from front import FRONT
 
 ROOT = Path(__file__).resolve().parents[2]
 
-HEAD = """---
-jupytext:
-  formats: md:myst,py:percent
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
+HEAD = (
+    FRONT
+    + """\
 (ch-page)=
 # A page
 
@@ -37,6 +29,7 @@ from genkit.claims import claim
 claim("page-mass", "mass", 0.25, 0.25, item="X1.1", by="closed form")
 ```
 """
+)
 
 
 @dataclass

@@ -8,24 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from front import FRONT
 
 from classroom.bank import BankError, Exercise, Master, bound, read_bank
 from tools import pages
-
-FRONT = """\
----
-jupytext:
-  formats: md:myst,py:percent
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
-"""
 
 MASTER = (
     FRONT

@@ -8,25 +8,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from front import FRONT
 from nbformat.v4 import new_output
 from PIL import Image
 
 from tools import markdown, notebooks, pages
 
-FRONT = """\
----
-jupytext:
-  formats: md:myst,py:percent
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
-"""
 PAGE = (
     FRONT
     + """\

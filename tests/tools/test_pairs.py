@@ -4,22 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from front import FRONT
 
 from tools import pairs
 
-PAGE = """\
----
-jupytext:
-  formats: md:myst,py:percent
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
+PAGE = (
+    FRONT
+    + """\
 (ch-density)=
 # Density
 
@@ -46,6 +37,7 @@ x = 1
 y = x
 ```
 """
+)
 
 
 @pytest.fixture

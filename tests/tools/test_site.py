@@ -39,6 +39,15 @@ def test_new_outputs_reach_a_page_whose_text_did_not_change(tiny_book):
     assert '<span class="value">0.125</span>' in page
 
 
+def test_a_change_of_the_line_reaches_pages_that_did_not_change(tiny_book):
+    tiny_book.build()
+    roles = tiny_book.root / "tools" / "roles.py"
+    roles.write_text(roles.read_text().replace("How {number} is known", "Why {number}"))
+    done = tiny_book.build()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Why 0.250" in (tiny_book.root / "_build/html/chapters/part/page.html").read_text()
+
+
 FAULTS = {
     "See {eq}`eq-page-nowhere`.": "eq-page-nowhere",
     "See {ref}`ch-nowhere`.": "ch-nowhere",
