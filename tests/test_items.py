@@ -59,9 +59,15 @@ def anchors(text: str) -> list[str]:
     return [item for match in ANCHOR.finditer(text) for item in match[1].split()]
 
 
+def written(home: str) -> bool:
+    """Whether a page is written: its whole part is, or it is named itself."""
+    return not {home, home.split("/")[0]}.isdisjoint(inventory()["written"])
+
+
 def written_items() -> dict[str, Any]:
-    book = inventory()
-    return {k: v for k, v in book["items"].items() if v["part"] in book["written"]}
+    """Items of whole parts, and those that a written page of another part is the first home of."""
+    items = inventory()["items"].items()
+    return {k: v for k, v in items if v["part"] in inventory()["written"] or written(v["home"][0])}
 
 
 # The inventory itself
@@ -125,8 +131,7 @@ def test_item_of_a_written_part_is_treated(id: str) -> None:
     book = pages()
     if id[0] == "E" and item["severity"] == "C":
         return  # the register may be its only place
-    written = inventory()["written"]
-    for home in (h for h in item["home"] if h.split("/")[0] in written):  # the others are plans
+    for home in filter(written, item["home"]):  # the others are plans
         assert home in book, f"{id}: its home {home} does not exist"
         assert id in anchors(book[home]), f"{id} ({item['title']}) has no {{item}} anchor on {home}"
 
