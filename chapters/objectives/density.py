@@ -237,7 +237,7 @@ claim("density-ten-histograms", "ten such tables, one for each class, mixed", te
 # in $\Lambda=\Sigma^{-1}$, and the derivative $\frac12(\Lambda^{-1} - \hat\Sigma)$ vanishes at $\Lambda^{-1}=\hat\Sigma$, where the trace is $d$.
 # :::
 #
-# One pixel of the binarised digits is a coin; all 64 grey pixels are a vector.
+# One pixel of the binarised digits (1 from level 8 on) is a coin; all 64 grey pixels are a vector.
 
 # %%
 ink = binarise(data.train.x)                # (1077, 64) zeros and ones
@@ -578,7 +578,7 @@ plt.show()
 #
 # On the ring the kernel estimate is good. On the digits, {value}`density-kde-bpd:.2f` bits per pixel, it loses to *one*
 # Gaussian, {value}`density-gauss-bpd:.2f`. Bumps shaped like the data's covariance, $h^2\hat\Sigma$, draw level with it, almost as
-# wide as the data themselves: validation sets $h$ to {value}`density-kde-shaped-h:.1f`. Is the method at fault, or the dimension (the **curse of dimensionality**)? Take a friendly target,
+# wide as the data themselves: validation sets $h$ to {value}`density-kde-shaped-h:.1f`. Is the method at fault, or the dimension? That every further dimension multiplies the examples one needs is the **curse of dimensionality**. Take a friendly target,
 # $p = \mathcal N(0, I_d)$, and ask only for its value at the point $x=0$. With a Gaussian kernel every expectation is an integral of
 # Gaussians, and the error is exact:
 #
@@ -656,7 +656,7 @@ claim("density-mse-mutant", "wrong: without the squared bias the formula says", 
 # any other; digits are not.)
 #
 # Now let the learner *know* that the density is a Gaussian, though not which one: fit $\hat\mu$ and $\hat\Sigma$ by maximum likelihood and ask for the
-# same precision at the same point. The error is again exact, up to one quadrature.
+# same precision at the same point. Its error is known too, up to one quadrature.
 #
 # :::{dropdown} Why the Gaussian's error has a closed form
 # For $n$ draws from $\mathcal N(0,I_d)$, $\hat p(0)/p(0) = \det(\hat\Sigma)^{-1/2}\exp(-\tfrac12\hat\mu^\top\hat\Sigma^{-1}\hat\mu)$. Turn the axes so that
@@ -826,7 +826,7 @@ plt.show()
 
 
 # %% [markdown]
-# A **coupling layer** such as `couple` changes half of the coordinates by an amount that depends on the other half. Its Jacobian is triangular, the determinant
+# A **coupling layer**, such as $(z_1,z_2)\mapsto(z_1,\;z_2e^{0.7z_1}+z_1^2)$, changes half of the coordinates by an amount that depends on the other half. Its Jacobian is triangular, the determinant
 # the product of the diagonal, and stacks of such maps give densities that can be evaluated *and* sampled. Part V builds them ({cite:t}`papamakarios2021` survey them).
 #
 # (sec-density-ar)=
@@ -1225,8 +1225,12 @@ plt.show()
 
 
 # %% [markdown]
-# Three cautions. The decoder must compute the *same* probabilities, to the last binary digit: both sides call `conditional` on arrays of the same shape, because another order of summation
-# could move one slot and derail everything after it. The small excess, {value}`density-codec-excess:.0f` bits in all, is the price of starting: while $s$ is small the floor in {eq}`eq-density-rans` makes pushes cost too much, and {value}`density-codec-start:.1f` of those bits, all but a fraction of one, arise before $s$ first reaches $M$. A fresh integer for every image would pay {value}`density-codec-apart:.0f` bits each time. And the comparison gives the model away for free: 2080 numbers
+# Three cautions:
+#
+# - The decoder must compute the *same* probabilities, to the last binary digit: both sides call `conditional` on arrays of the same shape, because another order of summation
+# could move one slot and derail everything after it.
+# - The small excess, {value}`density-codec-excess:.0f` bits in all, is the price of starting: while $s$ is small the floor in {eq}`eq-density-rans` makes pushes cost too much, and {value}`density-codec-start:.1f` of those bits, all but a fraction of one, arise before $s$ first reaches $M$. A fresh integer for every image would pay {value}`density-codec-apart:.0f` bits each time.
+# - The comparison gives the model away for free: 2080 numbers
 # at 16 bits are 33 280 bits, more than the message. A model pays for itself when there are many images, or when both sides learn it on the fly from the images already decoded.
 #
 # (sec-density-entropy-rate)=
