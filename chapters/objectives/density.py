@@ -832,13 +832,13 @@ plt.show()
 # (sec-density-ar)=
 # ## Autoregressive models: one variable at a time
 #
-# {item}`S1.10` The third construction needs no geometry. Any joint distribution, in any order of its variables, is a product of conditionals:
+# {item}`S1.10` Any joint distribution, in any order of its variables, is a product of conditionals:
 #
 # $$
 # p(x) = \prod_{i=1}^{d} p(x_i \mid x_{<i}), \qquad x_{<i} = (x_1,\dots,x_{i-1}).
 # $$ (eq-density-ar)
 #
-# This is the **chain rule** of probability, not an approximation. An **autoregressive model** replaces each factor by a learned $q_\theta(x_i\mid x_{<i})$. If each factor sums to one, so does the product: the
+# This **chain rule** is no approximation. An **autoregressive model** replaces each factor by a learned $q_\theta(x_i\mid x_{<i})$. If each factor sums to one, so does the product: the
 # model is normalised by construction. And its error is a sum.
 #
 # :::{prf:theorem} Chain rule of the Kullback–Leibler divergence
@@ -903,7 +903,7 @@ agree("density-chain-twin", kl, kl_discrete(pairs[:, 0], pairs[:, 1]))
 #
 # with $W$ strictly lower triangular and $\bar x$ the mean image. Each of the 64 fits is a convex problem. A penalty $\frac\lambda2\big(\|W_i\|^2 + (b_i-o_i)^2\big)$
 # pulls pixel $i$ towards its own frequency, $o_i = \log\frac{k_i+1/2}{n-k_i+1/2}$, independent of all others (the halves keep pixels that never change finite), and makes the optimum unique; Newton's method finds it. At $\lambda\to\infty$ the model *is* the
-# independent one, a natural baseline. The validation set chooses $\lambda$.
+# independent one, the baseline. The validation set chooses $\lambda$.
 
 # %%
 def logistic_newton(A, y, offset, penalty):
