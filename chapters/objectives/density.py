@@ -578,7 +578,7 @@ plt.show()
 #
 # On the ring the kernel estimate is good. On the digits, {value}`density-kde-bpd:.2f` bits per pixel, it loses to *one*
 # Gaussian, {value}`density-gauss-bpd:.2f`. Bumps shaped like the data's covariance, $h^2\hat\Sigma$, draw level with it, almost as
-# wide as the data themselves: validation sets $h$ to {value}`density-kde-shaped-h:.1f`. Is the method at fault, or the dimension? That every further dimension multiplies the examples one needs is the **curse of dimensionality**. Take a friendly target,
+# wide as the data themselves: validation sets $h$ to {value}`density-kde-shaped-h:.1f`. Is the method at fault, or the dimension? (Examples needed multiply with each dimension: the **curse of dimensionality**.) Take a friendly target,
 # $p = \mathcal N(0, I_d)$, and ask only for its value at the point $x=0$. With a Gaussian kernel every expectation is an integral of
 # Gaussians, and the error is exact:
 #
