@@ -74,7 +74,7 @@ y_train, y_test = data.train.y, data.test.y
 # :::
 #
 # Ten classes of equal share are worth at most $\log10=2.303$ nats per image over the same model without them, its own $q(x)$. What structure buys *beyond* that
-# is data efficiency. Let each digit be moved round horizontally by $s\in\{0,\dots,7\}$ columns. Class and shift are two known factors with 80 combinations, and 16 of these never occur in
+# is data efficiency, and reach where there are no data. Let each digit be moved round horizontally by $s\in\{0,\dots,7\}$ columns. Class and shift are two known factors with 80 combinations, and 16 of these never occur in
 # training: they ask for **compositional generalisation**. A model that *knows what a shift is*, an **equivariant** one, moves the picture back and needs ten classes only,
 #
 # $$
@@ -145,7 +145,7 @@ def learns_shift(table, x, y, s):
         weights = torch.linalg.solve(f.T @ f + ridge * torch.eye(f.shape[1]), f.T @ (x - centre))
         rest = x - centre - f @ weights
         each = torch.stack([covariance(rest[s == k]) for k in range(8)])
-        for blur in (0.0, 0.1, 0.2, 0.5, 1, 2):
+        for blur in (0.01, 0.1, 0.2, 0.5, 1, 2):
             root = torch.linalg.cholesky(each + blur * torch.eye(64))
             fits.append(lambda y, s, w=weights, r=root: MultivariateNormal(centre + one_hot(y, s, table) @ w, scale_tril=r[s]))
     return max(fits, key=lambda fit: fit(y_valid, s_valid).log_prob(x_valid).mean())
@@ -163,19 +163,22 @@ claim("systems-known", "log-likelihood lost by moving a test digit to an unseen 
       stable=False)
 for name, model in (("additive", additive), ("table", table)):
     loss = model(y_able, s_seen).log_prob(x_seen) - model(y_able, s_new).log_prob(x_new)
-    low, high = {"additive": (45, 80), "table": (250, 550)}[name]
+    low, high = {"additive": (40, 80), "table": (250, 550)}[name]
     claim(f"systems-learned-{name}", f"the same, mean over digits, model with {name} means", loss.mean(), item="Q0.11",
           by="0 if it had learned what a shift is; other splits", at_least=low, at_most=high, unit="nats", digits=2)
 one_covariance = class_gaussians(shift(moved, -s_train), y_train, 0.0)
 fair = knows_shift(x_seen, y_able, s_seen, one_covariance)
 claim("systems-knows-best", "at seen combinations, one covariance for all classes: model that knows minus table, median test digit",
       (fair - table(y_able, s_seen).log_prob(x_seen)).median(), item="Q0.11", by="about 0 with endless data; other splits and seeds",
-      at_least=9.5, at_most=15.0, unit="nats", digits=2)
+      at_least=9.5, at_most=17.0, unit="nats", digits=2)
 i, s_all = (~unseen[y_train]).nonzero().T                           # every training digit at every shift seen of its class
 table_all = learns_shift(True, shift(train[i], s_all), y_train[i], s_all)
 claim("systems-knows-data", "the same, when the table sees each training digit at all seen shifts of its class",
       (fair - table_all(y_able, s_seen).log_prob(x_seen)).median(), item="Q0.11", by="about 0 with endless data; other splits and seeds",
       at_least=-1.5, at_most=1.5, unit="nats", digits=2)
+off = table_all(y_able, s_seen).log_prob(x_seen) - table_all(y_able, s_new).log_prob(x_new)
+claim("systems-learned-all", "log-likelihood lost by moving a digit to an unseen combination, that table, mean over digits", off.mean(),
+      item="Q0.11", by="0 if it had learned what a shift is; other splits and seeds", at_least=600, at_most=3000, unit="nats", digits=2)
 spread = MultivariateNormal(torch.zeros(64), covariance(shift(moved - table(y_train, s_train).mean, -s_train)))
 told = spread.log_prob(shift(x_seen - table(y_able, s_seen).mean, -s_seen))
 claim("systems-knows-spread", "the same, when the table keeps its means and is told how the covariance moves", (fair - told).median(),
@@ -184,8 +187,8 @@ claim("systems-knows-spread", "the same, when the table keeps its means and is t
 # %% [markdown]
 # Moving a digit to an unseen combination costs the model that knows shifts nothing, additive means {value}`systems-learned-additive:.0f` nats and the table
 # {value}`systems-learned-table:.0f`. Even where it has seen the combination, the table is {value}`systems-knows-best:.0f` nats behind the model that knows, for the
-# median digit and with one covariance for all classes in both. That is data efficiency: shown each digit at every seen shift, it draws level (a gap of
-# {value}`systems-knows-data:.1f`). And most of it is *spread*: told only how the covariance moves, it is {value}`systems-knows-spread:.1f` behind.
+# median digit and with one covariance for all classes in both. That is data efficiency: shown each digit at every seen shift, it draws level there (a gap of
+# {value}`systems-knows-data:.1f`), though not at unseen ones, which now cost {value}`systems-learned-all:.0f`. And most of the gap is *spread*: told only how the covariance moves, it is {value}`systems-knows-spread:.1f` behind.
 #
 # :::{exercise-start} Known hierarchical structure
 # :label: q0-11
@@ -336,7 +339,7 @@ claim("systems-stacked-few", "mean gain without the five digits that gain most",
 # %% [markdown]
 # On test digits the stack gains {value}`systems-stacked-test:.2f` nats over its best member $k$; equal weights gain nothing. It is an insurance:
 # {value}`systems-stacked-share:.0%` of the digits gain, the others pay up to $\log1/w_k$. Without the five that gain most,
-# {value}`systems-stacked-few:.2f` nats are left.
+# {value}`systems-stacked-few:.2f` nats are left. Other splits leave less.
 #
 # **Averaging is not mixing.** The mean of two models' *scores* $\nabla\log q$ is the score of $\sqrt{q_1q_2}$, normalised: a **product of experts**. For
 # $\mathcal N(\pm a,1)$ that is $\mathcal N(0,1)$, a mode that neither has. The mixture's score is the average weighted by responsibility. **Langevin** steps of size
@@ -434,12 +437,12 @@ claim("systems-samples", "weights of the two halves of the ring, mean of eight r
 # ## Learning on
 #
 # The world changes; following it is called **continual learning**. Let the digits arrive as a stream: first zeros and ones, then twos and threes, up to eights and nines. A model that is refitted to each
-# arrival has the past overwritten: **catastrophic forgetting**. Three remedies: keep all data (the reference); keep a small buffer of real examples, repeated
-# to the size of its task, and mix it in (**rehearsal**); keep no data and mix in *samples of the old model* (**generative replay**, {cite:p}`shin2017`).
+# arrival has the past overwritten: **catastrophic forgetting**. Three remedies: keep all data (the reference); keep a small buffer of real examples of each task, repeated
+# to the size of the arrival, and mix it in (**rehearsal**); keep no data and mix in *samples of the old model* (**generative replay**, {cite:p}`shin2017`).
 #
 # All fit a mixture of Gaussians by EM to twenty principal components (of all training digits: a fixed map). Each fit adds a *floor* to every variance, lest
 # components shrink onto a few images. Since the remedies leave different numbers of images to fit, each gets the floor that is best for it on validation digits of all
-# tasks (which a real stream would have to keep). The score is the log-likelihood at the end, mean over the tasks.
+# tasks (which a real stream would have to keep). The score is the log-likelihood of these twenty numbers at the end, mean over the tasks.
 
 # %% tags=["hide-input"]
 axes20 = torch.linalg.svd(train - train.mean(0), full_matrices=False)[2][:20]
@@ -540,8 +543,9 @@ claim("systems-floor-low", "share lost with buffer of 10, all at the lowest floo
 #   statistics. The mixture of {numref}`fig-systems-forgetting`, with each task's two components kept as first fitted,
 #   does as well as with all data and stores no image. Deep models keep a frozen trunk and a small adapter per version.
 # - *Rehearsal:* a buffer of real data, as good as its size if the floor suits it.
-# - *Replay:* no data kept, but the model's errors are learned again at every round. {numref}`fig-systems-forgetting` shows it working over five rounds. Over many
-#   it fails. The floor, which every fit adds again, widens the components; without one a Gaussian provably shrinks. Fit it to $n$ draws of itself, again
+# - *Replay:* no data kept, but the model's errors are learned again at every round. {numref}`fig-systems-forgetting` shows it working over four rounds. Over many
+#   it fails: twenty refits to its own draws cost the mixture more than nine nats. The floor, which every fit adds again, is not to blame: drawn without it,
+#   they cost more still. It is the sampling. A Gaussian without a floor provably shrinks. Fit it to $n$ draws of itself, again
 #   and again: each maximum-likelihood fit multiplies the variance by $\chi^2_{n-1}/n$, so that after $g$ rounds
 #
 # $$
@@ -605,12 +609,23 @@ log_each = [torch.stack([torch.as_tensor(m.score_samples(x.numpy()) + math.log(l
             for x in exams[1]]
 claim("systems-kept", "test log-likelihood of components kept task by task minus that of all data", sum(x.logsumexp(0).mean() for x in log_each) / 5
       - at_best["all data"], item="Q0.13", by="the same ten components; other splits and seeds", at_least=-0.3, at_most=1.2, unit="nats", stable=False)
-first = model = fit_mixture(torch.cat(stream), 10, 0, 2.0)
-for _ in range(20):
-    model = fit_mixture(torch.as_tensor(model.sample(len(train))[0]), 10, 0, 2.0)
-trace_before, trace_after = (torch.as_tensor(m.covariances_).diagonal(dim1=1, dim2=2).mean() for m in (first, model))
-claim("systems-replay-widens", "mean variance within ten components after 20 refits to their own draws, over before, floor 2",
-      trace_after / trace_before, item="Q0.13", by="1 without drift; other splits and seeds", at_least=1.3, at_most=4, stable=False)
+
+
+def refits(floor, drawn_with):
+    """Test log-likelihood that twenty refits to own draws cost; the draws keep a share of the floor."""
+    model, score = fit_mixture(torch.cat(stream), 10, 0, floor), []
+    for _ in range(21):
+        score.append(sum(model.score(x.numpy()) for x in exams[1]) / 5)
+        model.covariances_ -= (1 - drawn_with) * floor * torch.eye(20).numpy()
+        model = fit_mixture(torch.as_tensor(model.sample(len(train))[0]), 10, 0, floor)
+    return score[0] - score[-1]
+
+
+cost, cost_without = refits(1.0, 1), refits(1.0, 0)
+claim("systems-replay-many", "test log-likelihood that 20 refits of ten components to their own draws cost, floor 1", cost,
+      item="Q0.13", by="0 if its samples were as good as data; other splits and seeds", at_least=9, at_most=20, unit="nats", stable=False)
+claim("systems-replay-floor", "the same without the floor in the draws, minus that", cost_without - cost,
+      item="Q0.13", by="below 0 if the floor were to blame; other splits and seeds", at_least=3, at_most=40, unit="nats", stable=False)
 
 
 # %% [markdown]

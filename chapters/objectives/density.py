@@ -26,8 +26,8 @@
 # compute the surprise of A, B and C in bits.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-surface", "caption": "A density over the plane (left, hot where digits are common, cold where they are rare) and three images to be ranked by surprise (right)."}, "image": {"alt": "Surface plot with several rounded summits of different height above the plane of the first two principal components, beside three eight-by-eight images, namely a handwritten seven, the same image upside down, and the same pixels in random order."}}
+import lzma
 import math
-import zlib
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -61,7 +61,7 @@ plane = centred @ axes.T                    # (1077, 2)
 seven = binarise(data.test.x[data.test.y == 7][0])  # (64,)
 shuffled = seven[torch.randperm(64, generator=gen)]
 # (3, 64)
-three = torch.stack([seven, seven.reshape(8, 8).flip(0).reshape(64), shuffled])
+three = torch.stack([seven, seven.flip(0), shuffled])  # B: half a turn
 
 u, v = torch.linspace(-36, 36, 91), torch.linspace(-36, 36, 91)
 U, V = torch.meshgrid(u, v, indexing="xy")
@@ -123,7 +123,7 @@ plt.show()
 #
 # This book states them in **bits per dimension** (BPD). A pixel of our digits has 17 levels; **dequantisation**, adding uniform
 # noise and dividing, $x = (\text{level} + u)/17$, spreads each level evenly over a cell of width $1/17$
-# ({ref}`ch-conventions`). If $p$ is a density on that unit cube, the probability of the *integer* image is the
+# ({ref}`ch-conventions`). Under a density $p$ the probability of the *integer* image is the
 # integral over its cell, and Jensen's inequality bounds its code length:
 #
 # $$
@@ -134,7 +134,7 @@ plt.show()
 # $$ (eq-density-bpd)
 #
 # The model that knows nothing, the uniform density with $\log p = 0$, costs $\log_2 17 = 4.087$ bits per pixel, as much as 17
-# equally likely levels cost an ideal code (whole bits would need 5).
+# equally likely levels cost an ideal code.
 
 # %%
 def gaussian_log_density(x, mean, cov):
@@ -187,8 +187,8 @@ claim("density-ten-histograms", "ten such tables, one for each class, mixed", te
 # %% [markdown]
 # A single Gaussian with a full covariance saves a bit per pixel: {value}`density-gauss-bpd:.2f` instead of $4.09$.
 # Remember that number, and the baseline: a histogram of levels for each pixel, which knows nothing of the other pixels, needs
-# {value}`density-one-histogram:.2f`, and ten of them, one for each label, {value}`density-ten-histograms:.2f`. By the inequality above all four are code lengths of the same
-# levels; no smooth density here reaches the histograms, since none can stand on a single level ({ref}`ch-conventions`).
+# {value}`density-one-histogram:.2f`, and ten of them, one for each label, {value}`density-ten-histograms:.2f`. By the inequality above all four bound code lengths of the same
+# levels; no smooth density here reaches the histograms, which give each pixel a shape of its own ({ref}`ch-conventions`).
 #
 # :::{admonition} Common mistake: A density is the probability of its example
 # :class: mistake
@@ -237,7 +237,7 @@ claim("density-ten-histograms", "ten such tables, one for each class, mixed", te
 # in $\Lambda=\Sigma^{-1}$, and the derivative $\frac12(\Lambda^{-1} - \hat\Sigma)$ vanishes at $\Lambda^{-1}=\hat\Sigma$, where the trace is $d$.
 # :::
 #
-# One pixel of the binarised digits is a coin; all 64 grey pixels are a vector.
+# One pixel of the binarised digits (1 from level 8 on) is a coin; all 64 grey pixels are a vector.
 
 # %%
 ink = binarise(data.train.x)                # (1077, 64) zeros and ones
@@ -500,7 +500,7 @@ shaped_bpd = bits_per_dim(shaped_nll, 64, levels=17)
 claim("density-kde-shaped-h", "validated h of bumps shaped like the covariance", shape_h,
       by="inside the grid", at_least=0.79, at_most=1.13, digits=2)
 claim("density-kde-shaped", "their bits per pixel minus those of the Gaussian",
-      shaped_bpd - gauss_bpd, by="range over 12 other splits, -0.016 to 0.016", at_least=-0.03,
+      shaped_bpd - gauss_bpd, by="range over other splits, -0.022 to 0.016", at_least=-0.03,
       at_most=0.03, unit="bits", digits=2)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-bandwidth", "caption": "Choosing h for the digits: on the training images small is always better, on held-out images there is an optimum."}, "image": {"alt": "Two curves against bandwidth on a logarithmic axis. Bits per pixel of the training images fall steadily towards small bandwidths, those of the validation images have a minimum near one seventh, marked by a dot. It lies above three dotted lines, from above a single Gaussian, the histograms and ten tables of histograms."}}
@@ -578,7 +578,7 @@ plt.show()
 #
 # On the ring the kernel estimate is good. On the digits, {value}`density-kde-bpd:.2f` bits per pixel, it loses to *one*
 # Gaussian, {value}`density-gauss-bpd:.2f`. Bumps shaped like the data's covariance, $h^2\hat\Sigma$, draw level with it, almost as
-# wide as the data themselves: validation sets $h$ to {value}`density-kde-shaped-h:.1f`. Is the method at fault, or the dimension (the **curse of dimensionality**)? Take a friendly target,
+# wide as the data themselves: validation sets $h$ to {value}`density-kde-shaped-h:.1f`. Is the method at fault, or the dimension? (Examples needed multiply with each dimension: the **curse of dimensionality**.) Take a friendly target,
 # $p = \mathcal N(0, I_d)$, and ask only for its value at the point $x=0$. With a Gaussian kernel every expectation is an integral of
 # Gaussians, and the error is exact:
 #
@@ -656,7 +656,7 @@ claim("density-mse-mutant", "wrong: without the squared bias the formula says", 
 # any other; digits are not.)
 #
 # Now let the learner *know* that the density is a Gaussian, though not which one: fit $\hat\mu$ and $\hat\Sigma$ by maximum likelihood and ask for the
-# same precision at the same point. The error is again exact, up to one quadrature.
+# same precision at the same point. Its error is known too, up to one quadrature.
 #
 # :::{dropdown} Why the Gaussian's error has a closed form
 # For $n$ draws from $\mathcal N(0,I_d)$, $\hat p(0)/p(0) = \det(\hat\Sigma)^{-1/2}\exp(-\tfrac12\hat\mu^\top\hat\Sigma^{-1}\hat\mu)$. Turn the axes so that
@@ -693,6 +693,15 @@ more = (needed.ceil() > torch.tensor(gaussian_needed)).tolist()
 claim("density-gaussian-crossing",
       "does the kernel need more examples than the Gaussian? d = 1, 2 … 10", more,
       [False] + 9 * [True], by="two exact formulas")
+nines = torch.randn(4000, 9, generator=gen)  # 4000 samples of nine, d = 1
+apart = (nines[:, :, None] - nines[:, None]) ** 2 + torch.diag(torch.full((9,), math.inf))
+tried = torch.logspace(-1.3, 0.7, 31)
+left_one_out = [torch.logsumexp(-apart / (2 * h**2), 2).sum(1) - 9 * h.log() for h in tried]
+h_each = tried[torch.stack(left_one_out).argmax(0)][:, None]
+value = (torch.exp(-(nines**2) / (2 * h_each**2)) / h_each).mean(1)
+claim("density-kde-loo-nine", "d = 1, n = 9, leave-one-out bandwidth: relative MSE at 0",
+      ((value - 1) ** 2).mean(), by="range over 12 other seeds, 0.114 to 0.134", at_least=0.105, at_most=0.145,
+      digits=2)
 claim("density-gaussian-needed", "Gaussian family, d = 1, 2 and 10: examples needed",
       [gaussian_needed[j] for j in (0, 1, 9)], [9, 18, 154],
       by="exact formula, held by 3000 fits below")
@@ -707,7 +716,7 @@ value, se = monte_carlo((ratio - 1) ** 2)
 claim("density-gaussian-mse", "its relative MSE there, from 3000 fits", value,
       gaussian_mse(enough, 10), se=se, by="Wishart moments", digits=2)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-curse", "caption": "Examples needed for a relative mean squared error of 0.1 at the centre of a Gaussian: without assumptions (blue), and knowing that it is a Gaussian (green)."}, "image": {"alt": "Number of examples on a logarithmic axis against dimension one to ten. One curve rises almost straight from four to about a million and passes through hollow squares from a published table, the other bends and reaches about one hundred and fifty."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-curse", "caption": "Examples needed for a relative mean squared error of 0.1 at the centre of a Gaussian: kernels at the bandwidth that is best there (blue), and a fit that knows only that it is a Gaussian (green)."}, "image": {"alt": "Number of examples on a logarithmic axis against dimension one to ten. One curve rises almost straight from four to about a million and passes through hollow squares from a published table, the other bends and reaches about one hundred and fifty."}}
 fig, ax = plt.subplots(figsize=(5.6, 3.0))
 ax.semilogy(
     dims,
@@ -738,8 +747,8 @@ plt.show()
 
 
 # %% [markdown]
-# In one dimension the kernel needs fewer examples than the Gaussian fit (4 against 9), from $d=2$ on (19 against 18) more, and in
-# ten 154 examples do what 842 000 did ({numref}`fig-density-curse`): less was left open. *Structure* is how the models of this book get around the curse, those of the next two sections among them; the price is bias, if the
+# In one dimension the kernel, told its best bandwidth, needs fewer examples than the Gaussian fit (4 against 9; with $h$ by leave-one-out its error at 9 is still about {value}`density-kde-loo-nine:.2f`), from $d=2$ on (19 against 18) more, and in
+# ten 154 examples do what 842 000 did ({numref}`fig-density-curse`). *Structure* is how the models of this book get around the curse, those of the next two sections among them; the price is bias, if the
 # structure is wrong. Which method to choose therefore depends on what is known about the data ({ref}`q1-3` compares the rates).
 #
 # (sec-density-flow)=
@@ -817,19 +826,19 @@ plt.show()
 
 
 # %% [markdown]
-# A **coupling layer** such as `couple` changes half of the coordinates by an amount that depends on the other half. Its Jacobian is triangular, the determinant
+# A **coupling layer**, such as $(z_1,z_2)\mapsto(z_1,\;z_2e^{0.7z_1}+z_1^2)$, changes half of the coordinates by an amount that depends on the other half. Its Jacobian is triangular, the determinant
 # the product of the diagonal, and stacks of such maps give densities that can be evaluated *and* sampled. Part V builds them ({cite:t}`papamakarios2021` survey them).
 #
 # (sec-density-ar)=
 # ## Autoregressive models: one variable at a time
 #
-# {item}`S1.10` The third construction needs no geometry. Any joint distribution, in any order of its variables, is a product of conditionals:
+# {item}`S1.10` Any joint distribution, in any order of its variables, is a product of conditionals:
 #
 # $$
 # p(x) = \prod_{i=1}^{d} p(x_i \mid x_{<i}), \qquad x_{<i} = (x_1,\dots,x_{i-1}).
 # $$ (eq-density-ar)
 #
-# This is the **chain rule** of probability, not an approximation. An **autoregressive model** replaces each factor by a learned $q_\theta(x_i\mid x_{<i})$. If each factor sums to one, so does the product: the
+# This **chain rule** is no approximation. An **autoregressive model** replaces each factor by a learned $q_\theta(x_i\mid x_{<i})$. If each factor sums to one, so does the product: the
 # model is normalised by construction. And its error is a sum.
 #
 # :::{prf:theorem} Chain rule of the Kullback–Leibler divergence
@@ -894,7 +903,7 @@ agree("density-chain-twin", kl, kl_discrete(pairs[:, 0], pairs[:, 1]))
 #
 # with $W$ strictly lower triangular and $\bar x$ the mean image. Each of the 64 fits is a convex problem. A penalty $\frac\lambda2\big(\|W_i\|^2 + (b_i-o_i)^2\big)$
 # pulls pixel $i$ towards its own frequency, $o_i = \log\frac{k_i+1/2}{n-k_i+1/2}$, independent of all others (the halves keep pixels that never change finite), and makes the optimum unique; Newton's method finds it. At $\lambda\to\infty$ the model *is* the
-# independent one, a natural baseline. The validation set chooses $\lambda$.
+# independent one, the baseline. The validation set chooses $\lambda$.
 
 # %%
 def logistic_newton(A, y, offset, penalty):
@@ -1023,19 +1032,18 @@ for letter, measured, image in zip("abc", (bits_a, bits_b, bits_c), three,
     claim(f"density-image-{letter}", f"image {letter.upper()}", measured, by_hand(image),
           by="64 factors, one at a time", atol=1e-8, unit="bits", digits=3)
 
-flipped = ink_test.reshape(-1, 8, 8).flip(1).reshape(-1, 64)
 mixed_up = ink_test.gather(1, torch.rand(360, 64, generator=gen).argsort(1))
 upright, down, mixed_up = (pixel_bits(fvsbn, x).sum(1)
-                           for x in (ink_test, flipped, mixed_up))
+                           for x in (ink_test, ink_test.flip(1), mixed_up))
 claim("density-upright", "test digits that cost less than upside down",
-      (upright < down).double().mean(), by="range over 12 other splits, 0.84 to 0.89",
-      at_least=0.82, at_most=0.91, digits=2)
+      (upright < down).double().mean(), by="range over 12 other splits, 0.90 to 0.93",
+      at_least=0.88, at_most=0.96, digits=2)
 claim("density-shuffled", "shuffled test digits that cost more than 64 bits",
       (mixed_up > 64).double().mean(), by="a coin per pixel", at_least=0.99, digits=3)
 
 
 # %% [markdown]
-# You ranked them so too, presumably: A, B and C cost {value}`density-image-a:.0f`, {value}`density-image-b:.0f` and {value}`density-image-c:.0f` bits. The last is more than the 64 bits of a fair coin per pixel: the model bets against such images.
+# Presumably your ranking too: A, B and C cost {value}`density-image-a:.0f`, {value}`density-image-b:.0f` and {value}`density-image-c:.0f` bits. The last is more than the 64 bits of a fair coin per pixel: the model bets against such images.
 # A single image need not obey: of the test digits, {value}`density-upright:.0%` cost less upright than upside down.
 #
 # To sample, the factors of {eq}`eq-density-ar` are used one after the other (**ancestral sampling**); each pixel waits for the ones before.
@@ -1082,7 +1090,7 @@ plt.show()
 # ### A density is a compressor
 #
 # So far “bits” was a figure of speech for $-\log_2 q$. By Shannon's **source coding theorem** {cite:p}`shannon1948` a code exists whose length is $-\log_2 q(x)$, rounded up to a whole bit; and when the
-# data come from $q$, no code that can be decoded is on average shorter than the entropy, $\mathbb E[-\log_2 q(x)]$. A code that follows $q$ is an **entropy coder**. Rounding costs up to one bit a *message*, which hurts if every symbol is one: with $q=(0.9,\,0.1)$ the
+# data come from $q$, no uniquely decodable code is on average shorter than the entropy, $\mathbb E[-\log_2 q(x)]$. A code that follows $q$ is an **entropy coder**. Rounding costs up to one bit a *message*, which hurts if every symbol is one: with $q=(0.9,\,0.1)$ the
 # lengths are 1 and 4 bits, 1.3 on average, where one bit each would do and the entropy is 0.47. So we code all 360 test images as one message.
 #
 # **Range asymmetric numeral systems** (rANS) {cite:p}`duda2013` keep the whole message in a single integer $s$. Divide $M=2^{14}$ slots among the symbols in proportion to their probabilities: symbol $x$ owns $f_x$ slots from $c_x$ on. To push $x$,
@@ -1137,7 +1145,7 @@ size = message.bit_length()
 claim("density-codec-exact", "the 360 images come back, every pixel",
       bool((decode(fvsbn, message, 360) == ink_test).all()), True, by="lossless")
 claim("density-codec-excess", "size of the message minus Σ −log2 q", size - ideal.sum(),
-      by="Shannon: not below 0; range over other splits, 9.7 to 13.7", at_least=8.0, at_most=16.0,
+      by="range over other splits, 9.7 to 13.7", at_least=8.0, at_most=16.0,
       unit="bits", digits=3)
 s, paid = 1, 0.0                            # ideal bits when s first reaches M
 for symbol, ones in reversed(in_order(fvsbn, ink_test)):
@@ -1155,21 +1163,20 @@ claim("density-codec-bits", "size of the message", size, ideal.sum(),
 
 
 # %% [markdown]
-# {item}`X1.3` {value}`density-codec-bits:.0f` bits for 23 040 pixels. The general-purpose compressor zlib receives them packed eight to a byte, image by image or pixel by pixel, with the training images as its dictionary or without, whichever is best on the test images themselves ({numref}`fig-density-codec`).
+# {item}`X1.3` {value}`density-codec-bits:.0f` bits for 23 040 pixels. The general-purpose compressor LZMA receives them packed eight to a byte, image by image or pixel by pixel, alone or after the training images (not counted), whichever is best on the test images themselves ({numref}`fig-density-codec`).
 
 # %% tags=["hide-input"]
 def packed(x):                              # (n, 64) of 0/1 -> n * 8 bytes
     return np.packbits(x.numpy().astype(bool)).tobytes()
 
-def zlib_size(x, dictionary):
-    squeeze = zlib.compressobj(9, zdict=dictionary)
-    return len(squeeze.compress(packed(x)) + squeeze.flush())
+def lzma_size(x, before):                   # bytes that x adds to those before
+    return len(lzma.compress(before + packed(x), preset=9)) - len(lzma.compress(before, preset=9))
 
-zlib_bits = 8 * min(zlib_size(part, known) for part, y in ((ink_test, ink), (ink_test.T, ink.T))
+lzma_bits = 8 * min(lzma_size(part, known) for part, y in ((ink_test, ink), (ink_test.T, ink.T))
                     for known in (b"", packed(y)))
 without = pixel_bits(fvsbn, 1 - ink_test).sum(1).mean()
-claim("density-zlib-bits", "zlib, level 9", zlib_bits / 360,
-      by="range over 12 other splits, 35.2 to 36.5", at_least=34.8, at_most=36.9,
+claim("density-lzma-bits", "LZMA, level 9", lzma_bits / 360,
+      by="range over 12 other splits, 31.6 to 32.7", at_least=31.0, at_most=33.5,
       unit="bits per image")
 claim("density-codec-below-alone", "our message, bits per image", size / 360,
       by="range over 12 other splits, 25.8 to 26.7", at_least=25.4, at_most=27.1,
@@ -1177,19 +1184,19 @@ claim("density-codec-below-alone", "our message, bits per image", size / 360,
 claim("density-codec-mutant", "wrong: a model that is told the negatives needs", without,
       by="more than no model at all", at_least=64.0, unit="bits per image", digits=3)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-codec", "caption": "Left: bits per test image. Right: where they go, as the average of \u2212log2 q over test images, and for image A."}, "image": {"alt": "Horizontal bars, sixty-four for raw pixels, nearly equal ones for zlib and independent pixels, shorter ones for ten tables and for the autoregressive ideal, and the actual codec, equal to the last to the eye. Two eight-by-eight heat maps with dark edges of the digits' strokes and blank outer columns."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-codec", "caption": "Left: bits per test image. Right: where they go, as the average of \u2212log2 q over test images, and for image A."}, "image": {"alt": "Horizontal bars, sixty-four for raw pixels, about half of that for LZMA, slightly more for independent pixels, shorter ones for ten tables and for the autoregressive ideal, and the actual codec, equal to the last to the eye. Two eight-by-eight heat maps with dark edges of the digits' strokes and blank outer columns."}}
 fig, (bars, mean_map, one_map) = plt.subplots(
     1, 3, figsize=(7, 2.6), width_ratios=[1.9, 1, 1]
 )
 names = [
     "raw pixels",
-    "zlib",
+    "LZMA",
     "independent (ideal)",
     "ten tables (ideal)",
     "autoregressive (ideal)",
     "rANS, decoded exactly",
 ]
-lengths = [64.0, zlib_bits / 360, alone.mean(), ten_alone, ideal.mean(), size / 360]
+lengths = [64.0, lzma_bits / 360, alone.mean(), ten_alone, ideal.mean(), size / 360]
 bars.barh(
     names[::-1],
     lengths[::-1],
@@ -1218,8 +1225,12 @@ plt.show()
 
 
 # %% [markdown]
-# Three cautions. The decoder must compute the *same* probabilities, to the last binary digit: both sides call `conditional` on arrays of the same shape, because another order of summation
-# could move one slot and derail everything after it. The small excess, {value}`density-codec-excess:.0f` bits in all, is the price of starting: while $s$ is small the floor in {eq}`eq-density-rans` makes pushes cost too much, and {value}`density-codec-start:.1f` of those bits, all but a fraction of one, arise before $s$ first reaches $M$. A fresh integer for every image would pay {value}`density-codec-apart:.0f` bits each time. And the comparison gives the model away for free: 2080 numbers
+# Three cautions:
+#
+# - The decoder must compute the *same* probabilities, to the last binary digit: both sides call `conditional` on arrays of the same shape, because another order of summation
+# could move one slot and derail everything after it.
+# - The small excess, {value}`density-codec-excess:.0f` bits in all, is the price of starting: while $s$ is small the floor in {eq}`eq-density-rans` makes pushes cost too much, and {value}`density-codec-start:.1f` of those bits, all but a fraction of one, arise before $s$ first reaches $M$. A fresh integer for every image would pay {value}`density-codec-apart:.0f` bits each time.
+# - The comparison gives the model away for free: 2080 numbers
 # at 16 bits are 33 280 bits, more than the message. A model pays for itself when there are many images, or when both sides learn it on the fly from the images already decoded.
 #
 # (sec-density-entropy-rate)=
@@ -1311,7 +1322,7 @@ plt.show()
 # (sec-density-applications)=
 # ## What a density is good for
 #
-# {item}`S1.11` Three uses, each with a named baseline. Compression is done: {value}`density-codec-below-alone:.1f` bits per image against zlib's {value}`density-zlib-bits:.1f`.
+# {item}`S1.11` Three uses, each with a named baseline. Compression is done: {value}`density-codec-below-alone:.1f` bits per image against LZMA's {value}`density-lzma-bits:.1f`.
 #
 # (sec-density-anomaly)=
 # ### Anomaly detection
@@ -1342,8 +1353,8 @@ table = {
 
 # %% tags=["hide-input"]
 claim("density-anomaly-flips", "three flipped pixels: AUROC of the autoregressive score",
-      table["autoregressive"][2], by="range over other splits and seeds, 0.937 to 0.953",
-      at_least=0.93, at_most=0.96, digits=3)
+      table["autoregressive"][2], by="range over other splits and seeds, 0.926 to 0.953",
+      at_least=0.915, at_most=0.965, digits=3)
 ours = torch.tensor(table["autoregressive"])
 theirs = torch.tensor(table["distance to the mean"])
 claim("density-anomaly-gap", "AUROC gained over the distance to the mean, smallest over k",
@@ -1598,7 +1609,7 @@ for row, (task, (seen, estimates)) in zip(
 plt.show()
 
 # %% [markdown]
-# Without a prior, deblurring is hopeless: the inverse of the blur amplifies the noise until the error per pixel reaches tens of thousands, as $\sigma^2\operatorname{tr}\big((A^\top A)^{-1}\big)/64$ predicts. The prior knows nothing about *this* image; it says what images are like,
+# With a flat prior, deblurring is hopeless: the inverse of the blur amplifies the noise until the error per pixel reaches tens of thousands, as $\sigma^2\operatorname{tr}\big((A^\top A)^{-1}\big)/64$ predicts. The prior knows nothing about *this* image; it says what images are like,
 # and fills in rows that nobody observed. A wrong prior fills in wrongly, and its error bar warns of nothing: for one Gaussian, $\Sigma-GA\Sigma$ does not contain $y$.
 #
 # (sec-density-practice)=
@@ -1622,13 +1633,13 @@ plt.show()
 #   - training far above held-out; held-out that rises without end as `reg_covar` falls: the columns repeat values, treat them as counts
 # * - counts, grey levels, categories
 #   - a table of counts a column, then `HistGradientBoostingClassifier` for each column given those before
-#   - ½ added to each count; one part in a hundred of the table mixed into each `predict_proba`
+#   - ½ added to each count; `max_iter` on held-out data; one part in a hundred of the table mixed into each `predict_proba`
 #   - more bits than the table
 # :::
 #
 # In scikit-learn `score_samples` is the log density of each example in nats; compare its mean, since `score` is a sum for one of the two and a mean for the
-# other. On the two hills the kernel estimate is the page's, and two components suffice. The same points rounded to halves show the third sign: the mixture
-# puts needles on the repeated values, and a hundredfold smaller floor buys {value}`density-practice-sign:.1f` nats on *held-out* points, for nothing.
+# other. On the two hills the kernel estimate is the page's, and two components suffice. Rounded to halves, the same points show the mixture's second sign: eight components
+# put needles on the repeated values, and a hundredfold smaller floor buys {value}`density-practice-sign:.1f` nats on *held-out* points.
 
 # %%
 from sklearn.mixture import GaussianMixture
@@ -1649,7 +1660,7 @@ def mixture_score(k, x, x_new, floor=1e-6):  # mean log density of x_new, nats
 
 by_size = [mixture_score(k, hills, held_out) for k in range(1, 6)]
 halves, new_halves = (2 * hills).round() / 2, (2 * held_out).round() / 2
-by_floor = [mixture_score(5, halves, new_halves, f) for f in (1e-4, 1e-6, 1e-8)]
+by_floor = [mixture_score(8, halves, new_halves, f) for f in (1e-4, 1e-6, 1e-8)]
 print("kernel", kernel.mean().round(2), "by size", np.round(by_size, 2))
 print("rounded, by floor", np.round(by_floor, 2))
 
@@ -1660,12 +1671,35 @@ claim("density-practice-kde", "KernelDensity minus kde_log_density, largest on 4
       by="the same formula", at_most=1e-9, stable=False, unit="nats")
 claim("density-practice-inside", "bandwidth by cross-validation, from 0.05 to 2", chosen_h,
       by="other seeds: inside the grid", at_least=0.1, at_most=0.6, digits=1)
-claim("density-practice-size", "two components above one, and the best of five above two",
-      [by_size[1] - by_size[0], max(by_size) - by_size[1]], by="other seeds", at_least=0.0,
-      at_most=0.3, unit="nats", digits=1)
+claim("density-practice-size", "two components above one", by_size[1] - by_size[0],
+      by="range over other seeds, 0.13 to 0.26", at_least=0.08, at_most=0.32, unit="nats", digits=1)
+claim("density-practice-more", "the best of five above two", max(by_size) - by_size[1],
+      by="range over other seeds, 0 to 0.006", at_least=0.0, at_most=0.02, unit="nats", digits=1)
 claim("density-practice-sign", "rounded points: least gain for a hundredfold smaller floor",
-      np.diff(by_floor).min(), by="other seeds; log 10 if all points were on needles", at_least=0.15,
-      at_most=2.31, unit="nats", digits=1)
+      np.diff(by_floor).min(), by="range over 20 other seeds, 1.01 to 1.57; log 10 if all points were on needles", at_least=0.9,
+      at_most=1.7, unit="nats", digits=1)
+
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+level = data.train.x[:, 20].long()          # pixel 20 given the 20 before it, on grey levels
+level_table = (level.bincount(minlength=17) + 0.5) / (len(level) + 8.5)
+boost = HistGradientBoostingClassifier(random_state=0).fit(data.train.x[:, :20], level)
+
+def boosted_bits(part):                     # (100,) after each round
+    stages = []
+    for q in boost.staged_predict_proba(part.x[:, :20]):
+        mixed = 0.01 * level_table.repeat(len(q), 1)
+        mixed[:, boost.classes_] += 0.99 * torch.from_numpy(q)
+        stages.append(-mixed.gather(1, part.x[:, 20:21].long()).log2().mean())
+    return torch.stack(stages)
+
+table_bits = -level_table[data.test.x[:, 20].long()].log2().mean()
+rounds, boosted = boosted_bits(data.validation).argmin(), boosted_bits(data.test)
+claim("density-practice-boost", "pixel 20, boosting stopped on validation images: saved on the table",
+      table_bits - boosted[rounds], by="range over other splits, 0.39 to 0.64", at_least=0.3, at_most=0.75,
+      unit="bits", digits=2)
+claim("density-practice-rounds", "wrong: all 100 rounds lose to the table, by", boosted[-1] - table_bits,
+      by="range over other splits, 0.60 to 1.20", at_least=0.4, unit="bits", digits=2)
 
 
 # %% [markdown]
@@ -1689,11 +1723,11 @@ claim("density-practice-sign", "rounded points: least gain for a hundredfold sma
 # It depends on what the method leaves open.
 #
 # - **Kernels and histograms** assume only smoothness. The variance is of order $1/(nh^d)$ and the squared bias of order $h^4$ (histogram: $h^2$); balancing the two gives a mean squared error of order
-#   $n^{-4/(4+d)}$ (histogram: $n^{-2/(2+d)}$). At $d=64$, halving the error takes $2^{68/4}=2^{17}$ times as many examples. The cell below reads the exponent off {eq}`eq-density-mse`.
+#   $n^{-4/(4+d)}$ (histogram: $n^{-2/(2+d)}$). At $d=64$, halving a *small* error takes $2^{68/4}=2^{17}$ times as many examples; from 0.1, by {eq}`eq-density-mse`, even $2^{20}$. The cell below reads the exponent off the same formula at huge $n$.
 # - **Parametric models** with $p$ free parameters cost about $p/(2n)$ nats of held-out log-likelihood, if the truth is in the family. The dimension enters only through $p$. For a Gaussian, $p=d+\tfrac12d(d+1)$, and the cell compares the formula with the exact expectation. What is not in the family stays as a bias, however large $n$.
 # - **Autoregressive models** turn one problem in $d$ dimensions into $d$ problems in one, conditional on up to $d-1$ values. A table for the last factor alone has $2^{d-1}$ entries; sharing meets the curse (logistic regression: $d(d+1)/2$ parameters in all).
 # - **Flows** pay no integral and no table, but must bend the whole space by an invertible map; targets with holes or separate parts require extreme stretching. **Latent-variable models** bend less and pay with an integral over $z$, which is only bounded.
-# - **Distances between samples** suffer too: the Wasserstein distance between an empirical measure and its source falls only like $n^{-1/d}$ for $d\ge3$.
+# - **Distances between samples** suffer too: the Wasserstein distance $W_1$ between an empirical measure and its source, if that has a density, falls only like $n^{-1/d}$ for $d\ge3$.
 #
 # What rescues a method is low *effective* dimension: locality, symmetry, dependence on few factors.
 
@@ -1714,6 +1748,9 @@ gain = [best_mse(1e41, d) - best_mse(1e40, d) for d in (1, 2, 4, 8)]
 slopes = [g / math.log(10) for g in gain]
 claim("density-kde-rate", "exponent of n in the kernel's error, d = 1, 2, 4, 8", slopes,
       [-4 / (4 + d) for d in (1, 2, 4, 8)], by="rate −4/(4+d)", rtol=0.01)
+claim("density-kde-halving", "64 dimensions: log2 of the factor in n from an error of 0.1 to 0.05",
+      math.log2(examples_needed(64, 0.05)[0] / examples_needed(64)[0]),
+      by="asymptotic rate, 17; more at such errors", at_least=19.5, at_most=20.4, digits=3)
 
 def expected_kl(n, d):  # E KL(N(0, I) ‖ N(μ̂, Σ̂)), exact: Wishart moments
     log_det = sum(special.digamma((n - i) / 2) for i in range(1, d + 1))
@@ -1808,7 +1845,7 @@ for order, o in orders.items():
 spread = max(costs.values()) - min(costs.values())
 claim("density-order-digits",
       "digits: bits per image between the best and the worst of five orders", spread,
-      by="range over other splits and seeds, 0.20 to 0.24", at_least=0.18, at_most=0.27,
+      by="range over other splits and seeds, 0.06 to 0.24", at_least=0.03, at_most=0.3,
       unit="bits", digits=2)
 
 # %% [markdown]

@@ -27,6 +27,7 @@
 
 # %% tags=["hide-input"]
 import math
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -273,9 +274,10 @@ spread_only, spread_semi = np.ptp(tried, axis=0)
 claim("transfer-em-prior-only", "five labels per class, w = 0: range over ten priors", spread_only,
       by="other splits", at_least=0.03, at_most=0.08, digits=1)
 claim("transfer-em-prior", "the same with w = 1", spread_semi, by="other splits", at_least=0.003,
-      at_most=0.04, digits=1)
+      at_most=0.03, digits=1)
 claim("transfer-em-prior-best", "best of the ten minus the page's, the worse of w = 0 and 1",
-      (tried.max(0) - tried[0]).max(), by="other splits", at_least=0.0, at_most=0.01, digits=1)
+      (tried.max(0) - tried[0]).max(), by="other splits and seeds", at_least=0.0, at_most=0.015,
+      digits=1)
 
 full = semi_supervised_em(z_train, y_train, z_train[:0], 10, steps=0)
 
@@ -311,14 +313,14 @@ gain = [monte_carlo(semi[b] - lr[b]) for b in range(len(budgets))]
 # %% tags=["hide-input"]
 claim("transfer-gain",
       "gain over logistic regression at 1, 2, 5, 10 labels per class, mean of 10 draws",
-      [m for m, _ in gain[:4]], by="other splits", at_least=0.03, at_most=0.25, digits=2)
+      [m for m, _ in gain[:4]], by="other splits and draws", at_least=0.03, at_most=0.18, digits=2)
 claim("transfer-gain-same-model",
       "gain over the same model from labels only, at 1 ... 20 labels per class",
-      (semi - only).mean(1), by="what the unlabelled images contribute; other splits",
-      at_least=0.0, at_most=0.2, digits=2)
+      (semi - only).mean(1), by="what the unlabelled images contribute; other splits and draws",
+      at_least=0.005, at_most=0.18, digits=2)
 claim("transfer-only-vs-logistic",
       "Gaussian classes minus logistic regression, labels only, largest of the budgets",
-      np.abs(only.mean(1) - lr.mean(1)).max(), by="other splits", at_least=0.0, at_most=0.05,
+      np.abs(only.mean(1) - lr.mean(1)).max(), by="other splits", at_least=0.0, at_most=0.07,
       digits=1)
 claim("transfer-gain-significant", "gain at 5 labels per class, in standard errors over the draws",
       gain[2][0] / gain[2][1], by="paired over ten draws", at_least=5.0, digits=2)
@@ -363,18 +365,20 @@ plt.show()
 odd_train, odd_valid, odd_test = y_train % 2, y_valid % 2, y_test % 2
 weights = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
 harm = {w: [] for w in weights}
-chosen = []
+chosen, few = [], []  # weight by all 360 validation labels, or by 18 of them
 for s in range(20):
     i, u = pick(odd_train, 100, s)
     parts = z_train[i], odd_train[i], z_train[u]
     fits = {w: semi_supervised_em(*parts, 2, w=w, steps=20) for w in weights}
     for w, theta in fits.items():
         harm[w].append(accuracy(theta, z_test, odd_test))
-    guard = [accuracy(fits[w], z_valid, odd_valid) for w in weights]
-    chosen.append(harm[weights[int(np.argmax(guard))]][-1])
-mean_harm = {w: float(np.mean(v)) for w, v in harm.items()}
+    for found, part in (chosen, slice(360)), (few, slice(18 * s, 18 * s + 18)):
+        z, y = z_valid[part], odd_valid[part]
+        guard = [accuracy(theta, z, y) for theta in fits.values()]
+        found.append(harm[weights[int(np.argmax(guard))]][-1])
 
 # %% tags=["hide-input"]
+mean_harm = {w: float(np.mean(v)) for w, v in harm.items()}
 claim("transfer-harm",
       "odd or even: loss of accuracy when 877 unlabelled images come in at full weight",
       mean_harm[0.0] - mean_harm[1.0], by="other splits and draws", at_least=0.03, at_most=0.06,
@@ -382,8 +386,11 @@ claim("transfer-harm",
 claim("transfer-harm-guard", "loss against the supervised model when validation chooses the weight",
       mean_harm[0.0] - float(np.mean(chosen)), by="the guard limits the harm", at_least=-0.01,
       at_most=0.01, stable=False)
+claim("transfer-harm-few", "the same with 18 of the validation images",
+      mean_harm[0.0] - float(np.mean(few)), by="other splits and draws", at_least=-0.01, at_most=0.015,
+      stable=False)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-harm", "caption": "Odd or even with one Gaussian per answer, 100 labels per class. The more weight the unlabelled images get, the worse the classifier; the dashed line is what a validated weight achieves."}, "image": {"alt": "Curve of test accuracy that stays level for small weights of the unlabelled data and then falls steadily as the weight grows to one, ending clearly below the dashed horizontal line."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-transfer-harm", "caption": "Odd or even with one Gaussian per answer, 100 labels per class. A small weight of the unlabelled images changes little, a large one hurts; the dashed line is what a validated weight achieves."}, "image": {"alt": "Curve of test accuracy that stays level for small weights of the unlabelled data and then falls steadily as the weight grows to one, ending clearly below the dashed horizontal line."}}
 fig, ax = plt.subplots(figsize=(7, 2.8))
 spread = [np.std(v) for v in harm.values()]
 ax.errorbar(
@@ -407,7 +414,8 @@ plt.show()
 # {cite:t}`cozman2003` explain it: under a wrong model, supervised and unsupervised maximum likelihood converge to
 # different parameters, and unlabelled data pull towards the second. {cite:t}`nigam2000` met the effect in text and
 # answered it with the weight $w$ and with several components per class. The guard here had the labels of all
-# 360 validation images, more than the 200 of training: with few it cannot tell the weights apart. The rule that follows: keep the supervised
+# 360 validation images, more than the 200 of training; with 18 of them, and ties going to the smaller weight, it avoids
+# most of the harm. The rule that follows: keep the supervised
 # baseline in the table, choose $w$ on validation data, and suspect the model before the data.
 #
 # ### Augmentation with samples
@@ -564,8 +572,7 @@ hist = torch.stack([x.long().bincount(minlength=17) for x in x_train.T]) + 0.5
 log_hist = (hist / hist.sum(1, keepdim=True)).log()  # (64, 17)
 log_p = log_hist[torch.arange(64), x_test.long()].sum(1)
 samples = torch.multinomial(hist, 1080, True, generator=gen).T
-pixels = x_train, x_test  # the features
-enter("independent pixels", log_p, False, samples, pixels)
+enter("independent pixels", log_p, False, samples, (x_train, x_test))
 
 # %%
 lam_q, U_q = torch.linalg.eigh(q_cov)
@@ -635,8 +642,8 @@ claim("transfer-ppca-scaled", "logistic regression on the same codes at image sc
 
 
 # %% [markdown]
-# **A mixture of Gaussians** uses the EM code above without any label: $K$ random images play the part of the labelled examples and only start the
-# components off. Its features are the log-probabilities of the components, of which validation chooses {value}`transfer-mixture-size:.0f` here, together
+# **A mixture of Gaussians** uses the EM code above without any label: $K$ random images play the part of the labelled examples; each starts a
+# component and stays in it. Its features are the log-probabilities of the components, of which validation chooses {value}`transfer-mixture-size:.0f` here, together
 # with the scale of $\Psi$.
 
 # %%
@@ -841,7 +848,7 @@ with torch.no_grad():
 
 # %% [markdown]
 # **A small VAE** {cite:p}`kingma2014` with 16 latent dimensions and a decoder that returns, for each pixel, probabilities
-# of the 17 levels, so that its scale is that of the autoregressive model. One function gives the importance weights
+# of the 17 levels, so that its scale is that of the autoregressive model. One function gives the log-weights
 # $\log w=\log p(x\mid z)+\log p(z)-\log q(z\mid x)$, $z\sim q$: their mean is the ELBO, and $\log\frac1K\sum_kw_k$ the
 # tighter bound.
 
@@ -926,25 +933,26 @@ claim("transfer-iw-elbo", "importance-weighted bound minus ELBO on the test digi
       at_least=2.0, stable=False, unit="nats")
 
 # %% [markdown]
-# Is the bound computed correctly? There is a model for which it is exact: pPCA, whose posterior is a known Gaussian. With
+# Is the bound computed correctly? There is a model for which it is exact: pPCA, whose posterior is a known diagonal Gaussian. With
 # $q(z\mid x)=p(z\mid x)$ every weight equals $p(x)$, for any $K$ and any draw.
 
 # %% tags=["hide-input"]
 some = q_test[:20]
-post_cov = s2 * torch.linalg.inv(W.T @ W + s2 * torch.eye(k))
-q_z = torch.distributions.MultivariateNormal(ppca_codes(some, W, s2), post_cov)
-latent = q_z.sample((7,))  # (K, 20, k)
-noise = (
-    torch.distributions.Normal(q_mean + latent @ W.T, s2.sqrt()).log_prob(some).sum(-1)
+post_var = s2 / (W.square().sum(0) + s2)  # (k,); the columns of W are orthogonal
+in_place_of_vae = SimpleNamespace(
+    encode=lambda x: (ppca_codes(x, W, s2), post_var.log() / 2),
+    log_likelihood=lambda x, z: torch.distributions.Normal(q_mean + z @ W.T, s2.sqrt())
+    .log_prob(x)
+    .sum(-1),
 )
-log_w = noise + standard_normal(latent) - q_z.log_prob(latent)
+log_w = log_weights(in_place_of_vae, some, 7, standard_normal)  # (7, 20)
 exact = ppca_log_p(some, W, s2)
 
 claim("transfer-iw-exact", "pPCA with its exact posterior: largest error of the bound, K = 7",
-      (iw_bound(log_w) - exact).abs().max(), by="every weight is p(x)", at_most=1e-5, stable=False)
+      (iw_bound(log_w) - exact).abs().max(), by="every weight is p(x)", at_most=1e-4, stable=False)
 claim("transfer-iw-wrong",
       "wrong bound, sum of the weights instead of their mean: excess over log p(x)",
-      (log_w.logsumexp(0) - exact).mean(), math.log(7), by="closed form log K", atol=1e-6,
+      (log_w.logsumexp(0) - exact).mean(), math.log(7), by="closed form log K", atol=1e-5,
       unit="nats")
 
 # %% [markdown]
@@ -974,21 +982,22 @@ claim("transfer-iw-wrong",
 # sends samples there. So keep the two networks and **replace the prior**: fit a mixture of ten Gaussians to codes
 # $z\sim q(z\mid x)$ of the training images, with the five labels per class, by the semi-supervised EM of this page.
 #
-# - *Sampling* improves because the prior now goes where the decoder works; and each component has a label, so that digits can be ordered by class.
+# - *Sampling* improves because the prior now goes where the decoder works; one fitted Gaussian would do much of it, but each of the ten has a
+#   label, so that digits can be ordered by class.
 # - *Density* improves for the same reason: for fixed encoder and decoder the ELBO depends on the prior only through
-#   $-\mathrm{KL}(q(z)\,\|\,p(z))$, and a better fit lowers the KL. One fitted Gaussian would do half of it; ten components add
+#   $-\mathrm{KL}(q(z)\,\|\,p(z))$, and a better fit lowers the KL. One fitted Gaussian would do {value}`transfer-design-single:.1f` of it; ten components add
 #   {value}`transfer-design-components:.1f` nats.
-# - *Representation* is untouched, being the encoder's; but the labels can now be read off with the same EM on the posterior *means*. What that gains is the
-#   classifier's, not the network's: on twenty principal components it reads {value}`transfer-design-honest:.2f` more.
+# - *Representation* is untouched, being the encoder's. The labels can be read off with the same EM on the posterior *means*, but the network is no
+#   help there: on twenty principal components the EM reads {value}`transfer-design-honest:.2f` more.
 #
 # The difficulties are conflicts; the first three have claims on this page. Likelihood is blind to rotation and scale of $z$ and
-# cannot choose a representation. The best prior is not the best classifier: the prior has to cover the noisy codes, the
-# classifier should see the clean means; use one for the other, either way, and an objective pays. An exact density (flow)
+# cannot choose a representation. A good classifier need not be a good prior: the prior has to cover the noisy codes, the
+# classifier here was fitted to the clean means, and in the prior's place it costs nats. An exact density (flow)
 # came with features of little use; a contrastive loss would give features and no density; an adversarial loss samples and
 # no density. And the three objectives have no common unit: a sum of nats and accuracies has arbitrary weights, so
 # state them as *constraints* ("no worse than the autoregressive model in bits, two-sample accuracy below 0.7, then the
-# best classifier"). Uses: semi-supervised classification, compression, and conditional synthesis from one set of
-# parameters.
+# best classifier"). Uses: semi-supervised classification, compression, and conditional synthesis from one pair of
+# networks.
 # :::{solution-end}
 # :::
 
@@ -1028,19 +1037,26 @@ claim("transfer-design-density", "gain of the mixture prior over N(0, I) in the 
       (designed - bound).mean().item(), by="KL(q(z) || p(z)) falls", at_least=1.0, stable=False,
       unit="nats")
 claim("transfer-design-components", "of that, what one fitted Gaussian would not give",
-      (designed - single).mean().item(), by="other splits and seeds", at_least=0.4, at_most=1.5,
+      (designed - single).mean().item(), by="other splits and seeds", at_least=0.6, at_most=1.2,
       stable=False, unit="nats", digits=1)
+claim("transfer-design-single", "share of that gain which one fitted Gaussian would give",
+      (single - bound).mean().item() / (designed - bound).mean().item(), by="other splits and seeds",
+      at_least=0.38, at_most=0.52, stable=False, digits=1)
 claim("transfer-design-samples", "fall of the two-sample accuracy with the mixture prior",
       board["VAE"][1] - board["VAE, mixture prior"][1],
       by="samples start where the decoder was trained", at_least=0.0, stable=False)
 claim("transfer-design-conflict", "loss in the test bound if the classifier is used as the prior",
       (designed - misused).mean().item(), by="clean means are narrower than the codes",
       at_least=2.0, stable=False, unit="nats")
-claim("transfer-design-misread",
-      "loss of accuracy if the prior is used as the classifier, 5 labels per class",
-      accuracy(classifier, mu_test, y_test) - accuracy(prior, mu_test, y_test),
-      by="the prior's classes are widened by the noise of the codes", at_least=0.01, stable=False)
-
+with torch.no_grad():
+    normal = torch.randn(2880, 16, generator=gen)
+    priors = normal, gaussian.sample((2880,)).float(), draw_mixture(prior, 2880).float()
+    sets = [decode(z).double().split(360) for z in priors]
+told = [np.mean([c2st(x_test / 16, fake / 16, generator=gen) for fake in eight]) for eight in sets]
+claim("transfer-design-fitted",
+      "fall of the two-sample accuracy, eight sets: share that one fitted Gaussian would give",
+      (told[0] - told[1]) / (told[0] - told[2]), by="other splits and seeds", at_least=0.4,
+      at_most=1.1, stable=False)
 
 
 def read_with_em(seed):
@@ -1052,15 +1068,10 @@ def read_with_em(seed):
 
 read = [read_with_em(seed) for seed in range(5)]
 read_pca = semi[2, :5]
-pixels_probe = board["independent pixels"][2]
-
-claim("transfer-design-reader",
-      "accuracy, 5 labels per class: EM classifier on the VAE's means minus probe on pixels",
-      np.mean(read) - pixels_probe, by="other splits, .01 to .06", at_least=0.0, stable=False)
 claim("transfer-design-honest",
       "the same classifier on 20 principal components, minus that on the VAE's means",
-      np.mean(read_pca) - np.mean(read), by="other splits, .05 to .11", at_least=0.0, at_most=0.15,
-      stable=False)
+      np.mean(read_pca) - np.mean(read), by="other splits and seeds, .05 to .17", at_least=0.03,
+      at_most=0.2, stable=False)
 
 # %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-transfer-ordered", "caption": "Digits ordered by class from the designed model, which has seen five labels per class. Each column is one component of its mixture prior; where classes overlap in the codes, a column mixes two digits."}, "image": {"alt": "Grid of four rows and ten columns of small generated digits; the columns show zero to nine in order, most of them readable."}}
 with torch.no_grad():
@@ -1188,7 +1199,7 @@ claim(
 # %% [markdown]
 # Read {numref}`fig-transfer-board` by columns. **Density:** the four models that know that grey levels lie on a grid
 # lead; even the humble histogram, {value}`transfer-board-histogram:.2f`, beats a Gaussian with all correlations (and ten histograms, one a class, need
-# {value}`transfer-board-ten:.2f` once all labels are known). Blank pixels are not the reason: without the {value}`transfer-board-zeros:.0f` that
+# {value}`transfer-board-ten:.2f` once all training labels are known). Blank pixels are not the reason: without the {value}`transfer-board-zeros:.0f` that
 # are 0 in nearly every digit the gap is {value}`transfer-board-blank:.2f`. It is the shape of *every* pixel's distribution, with its atoms at
 # 0 and 16: {ref}`ch-conventions` takes it away, and the gap goes. **Samples:** the histogram falls back and the design leads. Correlations
 # help only with the noise of each pixel right: pPCA with ten components, whose one noise variance also speckles the blank pixels, is easier to tell
@@ -1234,6 +1245,6 @@ claim(
 # ## What to read next
 #
 # - {cite:t}`nigam2000` on semi-supervised EM for text, with the weight $w$; {cite:t}`cozman2003` on when unlabelled data hurt.
-# - {cite:t}`kingma2014semi` make the class a latent variable of a VAE: the deep version of this page's design.
+# - {cite:t}`kingma2014semi` make the class a latent variable of a VAE: the deep version of semi-supervised EM.
 # - {cite:t}`hoffman2016` take the ELBO apart until the term $\mathrm{KL}(q(z)\,\|\,p(z))$ stands alone, the one that a better prior lowers.
 # - {cite:t}`theis2016` on why one should not expect one score to serve every purpose.
