@@ -174,7 +174,7 @@ def skip_fields(app: Sphinx, kind: str, name: str, member: Any, skip: bool, opti
 def configure(app: Sphinx, config: Any) -> None:
     root = Path(app.srcdir)
     config.nb_custom_formats = {
-        f"/{CHAPTERS}/{page}.md": ["tools.site.read", {"page": page, "root": str(root)}, False]
+        f"/{CHAPTERS}/{page}.md": ["tools.extension.read", {"page": page, "root": str(root)}, False]
         for page in pages.pages(root)
     }
     config.html_theme_options["navbar_persistent"] = []  # one search field, not two
