@@ -633,9 +633,9 @@ check_gans()
 
 
 # %% [markdown]
-# **No gain.** The mean change lies between a gain of a twentieth of the distance and a loss of a fifth. Its interval reaches to a loss and excludes a gain of
-# more than a seventh, in the classifier's features of more than a quarter. The mistake is not harmless: in nearly every seed unmatched ends farther off than
-# both others, of which growing has as few steps at full resolution. The two-sample test tells real from generated in over 90 % of the cases for both good plans, and thus ranks neither.
+# **No gain.** The interval of the mean change reaches to a loss and excludes a gain of more than a seventh of the distance, in the classifier's features of
+# more than a quarter. The mistake is not harmless: in nearly every seed unmatched ends farther off than both others, of which growing has as few steps at full
+# resolution. The two-sample test tells real from generated in over 90 % of the cases for both good plans, and thus ranks neither.
 #
 # This short run shows the loop and its trap, and excludes a large gain *here*. It says nothing about large images. There the ladder has two advantages
 # that ours lacks. A convolution at half the side costs a quarter, so that our schedule would cost
@@ -913,7 +913,7 @@ def check_noise():
     claim("curriculum-noise-hard-all", "hard first − uniform at step sizes 2, 4 and 6·10⁻³, means over seeds", hard,
           item="S0.27", by="negative is a gain", at_least=-3.0, at_most=-0.2, unit="nats", stable=False)
     claim("curriculum-noise-slow", "step size 2·10⁻³: easy first − uniform, mean over seeds",
-          easy[0], by="negative is a gain", at_least=-1.0, at_most=-0.3, unit="nats", stable=False)
+          easy[0], by="negative is a gain", at_least=-1.3, at_most=-0.3, unit="nats", stable=False)
     claim("curriculum-noise-slow-all", "step size 2·10⁻³: seeds in which easy first is ahead of uniform",
           (at_rate[0, 1] < at_rate[0, 0]).sum(), item="S0.27", by="of six", at_least=5, stable=False)
     claim("curriculum-noise-baseline", "easy first at 2·10⁻³ minus uniform at its own step size",
@@ -927,8 +927,7 @@ check_noise()
 # %% [markdown]
 # The outcome is a lesson in baselines. With every plan at its own step size, easy first shows no gain. At half the chosen step size it beats uniform in nearly
 # every seed: reported alone, a success. But there it is still worse, by more than half a nat, than plain uniform sampling at the better step size. A curriculum that beats an untuned baseline may have shown only that the baseline was untuned. *Hard* first is ahead of uniform at every step size
-# of the grid, and at the chosen ones by an interval that excludes zero; how far depends on the step size. (We have not tested *why*, so we offer no reason and
-# no recommendation.)
+# of the grid, and at the chosen ones by an interval that excludes zero; how far depends on the step size. (We have not tested *why*.)
 
 # %% tags=["hide-input", "picture-varies"] mystnb={"figure": {"name": "fig-curriculum-runs", "caption": "Validation during training, mean and range over seeds: GANs by Fr\u00e9chet distance (left), noise predictors by bits per pixel, each plan at the step size that validation chose (right). Easy first and growing end where the plans without a ladder end; hard first ends a little below."}, "image": {"alt": "Two panels of curves falling with training steps. On the left, growing starts far above full resolution and joins it, while unmatched stays above both. On the right, uniform and easy first end close together, after easy first had started as the highest; hard first is the lowest throughout."}}
 def show_runs():
