@@ -454,8 +454,8 @@ claim("critics-sn-value", "value of the normalised critic over the true distance
 
 
 # %% [markdown]
-# Where the free critic's reading grows with training and the penalised one's is too large, by $1+W/2\lambda$ for a translation, the normalised one cannot read more than $W_1$:
-# it is a feasible point of {eq}`eq-critics-dual`. On this problem, where a linear critic is best, it finds it. In general it reads less.
+# Where the free critic's reading grows with training and the penalised one's is too large, by $1+W/2\lambda$ for a translation, the normalised one, with exact $\sigma$, cannot read more than $W_1$:
+# it is a feasible point of {eq}`eq-critics-dual`. Here, where a linear critic is best, it finds it. In general it reads less.
 #
 # :::{admonition} Common mistake: Spectral normalisation controls the discriminator's Lipschitz constant
 # :class: mistake
@@ -525,7 +525,7 @@ claim("critics-product", "random network of three normalised layers: largest slo
 
 
 # %% [markdown]
-# A reshaped kernel understates the norm of a random convolution by a factor of {value}`critics-conv-reshaped:.1f` on average. And the slope of a random network
+# From 4 to 8 channels a reshaped kernel understates a random convolution's norm by a factor of {value}`critics-conv-reshaped:.1f` on average. And the slope of a random network
 # whose three layers are all exactly normalised reaches only {value}`critics-product:.0%` of what the bound allows.
 #
 # ## Packing: show the discriminator several at once
@@ -580,8 +580,8 @@ claim("critics-packing-small", "a mode of 0.1 % lost: Jensen–Shannon of 4 draw
 #
 # Eight narrow Gaussians on a circle of radius two, with $\sigma=0.05$ instead of the 0.2 of this book's other rings, are the classic trap: a generator finds
 # some and hops between them. Four GANs, three seeds each: the non-saturating one as it is, with $R_1$ ($\gamma=1$), with pairs of points packed together, and
-# a Wasserstein GAN with gradient penalty ($\lambda=1$) whose critic takes two steps to the generator's one. All have the same networks, rates and number of
-# generator steps. The whole training loop: {item}`X0.13`
+# a Wasserstein GAN with gradient penalty ($\lambda=1$) whose critic takes two steps to the generator's one. All have the same networks (pairs widen the input), rates and number of
+# generator steps. The training loop: {item}`X0.13`
 
 # %%
 angles = 2 * math.pi * torch.arange(8) / 8

@@ -19,7 +19,7 @@
 #
 # - write down what a variational autoencoder (VAE), a generative adversarial network (GAN), a flow and a diffusion model each optimise, and check it by quadrature where everything is
 #   exact;
-# - say which direction of which divergence each of them minimises, and hence what each does with two hills it cannot both fit;
+# - say which direction of which divergence each of them minimises, and hence which failure each prefers, given two hills it cannot both fit;
 # - derive the noise-prediction loss of diffusion from its bound, and find the term that is often left out;
 # - say where blur comes from, and compare what the families can compute, and at what price.
 
@@ -54,7 +54,7 @@ torch.set_default_dtype(torch.float64)
 # $$ (eq-families-target)
 #
 # and give every family little to work with: the GAN a Gaussian, two parameters, the flow three, the autoencoder five, and only diffusion a small network. A Gaussian cannot fit both hills. It can cover them, valley included (**mode-covering**), or take one and leave the other (**mode-seeking**;
-# {numref}`fig-families-question`). Which of the two a family does is not a matter of taste: its objective decides. So we ask of each family what it minimises.
+# {numref}`fig-families-question`). Which of the two a family prefers is not a matter of taste: its objective decides. So we ask of each family what it minimises.
 
 # %%
 grid = torch.linspace(-12, 12, 4001)
@@ -92,7 +92,7 @@ plt.show()
 
 
 # %% [markdown]
-# All objectives on this page are smooth functions of a few numbers; `minimise` (folded) hands them to L-BFGS.
+# All objectives on this page but diffusion's are smooth functions of a few numbers; `minimise` (folded) hands them to L-BFGS.
 
 # %% tags=["hide-input"]
 def minimise(loss, parameters):
@@ -180,7 +180,7 @@ claim("families-vae-gap", "with half the encoder's slope: price of the bound", -
 # (sec-families-game)=
 # ## Generative adversarial network
 #
-# {item}`S0.18` A **generator** draws $x=G(z)$; nobody can evaluate its density. A **discriminator** $D$ tries to tell its draws from data, and the two play
+# {item}`S0.18` A **generator** draws $x=G(z)$, in general with a density that nobody can evaluate. A **discriminator** $D$ tries to tell its draws from data, and the two play
 #
 # $$
 # \min_G\,\max_D\; \mathbb E_p[\log D(x)]+\mathbb E_z[\log(1-D(G(z)))] .
@@ -246,6 +246,11 @@ by_js = min(2 * js_quadrature(p, q, grid) for q in bells)
 by_kl = min(kl_quadrature(q, p, grid) - 2 * js_quadrature(p, q, grid) for q in bells)
 claim("families-minimax-covers", "minimax: value of one hill minus value of covering", minimax[1][2] - minimax[0][2], apart - by_js,
       item="E0.2 Q0.5", by="closed form, and the best of 201 centred bells", atol=5e-4, unit="nats", digits=2)
+far_hills = torch.logaddexp(log_normal(grid, -2.5, 0.5), log_normal(grid, 2.5, 0.5)) - math.log(2)
+far = [settle(lambda log_q: 2 * js(far_hills, log_q), *start)[2] for start in ((0.0, 0.9), (2.5, -0.7))]
+claim("families-minimax-turns", "minimax, hills at −2.5 and 2.5: value of covering minus value of one hill", far[0] - far[1],
+      min(2 * js_quadrature(far_hills, log_normal(grid, 0.0, s), grid) for s in torch.linspace(2.0, 3.0, 201)) - apart,
+      item="E0.2 Q0.5", by="the best of 201 centred bells, and closed form", atol=5e-4, unit="nats", digits=2)
 claim("families-practice-one", "non-saturating loss: value of covering minus value of one hill", practice[0][2] - practice[1][2],
       by_kl - (math.log(2) - apart), item="E0.2 Q0.5", by="the best of 201 centred bells, and closed form", atol=1e-3, unit="nats", digits=2)
 claim("families-ends", "means at the ends: both games from the covering start, both from one hill",
@@ -269,8 +274,8 @@ claim("families-global", "least value on a grid of generators minus the better o
       by="0, up to the grid, if the better of the two is the best of all", at_least=0.0, at_most=0.01, unit="nats", digits=1, stable=False)
 
 # %% [markdown]
-# The minimax game prefers to cover, though by little: {value}`families-minimax-covers:.3f` nats. The non-saturating loss prefers one hill, by
-# {value}`families-practice-one:.1f` nats. But all four places are local minima. The divergence decides which end is best; the start decides which one a run
+# The minimax game prefers to cover, though by little: {value}`families-minimax-covers:.3f` nats; with the hills at ±2.5 it prefers one, by
+# {value}`families-minimax-turns:.2f`. The non-saturating loss prefers one hill, by {value}`families-practice-one:.1f` nats. But all four places are local minima. The divergence decides which end is best; the start decides which one a run
 # finds.
 #
 # (sec-families-flow)=
@@ -283,8 +288,8 @@ claim("families-global", "least value on a grid of generators minus the better o
 # $$ (eq-families-flow)
 #
 # The likelihood is exact, so training is maximum likelihood: the **forward** divergence itself, no bound. Three parameters here,
-# $f(z)=\alpha z+\beta\tanh(z/\tau)$: a stretched Gaussian with a tear in the middle. Integrals over $x$ become integrals over $z$, so the inverse is needed
-# only at the end, by bisection.
+# $f(z)=\alpha z+\beta\tanh(z/\tau)$: a stretched Gaussian with a tear in the middle. Integrals over $x$ become integrals over $z$ (its grid, mapped,
+# must reach past the data), so the inverse is needed only at the end, by bisection.
 
 # %%
 z = torch.linspace(-8, 8, 8001)
@@ -571,7 +576,7 @@ claim("families-learned", "mean squared error of the learned noise against the e
 claim("families-learned-samples", "W1 of what the network generates", distance(diffused),
       by="0 for a perfect network and sampler; the hills are 4 apart", at_most=0.15, stable=False)
 
-# %% mystnb={"figure": {"name": "fig-families-four", "caption": "Two hills and what four families make of them. Top: the best of each small model; the linear autoencoder covers, so does the GAN with the minimax loss from the start that leads to its better end, the GAN with the non-saturating loss from its own better start takes one hill, the flow tears a Gaussian in two. Bottom: diffusion with a small network, and the error of its sampler against the number of steps with the exact score."}, "image": {"alt": "Top panel, a density with two hills and four models: two broad bumps over the middle that coincide, a narrow one on the right hill, and a two-hilled curve. Bottom left, a histogram of generated values that matches the hills. Bottom right, transport distance falling by orders of magnitude with the number of steps on logarithmic axes."}} tags=["hide-input", "picture-varies"]
+# %% mystnb={"figure": {"name": "fig-families-four", "caption": "Two hills and what four families make of them. Top: the small models, each GAN from the start that leads to its better end. Bottom: diffusion with a small network, and the error of its sampler against the number of steps with the exact score."}, "image": {"alt": "Top panel, a density with two hills and four models: two broad bumps over the middle that coincide, a narrow one on the right hill, and a two-hilled curve. Bottom left, a histogram of generated values that matches the hills. Bottom right, transport distance falling by orders of magnitude with the number of steps on logarithmic axes."}} tags=["hide-input", "picture-varies"]
 _, axes = plt.subplot_mosaic([["top", "top"], ["left", "right"]], figsize=(7, 5), layout="constrained")
 top, left, right_ax = axes["top"], axes["left"], axes["right"]
 top.fill_between(grid[near], p[near].exp(), color=colors.muted, alpha=0.4, label="data")
@@ -606,10 +611,10 @@ plt.show()
 #
 # :::{admonition} Common mistake: Autoencoders' samples are blurred because of the divergence in the latent space
 # :class: mistake
-# {item}`E0.5` What is shown is the *mean* of a Gaussian over pixels, with its noise left out, and that noise has to stand for all that the code cannot hold, fine detail above all. The divergence adds to it. For
+# {item}`E0.5` What is shown is the *mean* of a Gaussian over pixels, with its noise left out, and that noise has to stand for all that the code cannot hold, most of the fine detail included. The divergence adds to it. For
 # the linear model every part is a formula (for networks the parts must be measured). With $D$ pixels, $k$ codes and eigenvalues $\lambda_i$ of the data's covariance, the shown means lack the variance
-# $D\sigma^2=\frac{D}{D-k}\sum_{i>k}\lambda_i$. An autoencoder *without any divergence*, which is principal component analysis, lacks $\sum_{i>k}\lambda_i$
-# already. The share that the divergence adds is $k/D$ ({numref}`fig-families-blur`). And what is missing is detail: with ten codes the shown means keep
+# $D\sigma^2=\frac{D}{D-k}\sum_{i>k}\lambda_i$. What an autoencoder *without any divergence*, which is principal component analysis, reconstructs lacks
+# $\sum_{i>k}\lambda_i$ already. The divergence adds the share $k/D$, small while codes are few ({numref}`fig-families-blur`). And what is missing is detail: with ten codes the shown means keep
 # {value}`families-blur-coarse:.0%` of the data's variance at low spatial frequencies and {value}`families-blur-fine:.0%` at the highest. That is blur.
 # :::
 #
@@ -685,8 +690,8 @@ claim("families-noise-restores", "total variance of samples with the pixel noise
 # :class: mistake
 # {item}`E0.2` It is the other way round. The autoencoder's bound is the *forward* divergence of joint distributions,
 # {eq}`eq-families-joint`; the reverse one occurs only for the posterior, inside the bound. The GAN's objective is Jensen–Shannon with the minimax loss and reverse minus
-# twice Jensen–Shannon with the non-saturating one; the claims above test these. Flows and autoregressive models maximise a likelihood and diffusion a bound on one, so these are forward by
-# definition.
+# twice Jensen–Shannon with the non-saturating one; the claims above test these. Flows and autoregressive models maximise a likelihood and diffusion, its weights kept, a bound on one, so these are
+# forward by definition.
 # :::
 #
 # Where data are rare, a forward divergence charges next to nothing for too *much* model mass, a reverse one charges without limit. So an autoencoder of this size
@@ -737,7 +742,7 @@ claim("families-left", "mass left of −1: autoencoder, minimax, non-saturating,
 # :::
 # They are two views of one model.
 #
-# - Every diffusion has the flow {eq}`eq-families-pf` with the same marginals. It is invertible, and its likelihood is *exact*: by the continuity equation
+# - Every diffusion has, with the exact score, the flow {eq}`eq-families-pf` with the same marginals. It is invertible, and its likelihood is *exact*: by the continuity equation
 #   $\tfrac{\mathrm d}{\mathrm dt}\log p_t(x_t)=-\nabla\!\cdot\dot x$ along a path {cite:p}`song2021`.
 # - A flow in continuous time can be trained as diffusion is, by regression on a known velocity instead of by simulation {cite:p}`lipman2023`.
 # - Its paths can be straightened, so that few steps suffice {cite:p}`liu2023`.
@@ -834,6 +839,6 @@ claim("families-pf-rate", "error at T = 10 over T = 6, and at 14 over 10", torch
 #
 # ## What to read next
 #
-# - {cite:t}`kingma2014`, {cite:t}`goodfellow2014`, {cite:t}`rezende2015` and {cite:t}`ho2020` are sources of the four families in the form used here.
+# - {cite:t}`kingma2014`, {cite:t}`goodfellow2014`, {cite:t}`dinh2017` and {cite:t}`ho2020` are sources of the four families in the form used here. In {cite:t}`rezende2015` the flow is the encoder, so its divergence is the reverse one.
 # - {cite:t}`song2021` unite diffusion and flows in continuous time.
 # - Next: {ref}`ch-adversarial`, on the family that is a game.
