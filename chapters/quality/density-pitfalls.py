@@ -163,7 +163,8 @@ on_train = [pixel_log_density(x_train, s) for s in floors]
 on_test = [pixel_log_density(x_test, s) for s in floors]
 print(f"{len(fixed)} pixels never change in training")
 for k in (0, 3, 6):
-    print(f"{floors[k]:.0e} training {on_train[k]:6.1f}, test {on_test[k]:.3g} nats")
+    scores = f"training {on_train[k]:6.1f}, test {on_test[k]:.3g} nats"
+    print(f"floor {floors[k]:.0e}: {scores}")
 
 # %% tags=["hide-input"]
 always = [j for j in (0, 32, 39) if j in fixed]

@@ -90,7 +90,8 @@ def class_gaussians(x, y, shrink):
         means.append(own.mean(0))
         covs.append((1 - shrink) * own.T.cov() + shrink * diagonal)
     gaussians = td.MultivariateNormal(torch.stack(means), torch.stack(covs))
-    return td.MixtureSameFamily(td.Categorical(y.bincount() / len(y)), gaussians)
+    share = td.Categorical(y.bincount() / len(y))
+    return td.MixtureSameFamily(share, gaussians)
 
 
 def fitted(shrink):  # -> the mixture, of shape (64,)
@@ -388,7 +389,8 @@ claim("likelihood-and-samples-price-bits", "the same in bits per dimension at 78
 # %%
 a = 5.0
 line = torch.linspace(-80, 80, 400_001)
-left, right = td.Normal(-a, 1.0).log_prob(line), td.Normal(a, 1.0).log_prob(line)
+left = td.Normal(-a, 1.0).log_prob(line)
+right = td.Normal(a, 1.0).log_prob(line)
 
 
 def log_two(w):  # log density of both modes on the line, (400001,)
