@@ -1713,7 +1713,7 @@ claim("representation-no-holes",
 
 # %% tags=["hide-input"]
 def noise_view(x, generator):
-    """Add independent noise to every pixel."""
+    """Add noise to every pixel; size: best of four on validation images."""
     return x + 0.4 * torch.randn(x.shape, generator=generator)
 
 
