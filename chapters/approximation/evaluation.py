@@ -1158,8 +1158,8 @@ for _ in range(5):  # two classifiers, each of one half of the training digits, 
 claim("evaluation-table-copy-is-learnt", "Inception score of the same digits by a classifier that has seen them over that by one that has not",
       torch.stack(own_over_other).mean(), item="E0.11", by="it is surer of what it has seen", at_least=1.05, at_most=1.09, digits=3)
 claim("evaluation-table-lost", "one class lost: recall notices minus precision notices",
-      hit("one class lost", "recall") - hit("one class lost", "precision"), by="a gap, no off-support samples",
-      at_least=0.5, stable=False)
+      hit("one class lost", "recall") - hit("one class lost", "precision"), by="a gap, no off-support samples; other seeds",
+      at_least=0.3, at_most=1.0, stable=False)
 claim("evaluation-table-lost-is", "one class lost: how often the Inception score notices", hit("one class lost", "Inception score"),
       by="nine classes for ten; other seeds", at_least=0.9, at_most=1.0, stable=False)
 claim("evaluation-table-balance", "wrong balance: how often label frequencies notice",
