@@ -352,7 +352,7 @@ claim("divergences-gap", "density at 0, between the hills, over the data's: forw
 
 # %% [markdown]
 # All this is about wrong models. If $p$ is in the family, every criterion is minimised by $p$ itself, and the choice matters for the way there: examples, computation,
-# and where a search gets stuck. In the cell mixtures of two Gaussians start on one of two hills at $\pm5$: by forward divergence they find both, by reverse they stay.
+# and where a search gets stuck. In the cell a mixture of two Gaussians starts on one of two hills at $\pm5$: by forward divergence it finds both, by reverse it stays.
 
 # %% tags=["hide-input"]
 single = log_normal(grid, 1.0, 1.5)
@@ -367,7 +367,7 @@ def two_gaussians(v):  # log odds, means, log deviations
     return torch.logaddexp(*(weighted[k] + log_normal((coarse - v[1 + k]) / v[3 + k].exp(), 0.0, 1.0) - v[3 + k] for k in (0, 1)))
 
 
-both = torch.tensor([[0.0, 2.5, 3.2, 0.0, 0.1]]).repeat(2, 1).requires_grad_()
+both = torch.tensor([[0.0, 4.8, 5.2, 0.0, 0.1]]).repeat(2, 1).requires_grad_()
 adam = torch.optim.Adam([both], lr=0.02)
 for _ in range(2000):
     f, r = two_gaussians(both[0]), two_gaussians(both[1])

@@ -853,7 +853,7 @@ for i in range(len(test_text) - 29):
         again[i : i + 30] = True
 each = log_probs(test_text, N, order, alpha)
 claim("at-work-text-again", "share of test characters in 30 that stand in the training text too",
-      again.double().mean(), by="count; other versions of Python", at_least=0.1, at_most=0.17,
+      again.double().mean(), by="count; seven other shuffles", at_least=0.1, at_most=0.19,
       digits=2, stable=False)
 claim("at-work-text-fresh", "perplexity of the other test characters over that of all",
       (-each[~again].mean()).exp() / ladder[-1], by="a little above 1", at_least=1.02, at_most=1.1,
@@ -908,8 +908,8 @@ plt.show()
 
 # %% [markdown]
 # {numref}`fig-at-work-text` climbs the ladder on which {cite:t}`shannon1948` first showed what a statistical model of English is: up to order 3 every longer
-# context lowers the perplexity by three tenths at least, and what the model writes comes nearer to words. (Paragraphs that differ still share sentences: about an eighth of
-# the test characters stand in passages of thirty that training has too; without them the perplexity is a few per cent higher.) Whether the two must go together is the next question.
+# context lowers the perplexity by three tenths at least, and what the model writes comes nearer to words. (Paragraphs that differ still share sentences: between a ninth and a sixth of
+# the test characters, by the shuffle, stand in passages of thirty that training has too; without them the perplexity is a few per cent higher.) Whether the two must go together is the next question.
 #
 # :::{admonition} Common mistake: Perplexity measures the quality of generated text
 # :class: mistake
@@ -976,7 +976,7 @@ two_sample = {
 
 claim("at-work-images-null",
       "Fréchet distance of the class Gaussians less that of a second real sample", far_classes,
-      by="other splits; 0 would be perfect", at_least=0.09, at_most=0.14, digits=2)
+      by="19 splits and seeds; 0 would be perfect", at_least=0.08, at_most=0.18, digits=2)
 claim("at-work-images-order", "the same of pPCA over it, and of independent pixels over that",
       [far_ppca / far_classes, far_pixels / far_ppca], by="other splits", at_least=3.0)
 told = list(two_sample.values())
@@ -1018,8 +1018,8 @@ claim("at-work-images-validated",
       accuracy_of(ppca(n, k_best), inner | ~inner) - told[0], by="other splits and seeds",
       at_least=-0.16, at_most=-0.03, digits=2, stable=False)
 claim("at-work-images-tuned", "its Fréchet distance less that of the class Gaussians",
-      excess(lambda n: ppca(n, k_best)) - far_classes, by="other splits", at_least=0.035,
-      at_most=0.065, digits=2)
+      excess(lambda n: ppca(n, k_best)) - far_classes, by="19 splits and seeds", at_least=-0.02,
+      at_most=0.07, digits=2)
 
 
 def read(x, label):
@@ -1035,11 +1035,11 @@ claim("at-work-images-shuffled",
       read(shuffled, asked), by="other splits and seeds", at_least=0.92, at_most=0.98, stable=False)
 claim("at-work-images-ordered", "share so read of class Gaussians, less that of real test digits",
       read(class_gaussians(2000, asked), asked) - read(data.test.x, data.test.y),
-      by="other splits and seeds", at_least=0.01, at_most=0.08, digits=2, stable=False)
+      by="other splits and seeds", at_least=-0.01, at_most=0.08, digits=2, stable=False)
 
 # %% [markdown]
 # The class Gaussians win on both scores, though a second set of real digits scores {value}`at-work-images-null:.2f` less. Digits
-# ordered by class are read as such, but that shows little: a classifier reads them *better* than real test digits, and it reads
+# ordered by class are read as such, but that shows little: a classifier reads them as well as real test digits or better, and it reads
 # {value}`at-work-images-shuffled:.0%` of images whose pixels are independent within the class. The scores quarrel over the other two.
 # By Fréchet distance pPCA is clearly better than independent pixels; the classifier finds pPCA *easier* to unmask. Look at the
 # margins in {numref}`fig-at-work-three`: pPCA breathes a little grey onto pixels that are blank in nearly every real digit. That adds little to two moments, and is what
@@ -1320,7 +1320,7 @@ claim("at-work-dyck-counter", "validity of the model that knows depth and positi
 claim("at-work-dyck-coverage", "its coverage of the unknown strings in 500 draws",
       report["depth and position"][2],
       by="other choices of 80; below the truth's, which only what avoids the known can pass",
-      at_least=0.9, at_most=1 - (1 - 1 / 132) ** 500)
+      at_least=0.82, at_most=1 - (1 - 1 / 132) ** 500)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-at-work-molecules", "caption": "Validity, novelty (share of valid strings that are new) and coverage (share of the unknown strings found in 500 draws), all exact. No column alone can name the best model."}, "image": {"alt": "Dot plot of six models in three panels. The memoriser is at one for validity and at zero for novelty and coverage; the n-gram models are low in validity; depth and position lies close to the truth in all three."}}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.5), sharey=True)
@@ -1350,8 +1350,8 @@ claim("at-work-dyck-rising", "least rise of an n-gram's validity per symbol, n =
       longer[:, 0].diff().min(), by="other choices of 80", at_least=0.005)
 claim("at-work-dyck-longer",
       "best coverage of an n-gram, n = 3 to 12, over that of depth and position",
-      longer[:, 2].max() / report["depth and position"][2], by="other choices of 80", at_least=0.35,
-      at_most=0.47, digits=2)
+      longer[:, 2].max() / report["depth and position"][2], by="176 other choices of 80", at_least=0.33,
+      at_most=0.51, digits=2)
 p = string_models["uniform over valid (truth)"]
 campaigns = torch.multinomial(p, 200 * 132, True, generator=gen).view(200, 132)
 different = torch.tensor([len(set(campaign)) / 132 for campaign in campaigns.tolist()])
