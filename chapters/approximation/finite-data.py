@@ -214,8 +214,8 @@ claim("finite-data-pythagoras-swapped",
 
 
 # %% [markdown]
-# In any other family, a network's say, the sample's part is $\mathrm{KL}(p\,\Vert\,p_{\hat\theta})-\mathrm{KL}(p\,\Vert\,p_{\theta^*})\ge0$, though no
-# divergence.
+# In any other family, a network's say, the sample's part is $\mathrm{KL}(p\,\Vert\,p_{\hat\theta})-\mathrm{KL}(p\,\Vert\,p_{\theta^*})\ge0$, though in
+# general no divergence.
 #
 # And the optimiser? It stops at some $\tilde\theta$, on its way to $\hat\theta$. Its part is what that changes,
 #
@@ -763,7 +763,7 @@ def table_price(m):
     return kl_discrete(cells, (counts + 0.5) / (m + 2048))
 
 
-# %% mystnb={"figure": {"name": "fig-finite-data-price", "caption": "Price of estimation against the number of examples. Lines: half the number of parameters over the number of examples; points: measured. Where the formula holds, the table of twelve pixels costs five times as much as 784 pixels with structure."}, "image": {"alt": "Logarithmic axes. Two sets of points fall along straight lines of slope minus one for products of 784 and of 12 bits; the points of the 4096-cell table start far below the highest line, on the middle one, and join the highest from 30 000 examples on."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-finite-data-price", "caption": "Price of estimation against the number of examples. Lines: half the number of parameters over the number of examples; points: measured. Where the formula holds, the table of twelve pixels costs five times as much as 784 pixels with structure."}, "image": {"alt": "Logarithmic axes. Two sets of points fall along straight lines of slope minus one for products of 784 and of 12 bits; the points of the 4096-cell table start far below the highest line, near the middle one, and come close to the highest from 30 000 examples on."}} tags=["hide-input"]
 ms = [1000, 3000, 10_000, 30_000, 100_000, 300_000]
 table_prices = torch.stack([torch.stack([table_price(m) for _ in range(4)]).mean() for m in ms])
 few = {m: monte_carlo(product_kl(small, estimates(small, m, 4000)))[0] for m in ms}
