@@ -710,7 +710,7 @@ coordinates = {
     "turned": [rotation(), rotation()],
     "stretched": [stretched(), stretched()],
 }
-large = 1.25 ** torch.arange(23)                            # 1 to 136
+large = 1.25 ** torch.arange(27)                            # 1 to 331
 optimisers = {  # rule of a rate, and its grid
     "gradient descent": (gradient_descent, large),
     "momentum, γ = 0.9": (lambda rate: momentum(rate, 0.9), large),
@@ -792,7 +792,7 @@ claim("optimisation-digits-faster", "the same for momentum with γ = 0.98", fast
 # %% [markdown]
 # As it is, where the condition number at the optimum is about {value}`optimisation-digits-condition:.0f`, Adam has no edge: momentum comes as
 # close in about as many steps, and turning the pixels changes Adam's count little. What Adam is good for is the third panel: coordinates of very different scale.
-# A stretch by $d$ multiplies gradient descent's steps in $w$ by $d^2$, Adam's only by $d$: it undoes half. There the condition number is above $10^5$, and momentum does not arrive, with $\gamma=0.9$ or $0.98$. How much of Adam's success
+# A stretch by $d$ multiplies the length of gradient descent's steps in $w$ by $d^2$, of Adam's only by $d$: it undoes half. There the condition number is above $10^5$, and momentum does not arrive, with $\gamma=0.9$ or $0.98$. How much of Adam's success
 # with large networks that explains is not settled {cite:p}`kunstner2023`.
 #
 # ## Exercises

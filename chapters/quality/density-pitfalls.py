@@ -16,9 +16,9 @@
 # # What a density does not say
 #
 # A density model was fitted to small pieces of two photographs. {numref}`fig-density-pitfalls-rows` shows pieces that it has never seen, the same pieces blurred, and the
-# same pieces replaced by their average grey. Which row does the model find most probable?
+# same pieces replaced by their average grey. Which row has the highest density?
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-pitfalls-rows", "caption": "Twelve pieces of photographs that the model has not seen (A), the same blurred (B), and the same made flat (C). By the log density of the model C lies above B, and B above A."}, "image": {"alt": "Three rows of twelve small grey squares. In the first row edges, leaves and texture can be seen, in the second the same softer, in the third each square is one grey."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-pitfalls-rows", "caption": "Twelve pieces of photographs that the model has not seen (A), the same blurred (B), and the same made flat (C). Guess how the model orders the three rows."}, "image": {"alt": "Three rows of twelve small grey squares. In the first row edges, leaves and texture can be seen, in the second the same softer, in the third each square is one grey."}}
 import math
 
 import matplotlib.pyplot as plt
@@ -136,16 +136,17 @@ claim("density-pitfalls-swapped", "roles of the photographs' parts exchanged: AU
       [auroc(own, still), auroc(own, soft)], by="below one half", at_least=0.0, at_most=0.42, digits=2)
 
 # %% [markdown]
-# Flat patches get AUROC {value}`density-pitfalls-flat:.2f`, blurred ones {value}`density-pitfalls-blurred:.2f`: by its own density, the model finds hardly anything as probable as a blank wall. Digits it
+# Flat patches get AUROC {value}`density-pitfalls-flat:.2f`, blurred ones {value}`density-pitfalls-blurred:.2f`: by its own density, the model likes hardly anything better than a blank wall. Digits it
 # finds absurd ({value}`density-pitfalls-digits:.2f`). Deep models do the same: trained on photographs of objects, they give *house numbers* a higher likelihood than new
 # photographs {cite:p}`nalisnick2019`.
 #
-# Is the model bad, then? No: it answers another question. Blank patches are *dense* because smooth things vary little: a small region of the space, with a little mass in it, has a high density. Volume, not
-# mass, makes the difference, and the rest of this lecture is about volume.
+# The seven sources are other patches of the same photographs, these made flat, blurred, enlarged, given 1.4 times the contrast, or with their pixels in another order, and digits.
+#
+# Is the model bad, then? It may be right: a region that holds little *mass* can have a high *density* if its volume is small enough. Flat patches form such a region. The rest of this lecture is about volume.
 #
 # ## Volume can vanish: unbounded likelihood
 #
-# {item}`S3.4` In a third data set, the digits, some pixels never change. Fit one Gaussian a pixel, with a floor $s$ under the standard deviation:
+# {item}`S3.4` In the digits of the earlier chapters some pixels never change. Fit one Gaussian a pixel, with a floor $s$ under the standard deviation:
 
 # %%
 images = digits()
@@ -183,12 +184,13 @@ claim("density-pitfalls-dequantised", "the same after dequantisation: change fro
 
 # %% [markdown]
 # Each tenfold narrower floor gains $\log10$ nats for each of those pixels, without end, on the training images. On test images the reward turns into a crash
-# as soon as one of them has ink in such a pixel (in this split one has: at $10^{-8}$ the score is $-10^8$ nats).
+# as soon as one of them has ink in such a pixel (in this split one has, and the score falls a hundredfold with each step).
 #
 # :::{admonition} Common mistake: In high dimension a likelihood can be made arbitrarily high
 # :class: mistake
 # {item}`E3.7 X3.3` Dimension has nothing to do with it. A *continuous* density on data that take *discrete* or constant values has no upper bound in any dimension: the mass of a point may sit on
-# a spike as thin as one likes. Spread each level over its cell, and the bound is back.
+# a spike as thin as one likes. Spread each level over its cell, and the *mean over fresh noise* is bounded again; on noise that is drawn once and stored, a lookup table still rises without end
+# ({ref}`ch-likelihood-and-samples`).
 # :::
 #
 # ### Dequantisation is a bound, and it can be learned
@@ -200,8 +202,9 @@ claim("density-pitfalls-dequantised", "the same after dequantisation: change fro
 # \log P(x)=\log\mathbb E_{r}\,\frac{q(x+u)}{r(u\mid x)}\;\ge\;\mathbb E_{r}\log\frac{q(x+u)}{r(u\mid x)} ,
 # $$ (eq-density-pitfalls-dequantisation)
 #
-# with equality if $r(u\mid x)\propto q(x+u)$. And $P(x)\le1$: dequantised log-likelihoods are at most 0. **Uniform** dequantisation takes $r=1$; **variational** dequantisation {cite:p}`ho2019` learns $r$.
-# How much is lost? For $q=\mathcal N(3.2,1.5^2)$ everything can be integrated; the smallest learned $r$ is a slope, $r(u\mid x)=1+c_x(u-\frac12)$.
+# with equality if $r(u\mid x)=q(x+u)/P(x)$; the gap is $\mathrm{KL}\big(r(\cdot\mid x)\,\|\,q(x+\cdot)/P(x)\big)$. And $P(x)\le1$: in units of a level, the right-hand side is at most 0. (On
+# $[0,1)$ it is at most $d\log L$ with $L$ levels.) **Uniform** dequantisation takes $r=1$; **variational** dequantisation {cite:p}`ho2019` learns $r$.
+# How much is lost? For $q=\mathcal N(3.2,1.5^2)$ everything can be integrated; the simplest learned $r$ is a slope, $r(u\mid x)=1+c_x(u-\frac12)$.
 
 # %%
 q = td.Normal(3.2, 1.5)
@@ -246,7 +249,7 @@ claim("density-pitfalls-learned-gap", "with a learned slope, over the uniform ga
 
 
 # %% [markdown]
-# Uniform noise loses {value}`density-pitfalls-uniform-gap:.4f` nats a pixel; the slope wins all but {value}`density-pitfalls-learned-gap:.1%` of that back. The gap is a property of $q$ and $r$, and does not
+# Uniform noise loses {value}`density-pitfalls-uniform-gap:.4f` nats; the slope wins all but {value}`density-pitfalls-learned-gap:.1%` of that back. The gap is a property of $q$ and $r$, and does not
 # go away with more data.
 #
 # ## Volume depends on the coordinates
@@ -258,7 +261,7 @@ claim("density-pitfalls-learned-gap", "with a learned slope, over the uniform ga
 # $$ (eq-density-pitfalls-change)
 #
 # The extra term differs from example to example, so the *ranking* by density is a property of the coordinates. Photographs are often described by their cosine coefficients $c=Dx$, with
-# $D$ orthogonal (JPEG does); so take $y_j=\operatorname{sign}(c_j)\,|c_j|^{\alpha}$ for all $j$ but the mean. Then $\log|\partial y_j/\partial c_j|=\log\alpha+(\alpha-1)\log|c_j|$.
+# $D$ orthogonal, hence $|\det D|=1$ (JPEG does); so take $y_j=\operatorname{sign}(c_j)\,|c_j|^{\alpha}$ for all $j$ but the mean. Then $\log|\partial y_j/\partial c_j|=\log\alpha+(\alpha-1)\log|c_j|$: for $\alpha<1$ the map stretches most near $c_j=0$, where flat patches have all their coefficients, and so thins their density.
 
 # %%
 def cosines(x):  # (n, 64) -> (n, 64); the first is the patch's mean
@@ -320,7 +323,8 @@ claim("density-pitfalls-contrast-turned", "and the fall between them", ranking["
 #
 # - the plain score, $-\log p(x)$;
 # - the **likelihood ratio** against a background model, here the same mixture fitted to *blurred* training patches {cite:p}`ren2019`;
-# - **typicality**: draws of $p$ have $-\log p(x)$ near the entropy, neither above nor *below*; so score $\big|\frac1m\sum_i-\log p(x_i)-\hat H\big|$ over a batch of $m$ examples that come from one source {cite:p}`nalisnick2019typicality`.
+# - **typicality**: by the law of large numbers the mean of $-\log p(x_i)$ over a batch of $m$ ordinary examples is near its expectation, neither above nor *below*; so score $\big|\frac1m\sum_i-\log p(x_i)-\hat H\big|$, with $\hat H$ the mean on
+#   held-out data, for one example and for a batch of 50 of one source {cite:p}`nalisnick2019typicality`. Its alternative is whatever shifts that mean.
 
 # %%
 log_b = fit_mixture(blurred(train), 10)  # background: smooth patches
@@ -348,7 +352,7 @@ tests = {
     for name, x in strange.items()
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-pitfalls-tests", "caption": "AUROC of four tests on seven sources. Each test finds what its alternative describes, and each has a row on which it is worse than a coin or no better."}, "image": {"alt": "Table with seven rows and four columns of numbers between 0 and 1. The ratio is near 1 for flat, blurred and enlarged patches and near 0 for digits; typicality of batches of fifty is near 1 for flat, digits and enlarged and lower for others; the plain density is near 1 only for digits."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-pitfalls-tests", "caption": "AUROC of four tests on seven sources. Each test finds what its alternative describes, and the first three are far below one half on some source."}, "image": {"alt": "Table with seven rows and four columns of numbers between 0 and 1. The ratio is near 1 for flat, blurred and enlarged patches and near 0 for digits; typicality of batches of fifty is near 1 for flat, digits and enlarged and lower for others; the plain density is near 1 only for digits."}}
 shown = torch.tensor(list(tests.values()))
 fig, ax = plt.subplots(figsize=(5.8, 3.4))
 ax.imshow(shown, cmap="RdBu", vmin=-0.1, vmax=1.1, aspect="auto")
@@ -376,9 +380,10 @@ claim("density-pitfalls-mixed", "typicality of 50: blurred and contrasted patche
 
 # %% [markdown]
 # The ratio finds blurred patches ({value}`density-pitfalls-ratio:.2f`), and enlarged ones that it was not built for, but calls *digits* ordinary
-# ({value}`density-pitfalls-ratio-digits:.2f`): they are still less probable under its background. Typicality on single patches is no better than a coin
+# ({value}`density-pitfalls-ratio-digits:.2f`): the background gives them a still lower density than the model does. Typicality on single patches is no better than a coin
 # for blur ({value}`density-pitfalls-batch-one:.1f`), on batches of fifty it is sure of flat patches, and is blind to a source whose surprise is the same
-# on average, such as half blurred, half contrasted. Use several tests, name the alternative of each, and try each on a source that you made yourself.
+# on average, such as half blurred, half contrasted. Use several tests, name the alternative of each, and try each on a source that you made yourself. The threshold comes from *held-out* ordinary examples: the
+# $k$-th largest of $n$ such scores is passed by a new ordinary one with probability $k/(n+1)$ at most, whatever their distribution, if all are exchangeable.
 #
 # ## Parzen estimates of a likelihood
 #
@@ -414,6 +419,8 @@ x, tune, new = (dequantise(p.x, generator=gen) for p in images[3:])
 real = x[torch.randperm(len(x), generator=gen)[:500]]
 real_digits = scored(real, tune, new, narrow)
 centres = scored(k_means(x, 500), tune, new, narrow)
+print(f"N(0, I): {truth:.1f}, 500 draws {true_draws:.1f}, origin {origin:.1f}")
+print(f"digits: 500 real {real_digits:.1f}, 500 centres {centres:.1f}")
 
 # %% tags=["hide-input"]
 claim("density-pitfalls-parzen-truth", "500 draws from the truth, Parzen estimate", true_draws, by="6 seeds", at_least=-103.5, at_most=-100.5, unit="nats")
@@ -423,7 +430,7 @@ claim("density-pitfalls-parzen-centres", "500 k-means centres of digits", centre
 claim("density-pitfalls-parzen-gain", "centres minus real digits", centres - real_digits, by="6 splits", at_least=3.3, at_most=6.0, unit="nats", digits=2)
 
 # %% [markdown]
-# With 500 draws from the *true* distribution the estimate is {value}`density-pitfalls-parzen-truth:.1f` nats, {value}`density-pitfalls-parzen-short:.0f` below the truth. And it ranks wrongly: 500 cluster *centres* of digits, which are averages and blurred,
+# With 500 draws from the *true* distribution the estimate is {value}`density-pitfalls-parzen-truth:.1f` nats, {value}`density-pitfalls-parzen-short:.0f` below the truth. And it ranks wrongly: a single bump at the origin does better than they, and 500 cluster *centres* of digits, which are averages and blurred,
 # beat 500 real digits by {value}`density-pitfalls-parzen-gain:.1f` nats. Such numbers measure how well a set of points covers space with round bumps {cite:p}`theis2016`. They are no likelihoods of the model.
 #
 # ## In practice
@@ -437,13 +444,13 @@ claim("density-pitfalls-parzen-gain", "centres minus real digits", centres - rea
 #   - sign that it fails
 # * - are values repeated or rounded?
 #   - `np.unique(x[:, j]).size` far below $n$
-#   - held-out score rises without end as `reg_covar` falls
+#   - held-out score rises without end, or crashes, as `reg_covar` falls
 # * - do the scores of anomalies that you *made* lie above those of data?
 #   - `roc_auc_score` on blurred, flat, shuffled, rescaled copies
 #   - below one half for any of them
 # * - does the ranking survive other coordinates?
 #   - Spearman's rank correlation of the scores in raw and in log units
-#   - below about 0.9
+#   - far from 1
 # * - is there an alternative?
 #   - `log_b - log_p`, the background fitted to augmented data
 #   - an obvious stranger with a low ratio: keep the plain score beside it
@@ -452,7 +459,7 @@ claim("density-pitfalls-parzen-gain", "centres minus real digits", centres - rea
 #   - false alarms above the level on held-out batches
 # :::
 #
-# scikit-learn's `roc_auc_score` gives the number of the table above:
+# scikit-learn's `roc_auc_score` gives the share of pairs that `auroc` counts:
 
 # %%
 from sklearn.metrics import roc_auc_score
@@ -502,24 +509,24 @@ claim("density-pitfalls-mode-spread", "and its standard deviation", below_mode.s
 #
 # ### To practise
 #
-# :::{exercise-start} Which of two is denser?
+# :::{exercise-start} Where is the most probable income?
 # :label: practice-density-pitfalls-units
 # :::
-# Incomes have the density $p(x)=x^{-2}$ for $x\ge1$. Which income is most probable by density? And which by the density of $\log x$? Which half-open interval $[x,2x)$ has most *mass*?
+# Incomes $x$ have $\log x\sim\mathcal N(1,1)$. Where is the density of $x$ highest? Where is that of $\log x$, as an income? Which interval $[m/2,2m)$ has most *mass*?
 # :::{exercise-end}
 # :::
 #
 # :::{solution-start} practice-density-pitfalls-units
 # :class: dropdown
 # :::
-# $p$ is largest at $x=1$. With $y=\log x$ the density is $e^{y}e^{-2y}=e^{-y}$, largest at $x=1$ again, but flatter; in $y=-1/x$ it is 1 everywhere and no income is most probable. Mass of $[x,2x)$ is $\frac1x-\frac1{2x}=\frac1{2x}$,
-# largest at $x=1$: this answer no coordinate changes.
+# With $y=\log x$ the density of $x$ is $\frac1x\varphi(\log x-1)$, and its logarithm $-y-\frac12(y-1)^2$ is largest at $y=0$: an income of 1. That of $\log x$ is largest at $y=1$: an
+# income of $e$. The interval is $|\log x-\log m|\le\log2$, a symmetric one in $y$, so most mass lies around $m=e$; no coordinate changes that answer.
 
 # %%
-incomes = 1 / torch.rand(100_000, generator=gen)  # F(x) = 1 - 1/x
-for x0 in (1.0, 2.0, 4.0):
-    inside = (incomes >= x0) & (incomes < 2 * x0)
-    print(f"[{x0:.0f}, {2 * x0:.0f}): {inside.double().mean():.3f}, closed form {1 / (2 * x0):.3f}")
+incomes = torch.exp(1 + torch.randn(200_000, generator=gen))
+for middle in (1.0, math.e, 5.0):
+    inside = (incomes >= middle / 2) & (incomes < 2 * middle)
+    print(f"around {middle:.2f}: {inside.double().mean():.3f} of the incomes")
 
 # %% [markdown]
 # :::{solution-end}

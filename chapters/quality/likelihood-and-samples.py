@@ -71,12 +71,15 @@ plt.show()
 #   with the image;
 # - report a likelihood so that nobody is misled by it.
 #
-# ## Both scores in forty lines
+# ## Both scores on one page
 #
-# {item}`S3.2 S3.5` Three words, kept apart. The **log-likelihood** of data $x_1,\dots,x_N$ under a model is $\frac1N\sum_i\log p_\theta(x_i)$.
+# {item}`S3.2 S3.5` Some words, kept apart. The **log-likelihood** of data $x_1,\dots,x_N$ under a model is $\frac1N\sum_i\log p_\theta(x_i)$.
 # **Maximum likelihood** is an *estimator*: it chooses $\hat\theta=\arg\max_\theta\frac1N\sum_i\log p_\theta(x_i)$ on training data. The *score* by
 # which models are compared is the same average on data that no choice was made on, the **test log-likelihood**. **Sample quality**
 # is said of draws from the model: does each look real (**fidelity**), and do they together reach all that is real (**diversity**)?
+#
+# A density of grey levels needs a continuous variable, so each level $k$ of 0 to 16 is spread over its cell, $x=(k+u)/17$ with uniform $u$ (**dequantisation**). The probability of the *cell* is what counts, and by Jensen's inequality
+# $-\log_2P(\text{levels})\le-\mathbb E_u\log_2p(x)+64\log_217$: an upper bound, in bits. Over 64 it is in **bits per pixel**; 17 equally likely levels need $\log_217=4.09$.
 #
 # Model A is one Gaussian for each class. Its one setting, how far each covariance is drawn towards a diagonal one, is chosen on validation data.
 
@@ -138,8 +141,8 @@ bits = {
 
 
 # %% [markdown]
-# For the samples we take **precision** and **recall** ({ref}`ch-evaluation` builds them): the share of drawn images that lie
-# within the nearest-neighbour balls of real test images, and the share of real images within the balls of drawn ones.
+# For the samples we take **precision** and **recall** ({ref}`ch-evaluation` builds them). Each image owns the ball that reaches to its third nearest neighbour
+# among its own kind; precision is the share of drawn images in a ball of a real test image, recall the share of real ones in a ball of a drawn one.
 
 # %%
 def draw_diluted(n, eps):  # -> (n, 64)
@@ -160,10 +163,10 @@ drawn = {
     "digits": data.validation.x,  # a perfect model
 }
 quality = {k: precision_recall(data.test.x, x) for k, x in drawn.items()}
-print("model   bits/pixel  precision  recall")
+print("model    bits  precision  recall")
 for name, (precision, recall) in quality.items():
     shown = f"{bits[name]:.2f}" if name in bits else "    "
-    print(f"{name:7} {shown:>10}  {precision:9.2f}  {recall:6.2f}")
+    print(f"{name:7} {shown:>5}  {precision:9.2f}  {recall:6.2f}")
 
 # %% tags=["hide-input"]
 P = {name: pair[0] for name, pair in quality.items()}
@@ -217,13 +220,13 @@ claim("likelihood-and-samples-shrink", "shrinkage chosen on validation", shrink,
 
 # %% [markdown]
 # By precision the order is A, C and then nothing; by bits it is D, A, B, C. (D's bits are exact; those of densities are upper bounds, and tightening them
-# changes no rank.) The tables, whose images nobody would take for digits, code held-out digits best
+# changes no rank.) The tables, whose images nobody would take for digits, need the fewest bits for held-out digits
 # ({value}`likelihood-and-samples-d:.2f` bits a pixel). B is 99 % noise and still beats the full Gaussian. High recall for B is a flaw of recall: noise alone
 # has none, but the third neighbour of one of its few good digits is noise, so that this digit's ball holds most digits. {ref}`ch-evaluation` says more.
 #
 # Two things are at work. The tables win because the code of a grey level depends most on how often that level occurs in that pixel, which no
 # Gaussian can say (more than half of all pixels are at level 0 or 16). Give C the tables' marginals, each pixel being stretched to a standard normal before the fit, and it
-# needs {value}`likelihood-and-samples-copula:.2f` bits, fewer than D. Dependence, which makes a digit a digit, is the smaller part of the code that these models find. B is another matter: a
+# needs {value}`likelihood-and-samples-copula:.2f` bits, fewer than D. Dependence, which makes a digit a digit, is the smaller part of what there is to save: from $\log_217$ bits the tables get to {value}`likelihood-and-samples-d:.2f`, dependence only to {value}`likelihood-and-samples-copula:.2f`. B is another matter: a
 # construction of {cite:t}`theis2016`, and its price is a theorem.
 #
 # ## Noise costs at most −log of what stays good
@@ -264,7 +267,7 @@ for k, one_share in enumerate(shares):
     })
 slider_figure(
     "likelihood-and-samples-share", frames, slider_label="share of noise", start=5, ylim=(0, 1.1),
-    xlabel="log10 of the share of good images", ylabel="share that is left", title="Ninety per cent noise, and hardly a scratch",
+    xlabel="log10 of the share of good images", ylabel="share that is left", title="Ninety per cent noise, and most of the lead is left",
     alt="Two curves against the share of good images on a logarithmic axis. Precision falls in proportion to the share, likelihood's lead falls slowly and is mostly left at one per cent good images.",
 )
 
@@ -299,14 +302,14 @@ claim("likelihood-and-samples-helped", "B: the image that noise helps most gains
 # ### The larger the image, the cheaper the noise
 #
 # A log-likelihood is a sum over pixels (a conditional for each, given those before). A difference that every informative pixel feeds grows with the image: it is
-# **extensive**. The price of noise is paid once. The cell scores two models of black-and-white MNIST, independent pixels and the same *given the class*, at four
-# resolutions ({numref}`fig-likelihood-and-samples-extensive`).
+# **extensive**. The price of noise is paid once. The cell scores two models of black-and-white MNIST, independent pixels and the same *given the class*, in blocks of 7, 4, 2 and 1 pixels a side, which
+# leaves 16 to 784 pixels ({numref}`fig-likelihood-and-samples-extensive`).
 
 # %%
 pictures = mnist()  # 6000 / 2000 / 2000 images, 28×28
 
 
-def ink(x, side):  # (n, 784) -> (n, (28/side)²) zeros and ones
+def ink(x, side):  # side of a block; (n, 784) -> (n, (28/side)²) of 0, 1
     x = x.double().view(-1, 1, 28, 28)
     pooled = torch.nn.functional.avg_pool2d(x, side)
     return (pooled.flatten(1) > 127).double()
@@ -363,7 +366,7 @@ claim("likelihood-and-samples-price-bits", "the same in bits per dimension at 78
 #
 # :::{admonition} Common mistake: Maximum likelihood gives very high probability to unrealistic regions
 # :class: mistake
-# {item}`E3.5` *Mass* or *density*? Noise of mass $\varepsilon$ costs a fitted model at least $-\log(1-\varepsilon)$ where the data never lie, and by
+# {item}`E3.5` It does not *want* to, and it is hardly punished. *Mass* or *density*? Noise of mass $\varepsilon$ costs a fitted model at least $-\log(1-\varepsilon)$ where the data never lie, and by
 # {eq}`eq-likelihood-and-samples-noise` no more than that. A little noise likelihood even wants, where the model's tail is too thin (1 % raises A's score by {value}`likelihood-and-samples-gain:.1f` nats), and
 # the rest it hardly minds. A high *density* at an unrealistic point is
 # another thing; the mean image of a Gaussian has it, and hardly any mass lies near it ({ref}`ch-generation`).
@@ -383,7 +386,7 @@ claim("likelihood-and-samples-price-bits", "the same in bits per dimension at 78
 # $$ (eq-likelihood-and-samples-lost)
 #
 # The **forward** divergence, which maximum likelihood minimises, is **mode-covering**: it pays $2a^2$ nats for each lost example, if the model's tail is a Gaussian's. The **reverse** one is **mode-seeking** and pays
-# at most the logarithm of what is kept. Exchange $p$ and $q$, and a *lost* mode becomes an *invented* one: forward now pays
+# at most minus the logarithm of what is kept. Exchange $p$ and $q$, and a *lost* mode becomes an *invented* one: forward now pays
 # $-\log(1-w)$, as in {eq}`eq-likelihood-and-samples-noise`, and reverse pays the $2a^2$ ({numref}`fig-likelihood-and-samples-modes`).
 
 # %%
@@ -462,8 +465,8 @@ claim("likelihood-and-samples-missed", "simulated test sets of 360 that hold non
 #
 # :::{admonition} Common mistake: A model with a part of the modes can still have a high likelihood
 # :class: mistake
-# {item}`E3.2` As a rule it is the wrong way round: *without* a tail, the Gaussian model that lost half of its data falls by {value}`likelihood-and-samples-half:.1f` nats, while
-# the reverse divergence pays {value}`likelihood-and-samples-half-reverse:.2f`. A mode can be lost cheaply in two cases: its weight is small, or a tail covers it, since 1 % of an honest
+# {item}`E3.2` True only if the mode's weight is small or a tail covers it. *Without* a tail, the Gaussian model that lost half of its data falls by {value}`likelihood-and-samples-half:.1f` nats, while
+# the reverse divergence pays {value}`likelihood-and-samples-half-reverse:.2f`. But 1 % of a
 # broad model caps what any example can lose against *that* at $\log100$. A density that is good enough for likelihood may still never draw the mode.
 # :::
 #
@@ -476,8 +479,9 @@ claim("likelihood-and-samples-missed", "simulated test sets of 360 that hold non
 #
 # ## Perfect samples, worthless likelihood
 #
-# {item}`X3.2` The other construction of {cite:t}`theis2016` is a **lookup table**: put a tiny bump of width $\sigma$ on each training image. Its samples are training images but for the last digit; no
-# eye, and no comparison with held-out images, can fault them. Its test log-likelihood, at most $-\min_i\frac{\|x-x_i\|^2}{2\sigma^2}-32\log2\pi\sigma^2$, is as bad as you like
+# {item}`X3.2` The other construction of {cite:t}`theis2016` is a **lookup table**: put a tiny bump of width $\sigma$ on each training image. Its samples are training images up to a rounding error; no
+# eye, and no comparison with held-out images, can fault them. A mean of bumps is at most the largest of them, so its log density is at most
+# $-\min_i\frac{\|x-x_i\|^2}{2\sigma^2}-32\log2\pi\sigma^2$: as bad as you like, as $\sigma\to0$, on whatever is not stored
 # ({numref}`fig-likelihood-and-samples-lookup`).
 
 # %%
@@ -516,6 +520,7 @@ narrow = sigmas[0]
 claim("likelihood-and-samples-lookup-best", "width chosen on validation", best, by="6 splits: inside the grid", at_least=0.1, at_most=0.16, digits=2)
 claim("likelihood-and-samples-lookup-peak", "test log-likelihood at that width", log_lookup(test, best).mean(),
       by="6 splits", at_least=28, at_most=34, unit="nats", digits=3)
+claim("likelihood-and-samples-nats", "test log-likelihood of A", log_A.mean(), by="7 splits", at_least=60, at_most=68, unit="nats", digits=3)
 claim("likelihood-and-samples-lookup-train", "narrow bumps: training log-likelihood", log_lookup(train, narrow).mean(),
       -math.log(1077) - 32 * math.log(2 * math.pi * narrow**2), item="E3.3", by="closed form: each image sits on its own bump", atol=1e-6, unit="nats", digits=3)
 claim("likelihood-and-samples-lookup-rate", "and its gain for each tenfold narrower bump", (log_lookup(train, narrow / 10) - log_lookup(train, narrow)).mean(),
@@ -532,7 +537,7 @@ claim("likelihood-and-samples-copies", "99 % narrow lookup table, 1 % A: mean lo
 
 
 # %% [markdown]
-# At the best width, {value}`likelihood-and-samples-lookup-best:.2f`, the test images score {value}`likelihood-and-samples-lookup-peak:.0f` nats. At $\sigma=0.005$ the samples have the precision of
+# At the best width, {value}`likelihood-and-samples-lookup-best:.2f`, the test images score {value}`likelihood-and-samples-lookup-peak:.0f` nats (A: {value}`likelihood-and-samples-nats:.0f`). At $\sigma=0.005$ the samples have the precision of
 # fresh digits, and the test score is {value}`likelihood-and-samples-lookup-test:.0f` nats. But mix 1 % of A into it, and by
 # {eq}`eq-likelihood-and-samples-noise` the loss against A is {value}`likelihood-and-samples-copies:.2f` nats: likelihood is as blind to copies as to noise.
 #
@@ -553,7 +558,7 @@ claim("likelihood-and-samples-copies", "99 % narrow lookup table, 1 % A: mean lo
 # | over-estimates by neglecting the rare | no, the reverse |
 # | insensitive to lost modes | only to rare ones, and to those that a tail covers |
 # | prefers local detail {item}`E3.10` | it counts nats wherever they are; which of them a model can win depends on the model |
-# | high where data are not | in density perhaps; in mass $1-e^{-\text{cost}}$, which is hardly a limit |
+# | high where data are not | in density perhaps; and a cost of 4.6 nats leaves room for 99 % of the mass |
 #
 # ## In practice
 #
@@ -578,10 +583,10 @@ claim("likelihood-and-samples-copies", "99 % narrow lookup table, 1 % A: mean lo
 #   - precision far below that of real held-out examples
 # * - the share of noise that would explain your lead: $1-e^{-\Delta}$ for $\Delta$ nats per example
 #   - a lead of $\Delta$ leaves room for it
-#   - above one half: the lead proves little about samples
+#   - nearly always near one: a lead in likelihood proves little about samples
 # :::
 #
-# In PyTorch the whole of it is a few calls; the last row turns a lead in nats into the share of noise that it could hide.
+# The last row turns a lead in nats into the share of noise that it could hide.
 
 # %%
 def noise_hidden_by(lead_nats):
@@ -660,8 +665,8 @@ for pixels in (32 * 32 * 3, 256 * 256 * 3):
 # :::{solution-start} practice-likelihood-and-samples-insurance
 # :class: dropdown
 # :::
-# By {eq}`eq-likelihood-and-samples-noise` 1 % noise costs at most $-\log0.99=0.01$ nats an image (on average it even gains), and no image in the cube can then lose more than $\log100$
-# against the uniform density. The samples got worse, not better; what improved is the *tail*, and the score was dominated by it.
+# By {eq}`eq-likelihood-and-samples-noise` 1 % noise costs at most $-\log0.99=0.01$ nats an image (on average it even gains, since a few odd images had a density below the uniform one), and no image in the cube can then lose more than $\log100$
+# against the uniform density. The samples got worse, not better; what improved is the *tail*, and the score was dominated by it: A falls by {value}`likelihood-and-samples-white:.0f` nats, the insured model by none.
 
 # %%
 white = torch.full((1, 64), 0.97)
@@ -697,6 +702,8 @@ claim("likelihood-and-samples-white-insured", "insured, its own log-likelihood",
 #
 # :::{bank} likelihood-and-samples-explain-report
 # :::
+#
+# In one breath: likelihood sees noise, copies and whatever a tail covers only up to the log of the dilution; samples show nothing of the likelihood; so print both.
 #
 # ## What to read next
 #
