@@ -26,7 +26,6 @@ import torch
 import torch.distributions as td
 import torch.nn.functional as F
 from scipy.fft import dctn
-from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
 from genkit.claims import claim, self_check
@@ -37,7 +36,7 @@ from genkit.train import seed_everything
 style()
 gen = seed_everything(0)
 torch.set_default_dtype(torch.float64)
-data = patches(8)  # grey levels 0..255; 8×8; no tile of a photograph in two parts
+data = patches(8)  # grey levels 0..255; 8×8; no pixel of `train` in the others
 train, a, b = (
     dequantise(p.x.double(), 256, generator=gen) for p in (data.train, data.validation, data.test)
 )  # (4608, 64), (1536, 64), (1536, 64) in [0, 1)
@@ -142,7 +141,8 @@ claim("density-pitfalls-swapped", "roles of the photographs' parts exchanged: AU
 #
 # The seven sources are other patches of the same photographs, these made flat, blurred, enlarged, given 1.4 times the contrast, or with their pixels in another order, and digits.
 #
-# Is the model bad, then? It may be right: a region that holds little *mass* can have a high *density* if its volume is small enough. Flat patches form such a region. The rest of this lecture is about volume.
+# Is the model bad, then? Not for that: the densest point of a perfect model need not look like its draws. The mean of a Gaussian in 64 dimensions is denser than any draw that one will ever see (the
+# question below has the numbers). The rest of this lecture is about the reason, volume.
 #
 # ## Volume can vanish: unbounded likelihood
 #
@@ -176,15 +176,15 @@ claim("density-pitfalls-slope", "training: gain for each tenfold smaller floor",
 claim("density-pitfalls-three", "test, the three pixels that are constant in all digits: gain from floor 1e-4 to 1e-6",
       less - only, 6 * math.log(10), item="E3.7", by="2 log 10 a pixel", atol=1e-6, unit="nats")
 claim("density-pitfalls-crash", "test: log-likelihood at floor 1e-8 over that at 1e-7", on_test[7] / on_test[6], 100.0,
-      by="the square of ten: one test digit has ink where no training digit has", rtol=0.01, depends_on="split")
+      by="the square of ten: a test digit has ink where no training digit has", rtol=0.01, depends_on="split")
 spread, spread_test = (dequantise(part.x, generator=gen) for part in (images.train, images.test))
 bounded = [td.Normal(spread.mean(0), spread.std(0).clamp(min=s)).log_prob(spread_test).sum(1).mean() for s in (1e-4, 1e-8)]
 claim("density-pitfalls-dequantised", "the same after dequantisation: change from floor 1e-4 to 1e-8", bounded[1] - bounded[0], 0.0,
-      item="E3.7", by="no deviation is below 1/17/√12, so the floor never acts", atol=1e-9, unit="nats")
+      item="E3.7", by="no deviation comes near the floors, so they never act", atol=1e-9, unit="nats")
 
 # %% [markdown]
 # Each tenfold narrower floor gains $\log10$ nats for each of those pixels, without end, on the training images. On test images the reward turns into a crash
-# as soon as one of them has ink in such a pixel (in this split one has, and the score falls a hundredfold with each step).
+# as soon as one of them has ink in such a pixel (in this split some have, and the score falls a hundredfold with each step).
 #
 # :::{admonition} Common mistake: In high dimension a likelihood can be made arbitrarily high
 # :class: mistake
@@ -287,7 +287,7 @@ ranking = {
     for name in strange
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-pitfalls-coordinates", "caption": "The same model and the same data in coordinates that stretch small cosine coefficients more and more, to the right. Flat patches go from densest of all to rarest, patches with more contrast the other way. Only the digits stay where they are."}, "image": {"alt": "Lines of AUROC against the exponent alpha from 1 down to 0.05. Flat rises from 0.05 to above 0.9, blurred and enlarged rise past one half; more contrast falls from 0.74 to 0.3 and shuffled pixels fall too; digits stay near 1 and other patches at one half."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-pitfalls-coordinates", "caption": "The same model and the same data in coordinates that stretch small cosine coefficients more and more, to the right. Flat patches go from the densest of all to the far side of ordinary ones, patches with more contrast the other way. Digits stay strange."}, "image": {"alt": "Lines of AUROC against the exponent alpha from 1 down to 0.05. Flat rises from below 0.1 to nearly 0.9, blurred and enlarged rise past one half; more contrast falls from 0.7 to 0.3 and shuffled pixels fall too; digits stay near 1 and other patches at one half."}}
 fig, ax = plt.subplots(figsize=(5.8, 3.5))
 for (which, values), dash in zip(ranking.items(), ("-", "-", "--", ":", "-.", "--", ":"), strict=True):
     ax.plot(alphas, values, dash, marker="o", ms=3, label=which)
@@ -322,8 +322,8 @@ claim("density-pitfalls-contrast-turned", "and the fall between them", ranking["
 # one happens to use*. Three tests ({numref}`fig-density-pitfalls-tests`):
 #
 # - the plain score, $-\log p(x)$;
-# - the **likelihood ratio** against a background model, here the same mixture fitted to *blurred* training patches {cite:p}`ren2019`;
-# - **typicality**: by the law of large numbers the mean of $-\log p(x_i)$ over a batch of $m$ ordinary examples is near its expectation, neither above nor *below*; so score $\big|\frac1m\sum_i-\log p(x_i)-\hat H\big|$, with $\hat H$ the mean on
+# - the **likelihood ratio** against a background model, here the same mixture fitted to *blurred* training patches ({cite:t}`ren2019`, who proposed it, blur by noise in single pixels);
+# - **typicality**: by the law of large numbers the mean of $-\log p(x_i)$ over a batch of $m$ *independent* ordinary examples is near its expectation, neither above nor *below*; so score $\big|\frac1m\sum_i-\log p(x_i)-\hat H\big|$, with $\hat H$ the mean on
 #   held-out data, for one example and for a batch of 50 of one source {cite:p}`nalisnick2019typicality`. Its alternative is whatever shifts that mean.
 
 # %%
@@ -352,7 +352,7 @@ tests = {
     for name, x in strange.items()
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-pitfalls-tests", "caption": "AUROC of four tests on seven sources. Each test finds what its alternative describes, and the first three are far below one half on some source."}, "image": {"alt": "Table with seven rows and four columns of numbers between 0 and 1. The ratio is near 1 for flat, blurred and enlarged patches and near 0 for digits; typicality of batches of fifty is near 1 for flat, digits and enlarged and lower for others; the plain density is near 1 only for digits."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-density-pitfalls-tests", "caption": "AUROC of four tests on seven sources. Each test finds what its alternative describes, and the first three are far below one half on some source."}, "image": {"alt": "Table with seven rows and four columns of numbers between 0 and 1. The ratio is near 1 for flat, blurred and enlarged patches and near 0 for digits; typicality of batches of fifty is high for flat, digits, enlarged and shuffled and lower for others; the plain density is near 1 only for digits."}}
 shown = torch.tensor(list(tests.values()))
 fig, ax = plt.subplots(figsize=(5.8, 3.4))
 ax.imshow(shown, cmap="RdBu", vmin=-0.1, vmax=1.1, aspect="auto")
@@ -366,29 +366,29 @@ plt.show()
 
 # %% tags=["hide-input"]
 claim("density-pitfalls-ratio", "ratio: AUROC of blurred patches", tests["blurred"][1], by=SEEDS, at_least=0.88, at_most=0.97, digits=2)
-claim("density-pitfalls-ratio-enlarged", "ratio: AUROC of enlarged patches, which it was not built for", tests["enlarged"][1], by=SEEDS, at_least=0.85, at_most=0.97, digits=2)
+claim("density-pitfalls-ratio-enlarged", "ratio: AUROC of enlarged patches", tests["enlarged"][1], by=SEEDS, at_least=0.85, at_most=0.97, digits=2)
 claim("density-pitfalls-ratio-digits", "ratio: AUROC of digits", tests["digits"][1], by=SEEDS, at_least=0.0, at_most=0.1, digits=2)
 claim("density-pitfalls-batch", "typicality of 50: AUROC of flat patches", tests["flat"][3], by=SEEDS, at_least=0.99, at_most=1.0, digits=2)
-claim("density-pitfalls-batch-contrast", "typicality of 50: AUROC of more contrast", tests["more contrast"][3], by=SEEDS, at_least=0.6, at_most=0.9, digits=1)
+claim("density-pitfalls-batch-contrast", "typicality of 50: AUROC of more contrast", tests["more contrast"][3], by="8 splits and seeds", at_least=0.5, at_most=0.9, digits=1)
 claim("density-pitfalls-batch-one", "typicality of one: AUROC of blurred patches", tests["blurred"][2], by=SEEDS, at_least=0.32, at_most=0.6, digits=1)
 claim("density-pitfalls-batch-others", "typicality of 50: AUROC of other patches", tests["other patches"][3], by="half: the same source; 6 splits and seeds", at_least=0.42, at_most=0.6, digits=2)
 half = torch.rand(1024, generator=gen) < 0.5
 mixed = torch.where(half[:, None], strange["blurred"], strange["more contrast"])
 claim("density-pitfalls-mixed", "typicality of 50: blurred and contrasted patches in one source", auroc(batch_typicality(ordinary), batch_typicality(-log_p(mixed))),
-      by="their surprises average out", at_least=0.4, at_most=0.65, digits=2)
+      by="their surprises nearly cancel; 8 splits and seeds", at_least=0.4, at_most=0.72, digits=2)
 
 
 # %% [markdown]
-# The ratio finds blurred patches ({value}`density-pitfalls-ratio:.2f`), and enlarged ones that it was not built for, but calls *digits* ordinary
+# The ratio finds blurred patches ({value}`density-pitfalls-ratio:.2f`), and enlarged ones, which are smooth as well, but calls *digits* ordinary
 # ({value}`density-pitfalls-ratio-digits:.2f`): the background gives them a still lower density than the model does. Typicality on single patches is no better than a coin
-# for blur ({value}`density-pitfalls-batch-one:.1f`), on batches of fifty it is sure of flat patches, and is blind to a source whose surprise is the same
-# on average, such as half blurred, half contrasted. Use several tests, name the alternative of each, and try each on a source that you made yourself. The threshold comes from *held-out* ordinary examples: the
+# for blur ({value}`density-pitfalls-batch-one:.1f`), on batches of fifty it is sure of flat patches. A source in which
+# surprises cancel, half blurred and half contrasted, it misses ({value}`density-pitfalls-mixed:.2f`). Use several tests, name the alternative of each, and try each on a source that you made yourself. The threshold comes from *held-out* ordinary examples: the
 # $k$-th largest of $n$ such scores is passed by a new ordinary one with probability $k/(n+1)$ at most, whatever their distribution, if all are exchangeable.
 #
 # ## Parzen estimates of a likelihood
 #
 # {item}`X3.8` A model that only draws samples has no density to report. A common way out was to put Gaussian bumps on its samples and to report the test log-likelihood
-# of *that* (**Parzen window estimate**). The kernel's width is chosen on validation data. Try it where the truth is known, $\mathcal N(0,I_{64})$, and on digits:
+# of *that* (**Parzen window estimate**). The kernel's width is chosen on validation data. Try it where the truth is known, $\mathcal N(0,I_{64})$:
 
 # %%
 def parzen(centres, new, width):  # (k, d), (m, d) -> mean nats
@@ -403,35 +403,23 @@ def scored(centres, tuning, new, widths):  # (k, d), (n, d), (m, d) -> nats
     return parzen(centres, new, best)
 
 
-def k_means(x, k):  # (n, d) -> (k, d)
-    found = KMeans(k, n_init=1, random_state=0).fit(x.numpy())
-    return torch.from_numpy(found.cluster_centers_)
-
-
 wide = torch.logspace(-0.5, 0.3, 17).tolist()
 normal = torch.randn(3, 2000, 64, generator=gen)
 truth = -32 * math.log(2 * math.pi * math.e)  # mean log density of N(0, I)
 true_draws = scored(normal[0, :500], normal[1], normal[2], wide)
 origin = scored(torch.zeros(1, 64), normal[1], normal[2], wide)
-
-narrow = torch.logspace(-1.3, -0.3, 21).tolist()
-x, tune, new = (dequantise(p.x, generator=gen) for p in images[3:])
-real = x[torch.randperm(len(x), generator=gen)[:500]]
-real_digits = scored(real, tune, new, narrow)
-centres = scored(k_means(x, 500), tune, new, narrow)
 print(f"N(0, I): {truth:.1f}, 500 draws {true_draws:.1f}, origin {origin:.1f}")
-print(f"digits: 500 real {real_digits:.1f}, 500 centres {centres:.1f}")
 
 # %% tags=["hide-input"]
 claim("density-pitfalls-parzen-truth", "500 draws from the truth, Parzen estimate", true_draws, by="6 seeds", at_least=-103.5, at_most=-100.5, unit="nats")
 claim("density-pitfalls-parzen-origin", "one bump at the origin", origin, truth, by="a bump of width 1 at 0 is the truth; grid of widths, test noise", atol=0.5, unit="nats")
-claim("density-pitfalls-parzen-digits", "500 real digits, Parzen estimate", real_digits, by="6 splits", at_least=23.0, at_most=28.0, unit="nats")
-claim("density-pitfalls-parzen-centres", "500 k-means centres of digits", centres, by="6 splits", at_least=28.5, at_most=32.5, unit="nats")
-claim("density-pitfalls-parzen-gain", "centres minus real digits", centres - real_digits, by="6 splits", at_least=3.3, at_most=6.0, unit="nats", digits=2)
+halved = scored(0.5 * normal[0, :500], normal[1], normal[2], wide)
+claim("density-pitfalls-parzen-halved", "the same draws shrunk to half, minus the draws themselves", halved - true_draws, by="6 seeds", at_least=8.5, at_most=11.5, unit="nats", digits=2)
 
 # %% [markdown]
-# With 500 draws from the *true* distribution the estimate is {value}`density-pitfalls-parzen-truth:.1f` nats, {value}`density-pitfalls-parzen-short:.0f` below the truth. And it ranks wrongly: a single bump at the origin does better than they, and 500 cluster *centres* of digits, which are averages and blurred,
-# beat 500 real digits by {value}`density-pitfalls-parzen-gain:.1f` nats. Such numbers measure how well a set of points covers space with round bumps {cite:p}`theis2016`. They are no likelihoods of the model.
+# With 500 draws from the *true* distribution the estimate is {value}`density-pitfalls-parzen-truth:.1f` nats, {value}`density-pitfalls-parzen-short:.0f` below the truth. And it ranks wrongly: a single bump at
+# the origin ({value}`density-pitfalls-parzen-origin:.0f`) does better than they, and so do the same draws shrunk to half their length, by {value}`density-pitfalls-parzen-halved:.0f` nats, with not one typical draw
+# among them. Such numbers measure how well a set of points covers space with round bumps {cite:p}`theis2016`. They are no likelihoods of the model.
 #
 # ## In practice
 #
@@ -448,9 +436,6 @@ claim("density-pitfalls-parzen-gain", "centres minus real digits", centres - rea
 # * - do the scores of anomalies that you *made* lie above those of data?
 #   - `roc_auc_score` on blurred, flat, shuffled, rescaled copies
 #   - below one half for any of them
-# * - does the ranking survive other coordinates?
-#   - Spearman's rank correlation of the scores in raw and in log units
-#   - far from 1
 # * - is there an alternative?
 #   - `log_b - log_p`, the background fitted to augmented data
 #   - an obvious stranger with a low ratio: keep the plain score beside it
