@@ -8,10 +8,20 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from front import FRONT
 
 from classroom.bank import BankError, Exercise, Master, bound, read_bank
 from tools import pages
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _dtype():
+    """Exercises choose the default dtype; tests of other files in the same process must not see it."""
+    before = torch.get_default_dtype()
+    yield
+    torch.set_default_dtype(before)
+
 
 MASTER = (
     FRONT
