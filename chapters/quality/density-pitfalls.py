@@ -312,8 +312,8 @@ claim("density-pitfalls-contrast-turned", "and the fall between them", ranking["
 
 # %% [markdown]
 # At $\alpha=0.05$ flat patches have AUROC {value}`density-pitfalls-turned:.2f` ({numref}`fig-density-pitfalls-coordinates`). Nothing about the model has changed. On the line one can go all the way: in the coordinate $y=F(x)$, the
-# distribution function, every continuous density is 1 everywhere. So “$x$ is improbable, since its density is low” needs a statement of coordinates, and {cite:t}`lelan2021` show that no
-# choice of a *perfect* model helps.
+# distribution function, every continuous density is 1 everywhere. So “$x$ is improbable, since its density is low” needs a statement of coordinates, and {cite:t}`lelan2021` show that not
+# even a *perfect* model helps.
 #
 # ## A test needs an alternative
 #
@@ -322,7 +322,7 @@ claim("density-pitfalls-contrast-turned", "and the fall between them", ranking["
 # one happens to use*. Three tests ({numref}`fig-density-pitfalls-tests`):
 #
 # - the plain score, $-\log p(x)$;
-# - the **likelihood ratio** against a background model, here the same mixture fitted to *blurred* training patches ({cite:t}`ren2019`, who proposed it, blur by noise in single pixels);
+# - the **likelihood ratio** against a background model, here the same mixture fitted to *blurred* training patches ({cite:t}`ren2019`, who proposed it, fit theirs to images with noise in some pixels);
 # - **typicality**: by the law of large numbers the mean of $-\log p(x_i)$ over a batch of $m$ *independent* ordinary examples is near its expectation, neither above nor *below*; so score $\big|\frac1m\sum_i-\log p(x_i)-\hat H\big|$, with $\hat H$ the mean on
 #   held-out data, for one example and for a batch of 50 of one source {cite:p}`nalisnick2019typicality`. Its alternative is whatever shifts that mean.
 

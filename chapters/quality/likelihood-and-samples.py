@@ -174,6 +174,12 @@ claim("likelihood-and-samples-d", "pixel tables", bits["D"], by="6 splits", at_l
 claim("likelihood-and-samples-a", "class Gaussians", bits["A"], by="6 splits", at_least=2.60, at_most=2.68, unit="bits")
 claim("likelihood-and-samples-b", "the same, 99 % noise", bits["B"], by="6 splits", at_least=2.69, at_most=2.78, unit="bits")
 claim("likelihood-and-samples-c", "one Gaussian", bits["C"], by="7 splits", at_least=2.92, at_most=3.0, unit="bits")
+zeros = train[data.train.y == 0]
+plain = class_gaussians(train, data.train.y, 0.0).component_distribution
+centred = zeros - plain.mean[0]
+claim("likelihood-and-samples-covariance", "no shrinkage, class 0: mean squared Mahalanobis distance of its own images",
+      (centred @ plain.precision_matrix[0] * centred).sum(1).mean(), 64 * (1 - 1 / len(zeros)),
+      by="d (n - 1)/n for the covariance over n - 1", rtol=1e-6)
 claim("likelihood-and-samples-order", "order by bits is D, A, B, C",
       "".join(sorted(bits, key=bits.get)) == "DABC", True, by="6 splits")
 claim("likelihood-and-samples-precision", "order by precision: A over C over both others by",
@@ -361,7 +367,7 @@ claim("likelihood-and-samples-price-bits", "the same in bits per dimension at 78
 
 # %% [markdown]
 # At 49 pixels the lead is {value}`likelihood-and-samples-lead-49:.1f` nat and noise is a disaster. At 784 it is {value}`likelihood-and-samples-lead-784:.0f` nats, and
-# 99 % noise, {value}`likelihood-and-samples-price-bits:.4f` bits per dimension, are one unit of the second decimal that papers print; on $32\times32$ colour images (0.002) they are below it. Bits per
+# 99 % noise, {value}`likelihood-and-samples-price-bits:.4f` bits per dimension, is one unit of the second decimal that papers print; on $32\times32$ colour images (0.002) it is below that. Bits per
 # dimension make sizes comparable, and hide this price.
 #
 # :::{admonition} Common mistake: Maximum likelihood gives very high probability to unrealistic regions
@@ -560,6 +566,8 @@ claim("likelihood-and-samples-copies", "99 % narrow lookup table, 1 % A: mean lo
 # | prefers local detail {item}`E3.10` | it counts nats wherever they are; which of them a model can win depends on the model |
 # | high where data are not | in density perhaps; and a cost of 4.6 nats leaves room for 99 % of the mass |
 #
+# In one breath: whatever is diluted, noise or copies, costs likelihood no more than the log of the dilution, and samples show nothing of the likelihood. So print both.
+#
 # ## In practice
 #
 # :::{list-table} What to print beside a log-likelihood
@@ -666,7 +674,7 @@ for pixels in (32 * 32 * 3, 256 * 256 * 3):
 # :class: dropdown
 # :::
 # By {eq}`eq-likelihood-and-samples-noise` 1 % noise costs at most $-\log0.99=0.01$ nats an image (on average it even gains, since a few odd images had a density below the uniform one), and no image in the cube can then lose more than $\log100$
-# against the uniform density. The samples got worse, not better; what improved is the *tail*, and the score was dominated by it: A falls by {value}`likelihood-and-samples-white:.0f` nats, the insured model by none.
+# against the uniform density. The samples got worse, not better; what improved is the *tail*, and the score was dominated by it: the mean under A falls by {value}`likelihood-and-samples-white:.0f` nats, under the insured model hardly.
 
 # %%
 white = torch.full((1, 64), 0.97)
@@ -702,8 +710,6 @@ claim("likelihood-and-samples-white-insured", "insured, its own log-likelihood",
 #
 # :::{bank} likelihood-and-samples-explain-report
 # :::
-#
-# In one breath: likelihood sees noise, copies and whatever a tail covers only up to the log of the dilution; samples show nothing of the likelihood; so print both.
 #
 # ## What to read next
 #
